@@ -1,0 +1,1 @@
+"""Data folders in, label files out."""

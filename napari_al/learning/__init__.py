@@ -1,0 +1,1 @@
+"""Segmenters: networks, losses, the training loop, probabilities of a pool."""

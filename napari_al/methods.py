@@ -1,0 +1,176 @@
+"""The table of methods: each published method is one row of choices over the same engine.
+
+A user makes a new method by naming other choices in a config file. A combination that cannot work
+is refused with the reason.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+Regions = Literal["seeds", "slic", "grid", "masks"]
+Merging = Literal["none", "adaptive"]
+QueryType = Literal["dominant", "multi-class", "correction", "precise"]
+Acquisition = Literal[
+    "random", "bvsb", "classbal", "classbal-pixels", "pixbal", "cil", "lcil", "sim", "abc"
+]
+Targets = Literal["fill", "sieve", "exact", "partial", "localise", "correct"]
+Loss = Literal["cross-entropy", "multi-class"]
+Correction = Literal["manual", "automatic"]
+Classifier = Literal["linear", "cosine"]
+
+NEEDS_LABELS_TO_CORRECT = ("cil", "lcil", "sim", "abc")
+TARGETS_OF_QUERY: dict[QueryType, tuple[Targets, ...]] = {
+    "dominant": ("fill", "sieve"),
+    "multi-class": ("partial", "localise"),
+    "correction": ("correct",),
+    "precise": ("exact",),
+}
+
+
+class Method(BaseModel):
+    """One row of the table: what is asked, about what, and what becomes of the answers.
+
+    Attributes
+    ----------
+    name, summary, paper : str
+    regions : the base regions of an image.
+    merging : whether neighbouring regions that the newest model finds alike are asked as one.
+    query : the question.
+    acquisition : the function that scores regions; larger = ask sooner.
+    targets : how answers become training labels. ``fill``: the class over the region; ``sieve``:
+        only where the model is confident enough; ``exact``: the drawn pixels; ``partial``: the set
+        of classes; ``localise``: the same, then pixel-wise pseudo-labels and a second training;
+        ``correct``: initial labels with the answers painted over.
+    loss : what the segmenter is trained with.
+    correction : ``automatic``: a model learns from each round's answers to correct further
+        regions.
+    classifier : ``cosine``: cosine similarity with a temperature.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    summary: str = ""
+    paper: str = ""
+    regions: Regions = "seeds"
+    merging: Merging = "none"
+    query: QueryType = "dominant"
+    acquisition: Acquisition = "bvsb"
+    targets: Targets = "fill"
+    loss: Loss = "cross-entropy"
+    correction: Correction = "manual"
+    classifier: Classifier = "linear"
+
+    @model_validator(mode="after")
+    def _fits(self) -> Method:
+        if self.targets not in TARGETS_OF_QUERY[self.query]:
+            fitting = " or ".join(TARGETS_OF_QUERY[self.query])
+            raise ValueError(
+                f"targets={self.targets!r} cannot be made from {self.query} answers; use {fitting}"
+            )
+        if self.acquisition in NEEDS_LABELS_TO_CORRECT and self.query != "correction":
+            raise ValueError(
+                f"acquisition={self.acquisition!r} measures how much a label that is there may be "
+                f"wrong, and {self.query} queries start without labels; use query='correction' or "
+                "another acquisition"
+            )
+        if (self.loss == "multi-class") != (self.query == "multi-class"):
+            raise ValueError(
+                "loss='multi-class' trains on sets of classes, which multi-class queries give and "
+                f"no others; got loss={self.loss!r} with query={self.query!r}"
+            )
+        if self.correction == "automatic" and self.query != "correction":
+            raise ValueError(
+                "correction='automatic' changes labels that are there; it needs query='correction'"
+            )
+        if self.merging == "adaptive" and (self.regions == "masks" or self.query == "correction"):
+            raise ValueError(
+                "merging='adaptive' joins neighbouring superpixels; masks and the segments of a "
+                "correction are whole objects already"
+            )
+        if self.query == "precise" and (self.regions != "grid" or self.merging != "none"):
+            raise ValueError(
+                "precise queries are priced by polygons inside a rectangle; use regions='grid' "
+                "without merging"
+            )
+        if self.regions == "masks" and self.query != "correction":
+            raise ValueError(
+                "regions='masks' come with initial labels to correct; use query='correction'"
+            )
+        return self
+
+    @property
+    def starts_from_labels(self) -> bool:
+        """Whether a model is trained on initial labels before the first query."""
+        return self.query == "correction"
+
+
+METHODS: dict[str, Method] = {
+    row.name: row
+    for row in (
+        Method(
+            name="random",
+            summary="regions at random, asked for their dominant class",
+            acquisition="random",
+        ),
+        Method(
+            name="bvsb",
+            summary="most uncertain regions first (best versus second best)",
+        ),
+        Method(
+            name="rectangle-precise",
+            summary="rectangles, drawn exactly: the baseline of Cai et al.",
+            paper="Cai et al., CVPR 2021",
+            regions="grid",
+            query="precise",
+            acquisition="classbal",
+            targets="exact",
+        ),
+        Method(
+            name="classbal",
+            summary="uncertain superpixels of rare classes first",
+            paper="Cai et al., CVPR 2021",
+            acquisition="classbal",
+        ),
+        Method(
+            name="adaptive-superpixel",
+            summary="superpixels merged anew each round, answers sieved by confidence",
+            paper="Kim et al., ICCV 2023",
+            merging="adaptive",
+            acquisition="classbal-pixels",
+            targets="sieve",
+        ),
+        Method(
+            name="multi-class",
+            summary="which classes are in it; learnt as partial labels, then localised",
+            paper="Hwang et al., NeurIPS 2023",
+            query="multi-class",
+            acquisition="pixbal",
+            targets="localise",
+            loss="multi-class",
+            classifier="cosine",
+        ),
+        Method(
+            name="alc",
+            summary="correct initial labels where the look-ahead gain is largest",
+            paper="Kim et al., ICML 2024",
+            regions="masks",
+            query="correction",
+            acquisition="sim",
+            targets="correct",
+        ),
+        Method(
+            name="a2lc",
+            summary="class-balanced corrections, and look-alikes corrected automatically",
+            paper="Jeon et al., AAAI 2026",
+            regions="masks",
+            query="correction",
+            acquisition="abc",
+            targets="correct",
+            correction="automatic",
+        ),
+    )
+}

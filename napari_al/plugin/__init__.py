@@ -1,0 +1,1 @@
+"""The only napari and Qt: thin views over a Session."""

@@ -1,0 +1,1 @@
+"""State over time: the project folder, the annotation log, rounds, training jobs."""

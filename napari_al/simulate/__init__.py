@@ -1,0 +1,1 @@
+"""Annotators that read ground truth, the benchmark runner, reports."""
