@@ -1,0 +1,142 @@
+"""Classes: their ids, names and colours, and ``classes.json``."""
+
+from __future__ import annotations
+
+import colorsys
+import json
+import re
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from napari_al.core import IGNORE
+from napari_al.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+PALETTE = (
+    "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#332288",
+    "#882255", "#999933", "#44aa99", "#aa4499", "#ddcc77", "#117733", "#88ccee", "#661100",
+)  # fmt: skip
+"""Colours for classes without their own: Okabe and Ito's, then Tol's muted scheme. Both were made
+to be told apart with colour-blind eyes."""
+
+_EXAMPLE = '[{"id": 0, "name": "sky"}, {"id": 1, "name": "road"}]'
+
+
+class ClassInfo(BaseModel):
+    """One class.
+
+    Attributes
+    ----------
+    id : int
+        0 to 254; a data folder's classes have the ids 0 to C-1.
+    name : str
+        Not empty, one line.
+    color : str
+        ``#rrggbb``, lower case.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: Annotated[int, Field(strict=True, ge=0, lt=IGNORE)]
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    color: str
+
+    @field_validator("name")
+    @classmethod
+    def _one_line(cls, name: str) -> str:
+        if not name.isprintable() or not name.strip():
+            raise ValueError("a class name is one line of printable characters")
+        return name.strip()
+
+    @field_validator("color")
+    @classmethod
+    def _hex(cls, color: str) -> str:
+        if not re.fullmatch(r"#[0-9a-fA-F]{6}", color):
+            raise ValueError(f"expected a colour like '#d55e00', got {color!r}")
+        return color.lower()
+
+    @property
+    def rgb(self) -> tuple[int, int, int]:
+        """The colour as three numbers from 0 to 255."""
+        return (int(self.color[1:3], 16), int(self.color[3:5], 16), int(self.color[5:7], 16))
+
+
+def default_color(class_id: int) -> str:
+    """Return the colour of a class that has none of its own: the palette, then other hues."""
+    if class_id < len(PALETTE):
+        return PALETTE[class_id]
+    turn = 0.618034 * class_id  # the golden ratio keeps successive hues far apart
+    value = (0.9, 0.65)[class_id % 2]
+    red, green, blue = colorsys.hsv_to_rgb(turn % 1.0, 0.6, value)
+    return f"#{round(red * 255):02x}{round(green * 255):02x}{round(blue * 255):02x}"
+
+
+def default_classes(names: Sequence[str]) -> tuple[ClassInfo, ...]:
+    """Return classes with these names, in this order, in colours that can be told apart."""
+    return check_classes([{"id": i, "name": name} for i, name in enumerate(names)], "the classes")
+
+
+def read_classes(path: Path) -> tuple[ClassInfo, ...]:
+    """Read ``classes.json``: a list of ``{"id": …, "name": …, "color": "#rrggbb"}``.
+
+    ``color`` may be left out.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not JSON ({error}); expected e.g. {_EXAMPLE}.") from error
+    return check_classes(found, path.name)
+
+
+def classes_to_json(classes: Sequence[ClassInfo]) -> str:
+    """Return the text of ``classes.json``, one class a line."""
+    rows = ",\n".join("  " + json.dumps(c.model_dump(), ensure_ascii=False) for c in classes)
+    return f"[\n{rows}\n]\n"
+
+
+def check_classes(found: object, source: str) -> tuple[ClassInfo, ...]:
+    """Return the classes in a list of dicts or `ClassInfo`, ordered by id.
+
+    Raises
+    ------
+    InputError
+        Unless there are 2 to 255 of them, with the ids 0 to C-1 and different names. `source`
+        says in the message where they came from.
+    """
+    if not isinstance(found, list | tuple):
+        raise InputError(
+            f"{source}: expected a list of classes, e.g. {_EXAMPLE}, got a {type(found).__name__}."
+        )
+    if not 2 <= len(found) <= IGNORE:
+        raise InputError(f"{source}: expected 2 to {IGNORE} classes, got {len(found)}.")
+    classes = sorted((_class_info(row, source) for row in found), key=lambda c: c.id)
+    ids = [c.id for c in classes]
+    if ids != list(range(len(classes))):
+        raise InputError(
+            f"{source}: the class ids must be 0 to {len(classes) - 1}, each once; got "
+            f"{', '.join(map(str, ids))}."
+        )
+    names = [c.name for c in classes]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(f"{source}: two classes are called {twice[0]!r}; give each its own name.")
+    return tuple(classes)
+
+
+def _class_info(row: object, source: str) -> ClassInfo:
+    if isinstance(row, ClassInfo):
+        return row
+    if isinstance(row, dict) and isinstance(row.get("id"), int) and row.get("color") is None:
+        row = {**row, "color": default_color(max(0, row["id"]))}
+    try:
+        return ClassInfo.model_validate(row)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "class"
+        raise InputError(f"{source}: {where} of {row!r}: {first['msg']}.") from error

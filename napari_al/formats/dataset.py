@@ -1,0 +1,370 @@
+"""Data folders: images, and what may be known of them.
+
+The contract::
+
+    DATA/classes.json                   [{"id": 0, "name": "sky", "color": "#808080"}, ...]
+    DATA/train/images/NAME.{jpg,png,tif,bmp}
+    DATA/train/labels/NAME.png          class ids, 255 = ignore            (optional)
+    DATA/train/initial_labels/NAME.png  pseudo-labels to correct           (optional)
+    DATA/train/masks/NAME.{png,tif}     object ids, 0 = none               (optional)
+    DATA/val/images, DATA/val/labels                                       (optional)
+
+NAME may have folders in it. Without a ``train`` folder, ``DATA/images`` (beside it ``labels``, …)
+or the images in DATA itself are the training images. Hidden files and files that are no pictures
+are not looked at.
+
+Images are 8-bit, 16-bit or float, of any size, and all have the same number of channels (see
+`images` for what becomes of alpha, palettes and EXIF orientation). Opening a folder reads headers
+of images and compares sizes; of labels it reads the ids too, so that a run does not find out after
+hours. Pixels of images are decoded when they are asked for; nothing is kept.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from napari_al.core import IGNORE
+from napari_al.errors import InputError
+from napari_al.formats.classes import ClassInfo, check_classes, default_classes, read_classes
+from napari_al.formats.images import (
+    ID_SUFFIXES,
+    IMAGE_SUFFIXES,
+    Header,
+    read_header,
+    read_ids,
+    read_image,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = ["BrokenFile", "ClassInfo", "DataFolder", "Split", "default_classes"]
+
+Split = Literal["train", "val"]
+Kind = Literal["labels", "initial_labels", "masks"]
+_KINDS: tuple[Kind, ...] = ("labels", "initial_labels", "masks")
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenFile:
+    """A file that was left out, and why."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """One image, its header, and the files of the same name beside it."""
+
+    image: Path
+    header: Header
+    maps: dict[Kind, Path]
+
+
+@dataclass(frozen=True)
+class DataFolder:
+    """A data folder that has been looked through. Made by `open`.
+
+    Attributes
+    ----------
+    path : Path
+    classes : tuple of ClassInfo
+        Ids 0 to C-1, in order.
+    n_channels : int
+        Of every image.
+    train, val : tuple of str
+        Names of the images: the path below ``images`` without suffix, with ``/``; sorted.
+    broken : tuple of BrokenFile
+        What ``skip_broken`` left out.
+    """
+
+    path: Path
+    classes: tuple[ClassInfo, ...]
+    n_channels: int
+    train: tuple[str, ...]
+    val: tuple[str, ...]
+    broken: tuple[BrokenFile, ...]
+    _items: dict[tuple[Split, str], _Item]
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        *,
+        skip_broken: bool = False,
+        classes: Sequence[ClassInfo] | None = None,
+    ) -> DataFolder:
+        """Look through a data folder.
+
+        Parameters
+        ----------
+        path : Path
+        skip_broken : bool
+            Leave out images that cannot be used, or whose labels cannot, and list them in
+            `broken`, instead of refusing the folder.
+        classes : sequence of ClassInfo, optional
+            Used instead of ``classes.json``.
+
+        Raises
+        ------
+        InputError
+            If the folder cannot be used; it names the first file at fault.
+        """
+        path = Path(path)
+        roots = _roots(path)
+        known = _classes(path, classes)
+        items: dict[tuple[Split, str], _Item] = {}
+        broken: list[BrokenFile] = []
+        for split, (root, images) in roots.items():
+            for name, result in _look_through(root, images, len(known), split == "val"):
+                if isinstance(result, BrokenFile):
+                    broken.append(result)
+                else:
+                    items[split, name] = result
+        n_channels = _take_out_odd_channels(items, broken)
+        train = tuple(name for split, name in items if split == "train")
+        val = tuple(name for split, name in items if split == "val")
+        if broken and not (skip_broken and train):
+            raise InputError(_refusal(broken, skip_broken))
+        return cls(path, known, n_channels, train, val, tuple(broken), items)
+
+    @property
+    def n_classes(self) -> int:
+        """C."""
+        return len(self.classes)
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether every training image has labels (see `without`)."""
+        return not self.without("labels")
+
+    @property
+    def has_initial_labels(self) -> bool:
+        """Whether every training image has initial labels."""
+        return not self.without("initial_labels")
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether every training image has object masks."""
+        return not self.without("masks")
+
+    @property
+    def has_val(self) -> bool:
+        """Whether there are validation images; they all have labels."""
+        return bool(self.val)
+
+    def without(self, kind: Kind) -> tuple[str, ...]:
+        """Return the training images that have no ``labels``, ``initial_labels`` or ``masks``."""
+        return tuple(n for n in self.train if kind not in self._items["train", n].maps)
+
+    def shape(self, name: str, split: Split = "train") -> tuple[int, int]:
+        """Return (height, width) of an image, without opening its file."""
+        return self._item(name, split).header.shape
+
+    def image_path(self, name: str, split: Split = "train") -> Path:
+        """Return the file of an image."""
+        return self._item(name, split).image
+
+    def image(self, name: str, split: Split = "train") -> NDArray[Any]:
+        """Return an image's pixels: (H, W, C) uint8, uint16 or float32."""
+        item = self._item(name, split)
+        pixels = read_image(item.image)
+        if pixels.shape != (*item.header.shape, item.header.n_channels):
+            raise InputError(
+                f"{item.image} has changed since the data folder was opened; open it again."
+            )
+        return pixels
+
+    def labels(self, name: str, split: Split = "train") -> NDArray[np.uint8] | None:
+        """Return an image's true classes, (H, W) uint8, `IGNORE` = none; None without a file."""
+        return self._class_map(name, split, "labels")
+
+    def initial_labels(self, name: str) -> NDArray[np.uint8] | None:
+        """Return the pseudo-labels a training image starts with; None without a file."""
+        return self._class_map(name, "train", "initial_labels")
+
+    def masks(self, name: str) -> NDArray[np.int32] | None:
+        """Return a training image's object ids, (H, W) int32, 0 = none; None without a file."""
+        item = self._item(name, "train")
+        found = item.maps.get("masks")
+        return None if found is None else _read_masks(found, item.header)
+
+    def _class_map(self, name: str, split: Split, kind: Kind) -> NDArray[np.uint8] | None:
+        item = self._item(name, split)
+        found = item.maps.get(kind)
+        return None if found is None else _read_class_map(found, item.header, self.n_classes)
+
+    def _item(self, name: str, split: Split) -> _Item:
+        try:
+            return self._items[split, name]
+        except KeyError:
+            raise InputError(f"{self.path} has no image {name!r} in {split}.") from None
+
+
+# ---- looking through a folder
+
+
+def _roots(path: Path) -> dict[Split, tuple[Path, Path]]:
+    """Return for each split its folder (of labels, masks) and its folder of images."""
+    if not path.is_dir():
+        what = "is not a folder" if path.exists() else "does not exist"
+        raise InputError(
+            f"{path} {what}; expected a data folder with train/images or images in it."
+        )
+    if (path / "train").is_dir():
+        roots: dict[Split, tuple[Path, Path]] = {"train": (path / "train", path / "train/images")}
+        if (path / "val" / "images").is_dir():
+            roots["val"] = (path / "val", path / "val/images")
+        return roots
+    images = path / "images"
+    return {"train": (path, images if images.is_dir() else path)}
+
+
+def _classes(path: Path, given: Sequence[ClassInfo] | None) -> tuple[ClassInfo, ...]:
+    if given is not None:
+        return check_classes(list(given), "the classes")
+    if (path / "classes.json").exists():
+        return read_classes(path / "classes.json")
+    raise InputError(
+        f"{path} has no classes.json, so the classes are not known. Name them, or put a "
+        'classes.json there: [{"id": 0, "name": "background"}, {"id": 1, "name": "object"}].'
+    )
+
+
+def _look_through(
+    root: Path, images: Path, n_classes: int, needs_labels: bool
+) -> list[tuple[str, _Item | BrokenFile]]:
+    """Return what can be said of each image of a split, by name."""
+    found = _find(images, IMAGE_SUFFIXES, deep=images != root)
+    if not found:
+        suffixes = ", ".join(IMAGE_SUFFIXES)
+        raise InputError(f"{images} has no images in it; expected files that end in {suffixes}.")
+    maps = {kind: _find(root / kind, ID_SUFFIXES, deep=True) for kind in _KINDS}
+    for kind, files in maps.items():
+        if files and not files.keys() & found.keys():
+            raise InputError(
+                f"No file in {root / kind} is named like an image: {min(files)!r} is there, "
+                f"and an image is called {min(found)!r}. Give both the same name."
+            )
+
+    def look(name: str) -> _Item | BrokenFile:
+        beside = {kind: files[name] for kind, files in maps.items() if name in files}
+        try:
+            if needs_labels and "labels" not in beside:
+                raise InputError(f"{found[name]} has no labels; validation images need them.")
+            return _look(found[name], beside, n_classes)
+        except InputError as error:
+            return BrokenFile(found[name], str(error))
+
+    names = sorted(found)
+    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+        return list(zip(names, pool.map(look, names), strict=True))
+
+
+def _find(folder: Path, suffixes: tuple[str, ...], *, deep: bool) -> dict[str, Path]:
+    """Return the files with these suffixes by name; hidden ones are left out."""
+    found: dict[str, Path] = {}
+    seen: set[str] = set()  # links may lead back to a folder above
+    for here, folders, files in os.walk(folder, followlinks=True):
+        seen.add(os.path.realpath(here))
+        folders[:] = [
+            f
+            for f in sorted(folders)
+            if deep and not f.startswith(".") and os.path.realpath(Path(here, f)) not in seen
+        ]
+        for file in sorted(files):
+            path = Path(here, file)
+            if file.startswith(".") or path.suffix.lower() not in suffixes:
+                continue
+            name = path.relative_to(folder).with_suffix("").as_posix()
+            if name in found:
+                raise InputError(
+                    f"{found[name]} and {path.name} have the same name; rename or remove one."
+                )
+            found[name] = path
+    return found
+
+
+def _look(image: Path, maps: dict[Kind, Path], n_classes: int) -> _Item:
+    header = read_header(image)
+    for kind, path in maps.items():
+        if kind == "masks":
+            _check_size(path, read_header(path), header)
+        else:
+            _read_class_map(path, header, n_classes)
+    return _Item(image, header, maps)
+
+
+def _take_out_odd_channels(items: dict[tuple[Split, str], _Item], broken: list[BrokenFile]) -> int:
+    """Move images whose channels differ from most images' to `broken`; return the usual number."""
+    if not items:
+        return 0
+    counts = Counter(item.header.n_channels for item in items.values())
+    usual = counts.most_common(1)[0][0]
+    for key, item in list(items.items()):
+        if item.header.n_channels != usual:
+            broken.append(
+                BrokenFile(
+                    item.image,
+                    f"{item.image} has {_n_channels(item.header.n_channels)} and the other images "
+                    f"have {usual}; convert it to match.",
+                )
+            )
+            del items[key]
+    return usual
+
+
+def _n_channels(n: int) -> str:
+    return f"{n} channel" + ("" if n == 1 else "s")
+
+
+def _refusal(broken: list[BrokenFile], skip_broken: bool) -> str:
+    more = f" ({len(broken) - 1} more files have faults.)" if len(broken) > 1 else ""
+    if skip_broken:
+        return f"No training image can be used. The first: {broken[0].reason}{more}"
+    return f"{broken[0].reason}{more} Mend or remove it, or open with skip_broken to leave it out."
+
+
+# ---- maps of ids
+
+
+def _check_size(path: Path, found: Header, image: Header) -> None:
+    if found.shape != image.shape:
+        raise InputError(
+            f"{path} is {found.width} x {found.height} pixels and its image is "
+            f"{image.width} x {image.height}; they must be the same size."
+        )
+
+
+def _read_class_map(path: Path, image: Header, n_classes: int) -> NDArray[np.uint8]:
+    ids = _read_sized(path, image)
+    wrong = ids[(ids < 0) | ((ids >= n_classes) & (ids != IGNORE))]
+    if wrong.size:
+        raise InputError(
+            f"{path} has the class id {wrong[0]}; the classes are 0 to {n_classes - 1}, and "
+            f"{IGNORE} where there is none."
+        )
+    return ids.astype(np.uint8, copy=False)
+
+
+def _read_masks(path: Path, image: Header) -> NDArray[np.int32]:
+    ids = _read_sized(path, image)
+    if ids.size and (ids.min() < 0 or ids.max() > np.iinfo(np.int32).max):
+        raise InputError(f"{path} has object ids outside 0 to {np.iinfo(np.int32).max}.")
+    return ids.astype(np.int32, copy=False)
+
+
+def _read_sized(path: Path, image: Header) -> NDArray[Any]:
+    ids = read_ids(path)
+    _check_size(path, Header(ids.shape[0], ids.shape[1], 1, ids.dtype.name), image)
+    return ids
