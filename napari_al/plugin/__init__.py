@@ -1,1 +1,1 @@
-"""The only napari and Qt: thin views over a Session."""
+"""The napari window: thin views over a `Session`. Importing this package loads neither torch nor Qt."""

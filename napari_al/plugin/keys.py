@@ -1,0 +1,95 @@
+"""Which key does what: one table for bindings, buttons' labels and the help page.
+
+Keys are written as napari writes them (``Space``, ``Control-Z``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+ActionName = Literal[
+    "accept",
+    "skip",
+    "unsure",
+    "ignore",
+    "undo",
+    "redo",
+    "find_class",
+    "focus",
+    "whole_image",
+    "borders",
+    "prediction",
+    "heatmap",
+    "answers",
+    "rest",
+    "help",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Something a key does, in words for the help page.
+
+    ``keys`` are alternatives; the first one is shown on the button.
+    """
+
+    name: ActionName
+    keys: tuple[str, ...]
+    text: str
+    group: Literal["Answer", "Look"] = "Answer"
+
+
+ACTIONS: dict[ActionName, Action] = {
+    action.name: action
+    for action in (
+        Action("accept", ("Space", "Enter"), "the label is right · done choosing or drawing"),
+        Action("skip", ("S",), "skip: ask again in a later round"),
+        Action("unsure", ("U",), "unsure: leave it without a label"),
+        Action("ignore", ("I", "X"), "ignore: nothing of the classes; train on nothing here"),
+        Action("undo", ("Control-Z", "Backspace"), "take the last answer back"),
+        Action("redo", ("Control-Shift-Z", "Control-Y"), "put it back"),
+        Action("find_class", ("/",), "find a class by typing its name"),
+        Action("rest", ("R",), "drawing: the rest of the rectangle is this class"),
+        Action("focus", ("F",), "bring the region back into view", "Look"),
+        Action("whole_image", ("W",), "see the whole image", "Look"),
+        Action("borders", ("B",), "borders of all regions", "Look"),
+        Action("prediction", ("P",), "what the model predicts", "Look"),
+        Action("heatmap", ("H",), "what is most worth asking", "Look"),
+        Action("answers", ("L",), "labels so far", "Look"),
+        Action("help", ("?", "Shift-/", "F1"), "show or hide this page", "Look"),
+    )
+}
+
+_TAKEN = frozenset(key for action in ACTIONS.values() for key in action.keys)
+CLASS_KEYS = (*"1234567890", *(c for c in "QWERTYUIOPASDFGHJKLZXCVBNM" if c not in _TAKEN))
+"""Keys for classes in the order in which they are given out."""
+
+
+def class_keys(n_classes: int) -> tuple[str | None, ...]:
+    """Return a key for each class, None for those left over when the keys run out.
+
+    Digits first, then letters in the order in which they lie on the keyboard, without those that
+    do something else.
+    """
+    return tuple(CLASS_KEYS[i] if i < len(CLASS_KEYS) else None for i in range(n_classes))
+
+
+_SHOWN = {
+    "Control": "Ctrl",
+    "Backspace": "⌫",
+    "Enter": "Enter",
+    "Shift-/": "?",
+}
+
+
+def shown(key: str) -> str:
+    """Return a key as people write it: ``Control-Shift-Z`` → ``Ctrl+Shift+Z``."""
+    if key in _SHOWN:
+        return _SHOWN[key]
+    return "+".join(_SHOWN.get(part, part) for part in key.split("-") if part)
+
+
+def hint(name: ActionName) -> str:
+    """Return an action's first key, as shown on a button."""
+    return shown(ACTIONS[name].keys[0])
