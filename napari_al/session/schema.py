@@ -1,0 +1,252 @@
+"""The annotation log as an SQLite file: its tables, opening it in each way, older versions.
+
+Tables refuse UPDATE and DELETE, and a file is only used if they are as this module makes them, so
+that what was once answered can be trusted to be there.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import tempfile
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from napari_al.errors import InputError
+from napari_al.session.payload import MAX_PAYLOAD
+
+VERSION: Final = 1
+"""Raised when an older program could not read the file any more."""
+
+_FACTS: Final = "CREATE TABLE facts (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT"
+
+_TABLES: Final = {
+    "entries": (
+        "CREATE TABLE entries (seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, target INTEGER, "
+        "time TEXT NOT NULL) STRICT"
+    ),
+    "answers": (
+        "CREATE TABLE answers (row INTEGER PRIMARY KEY, entry INTEGER NOT NULL, "
+        "id TEXT NOT NULL UNIQUE, replaces TEXT, payload TEXT NOT NULL) STRICT"
+    ),
+    "corrections": (
+        "CREATE TABLE corrections (row INTEGER PRIMARY KEY, entry INTEGER NOT NULL, "
+        "payload TEXT NOT NULL) STRICT"
+    ),
+}
+
+_TRIGGERS: Final = {
+    f"{table}_no_{action}": (
+        f"CREATE TRIGGER {table}_no_{action} BEFORE {action.upper()} ON {table} "
+        "BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END"
+    )
+    for table in _TABLES
+    for action in ("update", "delete")
+}
+
+_SCHEMA: Final = {"facts": _FACTS, **_TABLES, **_TRIGGERS}
+
+MIGRATIONS: dict[int, tuple[str, ...]] = {}
+"""Statements that make a file of version ``key`` one of version ``key + 1``."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A connection, and the copy it reads from where the original's folder is read-only."""
+
+    connection: sqlite3.Connection
+    copy: tempfile.TemporaryDirectory[str] | None = None
+
+    def close(self) -> None:
+        """Let go of both; may be called again."""
+        self.connection.close()
+        if self.copy is not None:
+            self.copy.cleanup()
+
+
+@dataclass
+class Rows:
+    """What was read of the log; answers (id, replaces, payload) and corrections by entry."""
+
+    entries: list[tuple[int, str, int | None]]
+    answers: defaultdict[int, list[tuple[str, str | None, str]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    corrections: defaultdict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
+
+
+def open_to_write(path: Path) -> Opened:
+    """Open a log for reading and writing; make it where there is none."""
+    try:
+        connection = _connect(path.resolve().as_uri() + "?mode=rwc")
+    except sqlite3.Error as error:
+        raise InputError(
+            f"{path} cannot be opened for writing ({error}); is the folder there, and may you "
+            "write to it?"
+        ) from error
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA fullfsync = 1")
+        if not _names(connection):
+            _create(connection)
+        _migrate(connection, path)
+        _check_schema(connection, path)
+        connection.execute("BEGIN IMMEDIATE")  # a file that cannot be written shows here
+        connection.execute("ROLLBACK")
+    except sqlite3.Error as error:
+        connection.close()
+        raise unreadable(path, error) from error
+    except BaseException:
+        connection.close()
+        raise
+    return Opened(connection)
+
+
+def open_read_only(path: Path) -> Opened:
+    """Open a log for reading, also beside a writer and in a folder that cannot be written."""
+    if not path.is_file():
+        raise InputError(f"{path}: there is no annotation log here")
+    try:
+        return _checked(Opened(_connect(path.resolve().as_uri() + "?mode=ro")), path)
+    except sqlite3.OperationalError:
+        # SQLite needs a -shm file beside a WAL file, also to read; here it cannot make one.
+        return _open_copy(path)
+
+
+def read_after(connection: sqlite3.Connection, seq: int) -> Rows:
+    """Read all entries after ``seq`` as one consistent state."""
+    connection.execute("BEGIN")
+    try:
+        rows = Rows(
+            connection.execute(
+                "SELECT seq, kind, target FROM entries WHERE seq > ? ORDER BY seq", (seq,)
+            ).fetchall()
+        )
+        for entry, *answer in connection.execute(
+            "SELECT entry, id, replaces, payload FROM answers WHERE entry > ? ORDER BY row", (seq,)
+        ):
+            rows.answers[entry].append(tuple(answer))
+        for entry, payload in connection.execute(
+            "SELECT entry, payload FROM corrections WHERE entry > ? ORDER BY row", (seq,)
+        ):
+            rows.corrections[entry].append(payload)
+    finally:
+        connection.execute("ROLLBACK")
+    return rows
+
+
+def unreadable(path: Path, error: sqlite3.Error) -> InputError:
+    """Say what is wrong with a file that SQLite refuses."""
+    return InputError(
+        f"{path} cannot be read as an annotation log ({error}); if it is not one, name another "
+        "project folder, and if it is damaged, put a copy of it back"
+    )
+
+
+def _connect(uri: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 2 * MAX_PAYLOAD)
+    connection.execute("PRAGMA trusted_schema = OFF")
+    return connection
+
+
+def _names(connection: sqlite3.Connection) -> list[tuple[str, str, str]]:
+    return connection.execute("SELECT type, name, sql FROM sqlite_schema").fetchall()
+
+
+def _create(connection: sqlite3.Connection) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    for statement in _SCHEMA.values():
+        connection.execute(statement)
+    connection.execute("INSERT INTO facts VALUES ('version', ?)", (str(VERSION),))
+    connection.execute("COMMIT")
+
+
+def _version(connection: sqlite3.Connection, path: Path) -> int:
+    try:
+        rows = connection.execute("SELECT value FROM facts WHERE key = 'version'").fetchall()
+        version = int(rows[0][0])
+    except (sqlite3.OperationalError, IndexError, ValueError) as error:
+        raise InputError(
+            f"{path} is no annotation log of napari-al; name another project folder"
+        ) from error
+    if version > VERSION:
+        raise InputError(
+            f"{path} is of version {version}, this napari-al reads up to {VERSION}; update it"
+        )
+    return version
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Bring an older file up to date; a copy of what it was stays beside it."""
+    version = _version(connection, path)
+    if version == VERSION:
+        return
+    copy = path.with_name(f"{path.stem}.v{version}{path.suffix}")
+    copy.unlink(missing_ok=True)
+    connection.execute("VACUUM INTO ?", (str(copy),))
+    connection.execute("BEGIN IMMEDIATE")
+    for older in range(version, VERSION):
+        for statement in MIGRATIONS[older]:
+            connection.execute(statement)
+    connection.execute("UPDATE facts SET value = ? WHERE key = 'version'", (str(VERSION),))
+    connection.execute("COMMIT")
+
+
+def _check_schema(connection: sqlite3.Connection, path: Path) -> None:
+    found = {name: sql for _, name, sql in _names(connection)}
+    changed = [name for name, sql in _SCHEMA.items() if found.get(name) != sql]
+    foreign = [name for kind, name, _ in _names(connection) if kind == "trigger"]
+    changed += [name for name in foreign if name not in _SCHEMA]
+    if changed:
+        raise InputError(
+            f"{path}: its tables were changed ({', '.join(changed)}), so its answers cannot be "
+            "trusted; put a copy of it back"
+        )
+
+
+def _checked(opened: Opened, path: Path) -> Opened:
+    """Return it if it can be read here and is a log of this version."""
+    try:
+        if not _names(opened.connection):
+            raise InputError(f"{path} is empty; open it once to write")
+        version = _version(opened.connection, path)
+        if version < VERSION:
+            raise InputError(
+                f"{path} is of the older version {version}; open it once to write, which brings it "
+                "up to date and keeps a copy"
+            )
+        _check_schema(opened.connection, path)
+    except sqlite3.OperationalError:
+        opened.close()
+        raise
+    except sqlite3.Error as error:
+        opened.close()
+        raise unreadable(path, error) from error
+    except BaseException:
+        opened.close()
+        raise
+    return opened
+
+
+def _open_copy(path: Path) -> Opened:
+    folder = tempfile.TemporaryDirectory(prefix="napari-al-", ignore_cleanup_errors=True)
+    try:
+        copy = Path(folder.name) / path.name
+        wal = path.with_name(path.name + "-wal")
+        for source in (path, wal):
+            if source.exists():
+                shutil.copyfile(source, copy.with_name(source.name))
+        return _checked(Opened(_connect(copy.as_uri()), folder), path)
+    except sqlite3.Error as error:
+        folder.cleanup()
+        raise unreadable(path, error) from error
+    except OSError as error:
+        folder.cleanup()
+        raise InputError(f"{path} cannot be read ({error})") from error
+    except BaseException:
+        folder.cleanup()
+        raise
