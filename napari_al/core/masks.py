@@ -7,11 +7,14 @@ a log stays valid when superpixels are cut anew, merged or split.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_al.errors import InputError
+
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,7 @@ class Mask:
         out[row0:row1, col0:col1] = self.crop()
         return out
 
-    def view(self, image: NDArray[np.generic]) -> NDArray[np.generic]:
+    def view(self, image: NDArray[Scalar]) -> NDArray[Scalar]:
         """The box's part of a (H, W, ...) array: a view, to read or paint through."""
         row0, col0, row1, col1 = self.box
         if row1 > image.shape[0] or col1 > image.shape[1]:
@@ -79,6 +82,13 @@ class Mask:
                 f"{image.shape[1]} pixels; was the image replaced by one of another size?"
             )
         return image[row0:row1, col0:col1]
+
+    def central_pixel(self) -> tuple[int, int]:
+        """(row, column) of the pixel nearest to the centre of mass; the first one on a tie."""
+        pixels = np.argwhere(self.crop())
+        distance = ((pixels - pixels.mean(axis=0)) ** 2).sum(axis=1)
+        row, col = pixels[distance.argmin()]
+        return int(row) + self.box[0], int(col) + self.box[1]
 
     @property
     def size(self) -> int:

@@ -1,0 +1,126 @@
+"""A project as of one position of its log: everything that a round's work reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from napari_al.core import IGNORE
+from napari_al.formats.dataset import DataFolder
+from napari_al.session.initial import initial_labels
+from napari_al.session.log import AnnotationLog
+from napari_al.session.project import Project
+from napari_al.session.region_maps import RegionMaps
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from napari_al.session.config import ProjectConfig
+    from napari_al.session.records import Answer, AutomaticCorrection, Region
+
+Record = TypeVar("Record")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Answers and automatic corrections in force, by image and oldest first, with what they read.
+
+    An open Session keeps one up to date by adding to the two dicts; a job's stays as it is.
+    """
+
+    project: Project
+    config: ProjectConfig
+    data: DataFolder
+    maps: RegionMaps
+    answers: dict[str, list[Answer]]
+    corrections: dict[str, list[AutomaticCorrection]]
+
+    def answered_ids(self, image: str) -> set[int]:
+        """Base region ids of an image that got an answer other than "later"."""
+        return {
+            region_id
+            for answer in self.answers.get(image, ())
+            if answer.outcome != "skipped"
+            for region_id in answer.query.region.ids
+        }
+
+    def answers_map(self, image: str) -> NDArray[np.uint8]:
+        """(H, W) class map of an image's answers alone; later ones over earlier ones.
+
+        Answers with several classes say nothing about single pixels and leave IGNORE.
+        """
+        class_map = np.full(self.data.shape(image), IGNORE, np.uint8)
+        for answer in self.answers.get(image, ()):
+            paint(class_map, answer)
+        return class_map
+
+    def current_labels(self, image: str) -> NDArray[np.uint8]:
+        """(H, W) initial labels with all corrections, manual and automatic, painted over."""
+        class_map = initial_labels(self.project, self.data, image).copy()
+        for change in self._changes(image):
+            if isinstance(change, tuple):
+                region, class_id = change
+                view = region.mask.view(class_map)
+                view[region.mask.crop()] = class_id
+            else:
+                paint(class_map, change)
+        return class_map
+
+    def _changes(self, image: str) -> list[Answer | tuple[Region, int]]:
+        """An image's corrections in the order in which they came: by round, manual ones first."""
+        changes: list[tuple[int, int, Answer | tuple[Region, int]]] = [
+            (answer.query.round, 0, answer) for answer in self.answers.get(image, ())
+        ]
+        changes += [
+            (correction.round, 1, (correction.region, correction.new_class))
+            for correction in self.corrections.get(image, ())
+        ]
+        return [change for _, _, change in sorted(changes, key=lambda change: change[:2])]
+
+
+def open_data(project: Project, config: ProjectConfig) -> DataFolder:
+    """Open the data folder of a project."""
+    path = (project.path / config.data).resolve()
+    return DataFolder.open(path, skip_broken=config.skip_broken, classes=config.classes)
+
+
+def open_snapshot(path: Path, log_seq: int) -> Snapshot:
+    """Open a project for a job: as of a position of its log, beside whoever annotates."""
+    project = Project.open(path)
+    config = project.read_config()
+    data = open_data(project, config)
+    with AnnotationLog(project.log_file, read_only=True) as log:
+        answers, corrections = log.active(log_seq), log.corrections(log_seq)
+    return Snapshot(
+        project,
+        config,
+        data,
+        RegionMaps(project, data, config),
+        by_image((answer.query.region.image, answer) for answer in answers),
+        by_image((correction.region.image, correction) for correction in corrections),
+    )
+
+
+def by_image(pairs: Iterable[tuple[str, Record]]) -> dict[str, list[Record]]:
+    """Group records by the image named beside them, in order."""
+    grouped: dict[str, list[Record]] = {}
+    for image, record in pairs:
+        grouped.setdefault(image, []).append(record)
+    return grouped
+
+
+def paint(class_map: NDArray[np.uint8], answer: Answer) -> None:
+    """Paint what an answer says of its pixels over a (H, W) class map, in place."""
+    mask = answer.query.region.mask
+    if answer.outcome == "ignored" or (answer.outcome == "labelled" and answer.pieces):
+        mask.view(class_map)[mask.crop()] = IGNORE
+    if answer.outcome == "labelled":
+        for piece in answer.pieces:
+            piece.mask.view(class_map)[piece.mask.crop()] = piece.class_id
+        if not answer.pieces and len(answer.class_ids) == 1:
+            mask.view(class_map)[mask.crop()] = answer.class_ids[0]
