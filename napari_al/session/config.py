@@ -14,6 +14,8 @@ VERSION = 1
 
 Positive = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Confusions = dict[str, dict[str, Annotated[float, Field(ge=0)]]]
+"""``{true class: {given class: weight}}`` by name; only the ratios within a row matter."""
 
 
 class _Settings(BaseModel):
@@ -35,6 +37,9 @@ class AcquisitionSettings(_Settings):
 
     epsilon: Annotated[float, Field(ge=0)] = Field(0.1, description="merge below this JS distance")
     nu: Annotated[float, Field(ge=0)] = Field(6.0, description="PixBal: weight of the class prior")
+    representative: Literal["segment", "dominant-part"] = Field(
+        "segment", description="where the representative pixel is looked for (ALC eq. 4, or code)"
+    )
     order: Literal["score", "image"] = Field(
         "score", description="ask a batch by score, or grouped by image"
     )
@@ -49,7 +54,9 @@ class TargetSettings(_Settings):
     sieve_points: Annotated[int, Field(ge=3)] = Field(
         20, description="points on a region's confidence curve"
     )
-    lcm_confidence: Fraction = Field(0.99, description="least confidence of an automatic correction")
+    lcm_confidence: Annotated[tuple[Fraction, ...], Field(min_length=1)] = Field(
+        (0.99,), description="least confidence of an automatic correction; by round, the last stays"
+    )
     lcm_tail: Fraction = Field(0.5, description="share of classes never given automatically")
 
 
@@ -64,20 +71,42 @@ class TrainingSettings(_Settings):
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
     keep_weights: bool = Field(True, description="start each round from the last round's weights")
     temperature: Annotated[float, Field(gt=0)] = Field(0.1, description="of a cosine classifier")
-    weight_ce: float = 16.0
-    weight_mp: float = 8.0
-    weight_pp: float = 1.0
+    loss_weights: tuple[float, float, float] = Field(
+        (16.0, 8.0, 1.0), description="multi-class loss: CE, merged positive, prototypical pixel"
+    )
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: Annotated[int, Field(ge=0)] = Field(0, description="CPU threads; 0 = torch's choice")
 
 
 class OracleSettings(_Settings):
-    """The simulated annotator."""
+    """The simulated annotator (``simulate/oracle.py``)."""
 
-    error_rate: Fraction = 0.0
+    error_rate: Fraction = Field(0.0, description="chance that a class is given wrongly")
+    confusions: Confusions = Field(
+        {}, description="what errors turn classes into; nothing: look-alikes, found in the images"
+    )
     trim_px: Annotated[int, Field(ge=0)] = Field(
         3, description="band inside a region's boundary that a multi-class oracle overlooks"
     )
+    correction_rule: Literal["pixel", "half-pixel", "half-majority"] = Field(
+        "pixel",
+        description="'pixel': the truth at the representative pixel; 'half-pixel' and "
+        "'half-majority' (the authors' code): that or the most frequent truth, but only where no "
+        "more than half of the region is right",
+    )
+
+
+class InitialSettings(_Settings):
+    """Where the labels that correction methods start from come from (``--init``)."""
+
+    source: Literal["initial_labels", "noisy", "model"] = Field(
+        "initial_labels",
+        description="'initial_labels': the data folder; 'noisy': ground truth with the classes of "
+        "objects confused; 'model': predictions of a model trained on a few labelled images",
+    )
+    error_rate: Fraction = Field(0.3, description="noisy: share of objects whose class is confused")
+    confusions: Confusions = Field({}, description="noisy: as of the oracle")
+    n_images: Positive = Field(5, description="model: labelled images to train on")
 
 
 class ProjectConfig(_Settings):
@@ -90,7 +119,7 @@ class ProjectConfig(_Settings):
     budget: Positive = Field(500, description="clicks a round")
     seed: Annotated[int, Field(ge=0)] = 0
     skip_broken: bool = False
-    initial: Literal["initial_labels", "noisy", "model"] = "initial_labels"
+    initial: InitialSettings = InitialSettings()
     regions: RegionSettings = RegionSettings()
     acquisition: AcquisitionSettings = AcquisitionSettings()
     targets: TargetSettings = TargetSettings()

@@ -1,0 +1,46 @@
+"""Tiny data folders for tests: four classes that colour tells apart, two of them look alike."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import imageio.v3 as iio
+import numpy as np
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+CLASSES = ("ground", "sky", "car", "van")
+COLOURS = np.array([[90, 120, 60], [120, 160, 230], [200, 40, 40], [215, 60, 50]])
+SHAPE = (48, 64)
+
+
+def scene(rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """An image (48, 64, 3) and its class map, with a line of ignored pixels."""
+    rows, cols = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    truth = np.where(rows < rng.integers(12, 24), 1, 0).astype(np.uint8)
+    for class_id in (2, 3):
+        row, col = rng.integers(24, 40), rng.integers(6, 58)
+        truth[(abs(rows - row) < 6) & (abs(cols - col) < 8)] = class_id
+    image = COLOURS[truth] + rng.normal(0, 12, (*SHAPE, 3))
+    truth[-2:] = 255
+    return image.clip(0, 255).astype(np.uint8), truth
+
+
+def write_data(path: Path, *, n_train: int = 5, n_val: int = 2, labels: bool = True) -> Path:
+    """Write a data folder and return its path."""
+    rng = np.random.default_rng(7)
+    for split, n_images in (("train", n_train), ("val", n_val)):
+        for folder in ("images", "labels") if labels else ("images",):
+            (path / split / folder).mkdir(parents=True)
+        for index in range(n_images):
+            image, truth = scene(rng)
+            iio.imwrite(path / split / "images" / f"scene_{index}.png", image)
+            if labels:
+                iio.imwrite(path / split / "labels" / f"scene_{index}.png", truth)
+    classes = [{"id": i, "name": name} for i, name in enumerate(CLASSES)]
+    (path / "classes.json").write_text(json.dumps(classes))
+    return path
