@@ -151,12 +151,16 @@ def read_ids(path: Path) -> NDArray[Any]:
     return ids
 
 
-def write_png(path: Path, ids: NDArray[np.uint8], palette: NDArray[np.uint8] | None = None) -> None:
+def write_png(
+    path: Path,
+    ids: NDArray[np.uint8] | NDArray[np.uint16],
+    palette: NDArray[np.uint8] | None = None,
+) -> None:
     """Write a map of ids as PNG; a reader sees the old file or the whole new one.
 
     Parameters
     ----------
-    ids : (H, W) uint8
+    ids : (H, W) uint8 or uint16
     palette : (256, 3) uint8, optional
         Colours that viewers show for the ids; the file then holds palette indices = ids.
     """
