@@ -1,0 +1,253 @@
+"""The training loop.
+
+On the CPU the same arguments, the same number of threads (``torch.set_num_threads``) and the same
+machine give the same weights, bit for bit; all randomness comes from ``seed``. On CUDA they do
+not: the gradients of bilinear upsampling and of the loss are summed in no fixed order there.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import torch
+
+from napari_al.errors import InputError
+from napari_al.learning.batches import Batch, BatchLoader, Sample
+from napari_al.learning.losses import cross_entropy, partial_label_loss
+from napari_al.learning.segmenter import Segmenter, upsample
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
+__all__ = ["Sample", "StepReport", "TrainSettings", "TrainingOutcome", "train"]
+
+LossName = Literal["cross-entropy", "multi-class"]
+WARM_UP = 0.05
+"""Share of the steps over which the learning rate rises from nothing."""
+POLY_POWER = 0.9
+MAX_GRADIENT_NORM = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class TrainSettings:
+    """How to train.
+
+    Attributes
+    ----------
+    steps, batch_size, crop_px : int
+        Optimiser steps; crops a step; side of a crop in pixels.
+    learning_rate, weight_decay : float
+        Of AdamW; the rate is the highest one, after warming up.
+    loss : {"cross-entropy", "multi-class"}
+        On class maps, or on regions' sets of candidate classes.
+    loss_weights : (float, float, float)
+        Of the multi-class loss: cross entropy of regions with one class, merged positive,
+        prototypical pixel (Hwang et al. 2023, equation 9).
+    """
+
+    steps: int
+    batch_size: int
+    crop_px: int
+    learning_rate: float
+    weight_decay: float
+    loss: LossName = "cross-entropy"
+    loss_weights: tuple[float, float, float] = (16.0, 8.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class StepReport:
+    """One step, after it was taken.
+
+    Attributes
+    ----------
+    step, n_steps : int
+        ``step`` counts from 1.
+    loss : float
+        NaN where the batch had no labelled pixel, or did not fit the memory: no step was taken.
+    learning_rate : float
+    batch_size : int
+        Halved whenever a batch does not fit the memory.
+    seconds, eta_seconds : float
+        Since the start, and expected until the end.
+    """
+
+    step: int
+    n_steps: int
+    loss: float
+    learning_rate: float
+    batch_size: int
+    seconds: float
+    eta_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingOutcome:
+    """How a training ended.
+
+    Attributes
+    ----------
+    finished : bool
+        False if it was stopped.
+    n_steps, n_skipped : int
+        Steps gone through, and those among them without a labelled pixel or without memory.
+    loss : float
+        Mean over the last tenth of the steps; NaN if there was none.
+    batch_size : int
+        As it was at the end.
+    seconds : float
+    """
+
+    finished: bool
+    n_steps: int
+    n_skipped: int
+    loss: float
+    batch_size: int
+    seconds: float
+
+
+def train(
+    segmenter: Segmenter,
+    n_samples: int,
+    get_sample: Callable[[int], Sample],
+    settings: TrainSettings,
+    *,
+    seed: int,
+    device: torch.device,
+    on_step: Callable[[StepReport], None],
+    should_stop: Callable[[], bool],
+) -> TrainingOutcome:
+    """Train a segmenter in place, from the weights that it has.
+
+    Parameters
+    ----------
+    segmenter : Segmenter
+        Is moved to ``device`` and left there.
+    n_samples : int
+        Images to train on; best those with labels only.
+    get_sample : callable
+        Sample by index in ``range(n_samples)``; called from several threads, in no fixed order.
+    settings : TrainSettings
+    seed : int
+        Of crops and augmentation.
+    device : torch.device
+    on_step : callable
+        Gets a report after each step.
+    should_stop : callable
+        Asked before each step.
+
+    Raises
+    ------
+    InputError
+        If there are no samples, a single crop does not fit the memory, or the loss is no longer
+        a number.
+    """
+    if n_samples < 1:
+        raise InputError("training needs at least one image with labels, got none")
+    segmenter.to(device).train()
+    optimizer = torch.optim.AdamW(
+        segmenter.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+    )
+    recorded: list[float] = []
+    started = time.monotonic()
+    torch.manual_seed(seed)
+    loader = BatchLoader(
+        n_samples,
+        get_sample,
+        batch_size=settings.batch_size,
+        crop_px=settings.crop_px,
+        seed=seed,
+    )
+    with loader:
+        while len(recorded) < settings.steps and not should_stop():
+            batch = loader.get(len(recorded))
+            learning_rate = _learning_rate(len(recorded), settings)
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate
+            try:
+                loss = _step(segmenter, batch.to(device), optimizer, settings, device)
+            except torch.OutOfMemoryError as error:
+                if loader.batch_size == 1:
+                    raise InputError(
+                        f"not even one crop of {settings.crop_px} pixels fits the memory of "
+                        f"{device}; train with a smaller crop_px or on the CPU"
+                    ) from error
+                loader.halve()
+                optimizer.zero_grad()
+                torch.cuda.empty_cache()
+                loss = math.nan
+            recorded.append(loss)
+            seconds = time.monotonic() - started
+            on_step(
+                StepReport(
+                    step=len(recorded),
+                    n_steps=settings.steps,
+                    loss=loss,
+                    learning_rate=learning_rate,
+                    batch_size=loader.batch_size,
+                    seconds=seconds,
+                    eta_seconds=seconds / len(recorded) * (settings.steps - len(recorded)),
+                )
+            )
+    taken = [loss for loss in recorded[-max(1, settings.steps // 10) :] if not math.isnan(loss)]
+    return TrainingOutcome(
+        finished=len(recorded) == settings.steps,
+        n_steps=len(recorded),
+        n_skipped=sum(math.isnan(loss) for loss in recorded),
+        loss=sum(taken) / len(taken) if taken else math.nan,
+        batch_size=loader.batch_size,
+        seconds=time.monotonic() - started,
+    )
+
+
+def _step(
+    segmenter: Segmenter,
+    batch: Batch,
+    optimizer: torch.optim.Optimizer,
+    settings: TrainSettings,
+    device: torch.device,
+) -> float:
+    """Take one step and return its loss; NaN, and no step, without a labelled pixel."""
+    if not batch.has_labels:
+        return math.nan
+    on_gpu = device.type == "cuda"
+    mixed = on_gpu and torch.cuda.get_device_capability(device) >= (8, 0)
+    with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
+        logits = segmenter(batch.images)
+    size = (batch.images.shape[2], batch.images.shape[3])
+    loss = _loss(upsample(logits.float(), segmenter.stride, size), batch, settings)
+    value = float(loss.detach())
+    if not math.isfinite(value):
+        raise InputError(
+            f"training broke down: the loss is {value}. Lower the learning rate (now "
+            f"{settings.learning_rate:g}), or start from fresh weights"
+        )
+    optimizer.zero_grad()
+    torch.autograd.backward(loss)
+    torch.nn.utils.clip_grad_norm_(segmenter.parameters(), MAX_GRADIENT_NORM)
+    optimizer.step()
+    return value
+
+
+def _loss(logits: Tensor, batch: Batch, settings: TrainSettings) -> Tensor:
+    if settings.loss == "multi-class":
+        if batch.region_map is None or batch.candidates is None:
+            raise ValueError("the multi-class loss needs samples with region_map and candidates")
+        return partial_label_loss(
+            logits, batch.region_map, batch.candidates, weights=settings.loss_weights
+        )
+    if batch.class_map is None:
+        raise ValueError("the cross-entropy loss needs samples with a class_map")
+    return cross_entropy(logits, batch.class_map)
+
+
+def _learning_rate(step: int, settings: TrainSettings) -> float:
+    """Linear warm-up, then polynomial decay to nothing at the end."""
+    warm_up = max(1, round(WARM_UP * settings.steps))
+    rise = min(1.0, (step + 1) / warm_up)
+    left: float = (1 - step / settings.steps) ** POLY_POWER
+    return settings.learning_rate * rise * left

@@ -1,0 +1,138 @@
+"""Segmenters on disk (safetensors, never pickle), and the statistics their inputs are scaled by."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from napari_al.errors import InputError
+from napari_al.learning.segmenter import ClassifierName, Segmenter, build_segmenter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+
+def save_segmenter(path: Path, segmenter: Segmenter, metadata: Mapping[str, str]) -> None:
+    """Write a segmenter so that a reader sees the old file or the new one, never half of it.
+
+    Parameters
+    ----------
+    path : Path
+        ``*.safetensors``; its folder exists.
+    segmenter : Segmenter
+    metadata : mapping of str to str
+        Kept in the file's header beside what rebuilds the segmenter.
+    """
+    header = {
+        **metadata,
+        "name": segmenter.name,
+        "n_channels": str(segmenter.n_channels),
+        "n_classes": str(segmenter.n_classes),
+        "classifier": segmenter.classifier_name,
+        "temperature": repr(segmenter.temperature),
+    }
+    tensors = {key: value.contiguous() for key, value in segmenter.state_dict().items()}
+    data = save(tensors, header)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def load_segmenter(path: Path) -> Segmenter:
+    """Rebuild a segmenter on the CPU from a file of ``save_segmenter``.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged, or not one of napari-al's.
+    """
+    try:
+        header, tensors = _read(path)
+        n_channels = int(header["n_channels"])
+        segmenter = build_segmenter(
+            header["name"],
+            n_channels,
+            int(header["n_classes"]),
+            classifier=cast("ClassifierName", header["classifier"]),
+            temperature=float(header["temperature"]),
+            mean=[0.0] * n_channels,
+            std=[1.0] * n_channels,
+            seed=0,
+        )
+        segmenter.load_state_dict(tensors)
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: there is no such model file") from error
+    except (OSError, SafetensorError, RuntimeError, LookupError, ValueError) as error:
+        raise InputError(
+            f"{path}: not a model of this version of napari-al, or damaged ({error}); train anew "
+            "or take another round's file"
+        ) from error
+    return segmenter
+
+
+def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    with cast("Any", safe_open(str(path), framework="pt")) as file:
+        return file.metadata() or {}, {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+
+
+def input_statistics(
+    images: Iterable[NDArray[np.generic]],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and standard deviation of each channel over all pixels that are finite numbers.
+
+    Parameters
+    ----------
+    images : iterable of (H, W, C) arrays
+        Any dtype, sizes may differ; each is looked at once and let go.
+
+    Returns
+    -------
+    mean, std : (C,) float64
+        In the images' units; ``std`` is 1 where a channel is constant.
+
+    Raises
+    ------
+    InputError
+        If there are no images, or their channel counts differ.
+    """
+    count = mean = square = None
+    for image in images:
+        pixels = np.asarray(image, np.float64).reshape(-1, image.shape[-1])
+        if mean is None or count is None or square is None:
+            count, mean, square = (np.zeros(pixels.shape[1]) for _ in range(3))
+        if pixels.shape[1] != mean.size:
+            raise InputError(
+                f"all images need the same number of channels; one has {mean.size}, another "
+                f"{pixels.shape[1]}"
+            )
+        finite = np.isfinite(pixels)
+        n_new = finite.sum(axis=0)
+        safe = np.maximum(n_new, 1)
+        new_mean = np.where(finite, pixels, 0).sum(axis=0) / safe
+        new_square = (np.where(finite, pixels - new_mean, 0) ** 2).sum(axis=0)
+        # Chan et al. 1979: merge two sets' sums without losing digits to large means
+        total = np.maximum(count + n_new, 1)
+        delta = new_mean - mean
+        square = square + new_square + delta**2 * count * n_new / total
+        mean = mean + delta * n_new / total
+        count = count + n_new
+    if mean is None or count is None or square is None:
+        raise InputError("statistics of the input need at least one image, got none")
+    std = np.sqrt(square / np.maximum(count, 1))
+    return mean, np.where(std > 0, std, 1.0)
