@@ -158,8 +158,8 @@ def _few_image_model(
         config.training.segmenter,
         data.n_channels,
         data.n_classes,
-        mean=mean,
-        std=std,
+        mean=mean.tolist(),
+        std=std.tolist(),
         seed=config.seed,
     )
     train(

@@ -1,0 +1,281 @@
+"""The command line.
+
+Imports as little as it can until a command runs: ``--help`` needs neither torch nor Qt. Input that
+cannot be used ends a command with status 2 and one line on stderr, Ctrl-C with 130.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from typer.core import TyperGroup
+
+from napari_al.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_al.session.jobs import JobProgress
+
+_UsageError: Any = typer.BadParameter.__base__  # typer has a click of its own, or shares one
+
+
+class _Commands(TyperGroup):
+    """Turns what a user can cause into one line and an exit status."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except _UsageError as error:
+            typer.echo(f"error: {error.format_message()} (see --help)", err=True)
+            raise typer.Exit(2) from None
+        except KeyboardInterrupt:
+            typer.echo("stopped; nothing is lost: the same command goes on from here", err=True)
+            raise typer.Exit(130) from None
+        except BrokenPipeError:
+            raise
+        except (InputError, OSError) as error:
+            if ctx.params.get("debug"):
+                raise
+            typer.echo("error: " + " ".join(_message(error).split()), err=True)
+            raise typer.Exit(2) from None
+
+
+app = typer.Typer(
+    cls=_Commands,
+    help="Active learning for semantic segmentation with cheap clicks.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Method = Annotated[str | None, typer.Option(help="a row of `napari-al methods`")]
+Budget = Annotated[int | None, typer.Option(min=1, help="clicks a round", show_default="500")]
+Seed = Annotated[int | None, typer.Option(min=0, help="of all that is random", show_default="0")]
+Segmenter = Annotated[str | None, typer.Option(help="the network", show_default="compact")]
+Device = Annotated[
+    Literal["auto", "cpu", "cuda"] | None,
+    typer.Option(help="what trains: a GPU if there is one, or ...", show_default="auto"),
+]
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="any other setting, e.g. training.steps=50; again for more "
+        "(`napari-al methods --settings` lists them)",
+    ),
+]
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="settings and columns of a new method, in TOML or JSON"),
+]
+SkipBroken = Annotated[
+    bool, typer.Option("--skip-broken", help="leave out images that cannot be read")
+]
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="show where an error comes from")] = False,
+) -> None:
+    """Active learning for semantic segmentation with cheap clicks."""
+
+
+@app.command()
+def label(
+    path: Annotated[
+        Path | None, typer.Argument(metavar="[DATA|PROJECT]", help="a folder to open at once")
+    ] = None,
+    project: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="where a new project goes")
+    ] = None,
+    method: Method = None,
+    budget: Budget = None,
+    seed: Seed = None,
+    segmenter: Segmenter = None,
+    device: Device = None,
+    assignments: Assignments = None,
+    config: ConfigFile = None,
+    skip_broken: SkipBroken = False,
+) -> None:
+    """Open napari, ready to annotate."""
+    settings = _settings(config, assignments, budget, seed, segmenter, device, skip_broken)
+    _open_napari(path, project, method, settings)
+
+
+@app.command()
+def simulate(
+    data: Annotated[Path, typer.Argument(help="a data folder with ground truth")],
+    out: Annotated[Path, typer.Option(metavar="PROJECT", help="a new folder, or one to go on in")],
+    method: Method = None,
+    rounds: Annotated[int, typer.Option(min=1, help="batches of queries")] = 5,
+    budget: Budget = None,
+    seed: Seed = None,
+    segmenter: Segmenter = None,
+    device: Device = None,
+    init: Annotated[
+        Literal["initial_labels", "noisy", "model"] | None,
+        typer.Option(
+            help="where labels to correct come from: the data folder, ground truth with objects "
+            "confused, or a model trained on a few images",
+            show_default="initial_labels",
+        ),
+    ] = None,
+    assignments: Assignments = None,
+    config: ConfigFile = None,
+    skip_broken: SkipBroken = False,
+) -> None:
+    """Run a method with a simulated annotator, or go on with a run that was stopped."""
+    settings = _settings(config, assignments, budget, seed, segmenter, device, skip_broken)
+    if init is not None:
+        settings["initial"] = {**settings.get("initial", {}), "source": init}
+    from napari_al.simulate.runner import run_simulation
+
+    with _Progress(rounds) as progress:
+        run_simulation(
+            data,
+            method,
+            n_rounds=rounds,
+            out=out,
+            settings=settings,
+            on_progress=progress.show,
+            on_round=progress.show_round,
+        )
+    typer.echo(f"{out / 'rounds.csv'}\n{out / 'curve.png'}")
+
+
+@app.command()
+def report(
+    projects: Annotated[list[Path], typer.Argument(metavar="PROJECT...", help="runs to compare")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="where the report goes")],
+) -> None:
+    """Draw learning curves (PNG, CSV) and write one HTML page about runs."""
+    from napari_al.simulate.report import write_report
+
+    typer.echo(write_report(projects, out))
+
+
+@app.command()
+def methods(
+    settings: Annotated[
+        bool, typer.Option("--settings", help="list what --set takes instead")
+    ] = False,
+) -> None:
+    """Show the table of methods."""
+    if settings:
+        from napari_al.session.settings import setting_rows
+
+        _echo_table([("setting", "default", ""), *setting_rows()])
+        return
+    from napari_al.methods import METHODS
+
+    columns = (
+        "name", "regions", "merging", "query", "acquisition", "targets", "loss", "correction",
+        "classifier", "paper", "summary",
+    )  # fmt: skip
+    rows = [[getattr(row, column) for column in columns] for row in METHODS.values()]
+    _echo_table([("method", *columns[1:]), *rows])
+
+
+# ---- inside
+
+
+def _settings(
+    config: Path | None,
+    assignments: list[str] | None,
+    budget: int | None,
+    seed: int | None,
+    segmenter: str | None,
+    device: str | None,
+    skip_broken: bool,
+) -> dict[str, Any]:
+    """Nested settings: those of the file, changed by ``--set``, changed by the other options."""
+    from napari_al.session.settings import merged, parse_assignments, read_settings
+
+    training = {"segmenter": segmenter, "device": device}
+    options = {
+        "budget": budget,
+        "seed": seed,
+        "skip_broken": skip_broken or None,
+        "training": {name: value for name, value in training.items() if value is not None},
+    }
+    return merged(
+        read_settings(config) if config else {},
+        parse_assignments(assignments or []),
+        {name: value for name, value in options.items() if value is not None},
+    )
+
+
+def _echo_table(rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        typer.echo("  ".join(cells).rstrip())
+
+
+def _message(error: InputError | OSError) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)
+
+
+class _Progress:
+    """A run's progress: a moving bar on a terminal, else a line for each stage; rows on stdout."""
+
+    def __init__(self, n_rounds: int) -> None:
+        from tqdm import tqdm
+
+        self._n_rounds = n_rounds
+        self._stage = ""
+        self._bar = tqdm(total=0, disable=None, leave=False, dynamic_ncols=True)
+
+    def __enter__(self) -> _Progress:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._bar.close()
+
+    def show(self, round_number: int, progress: JobProgress) -> None:
+        stage = f"round {round_number}/{self._n_rounds} {progress.stage}"
+        if stage != self._stage:
+            self._stage = stage
+            if self._bar.disable:
+                typer.echo(stage, err=True)
+            else:
+                self._bar.reset(total=progress.total)
+                self._bar.set_description(stage)
+        if progress.loss is not None:
+            self._bar.set_postfix(loss=f"{progress.loss:.3f}", refresh=False)
+        self._bar.total = max(progress.total, progress.done)
+        self._bar.update(progress.done - self._bar.n)
+
+    def show_round(self, row: dict[str, str]) -> None:
+        self._bar.clear()
+        typer.echo(
+            f"round {row['round']}/{self._n_rounds}: {row['clicks']} clicks, "
+            f"model mIoU {row['model_miou'] or '-'}, data mIoU {row['data_miou'] or '-'}, "
+            f"trained {float(row['train_s']):.0f} s"
+        )
+
+
+def _open_napari(
+    path: Path | None, project: Path | None, method: str | None, settings: dict[str, Any]
+) -> None:
+    """Open napari with the dock; the one place where the window is started."""
+    from napari_al.plugin.app import run
+
+    run(path, project=project, method=method, settings=settings)
+
+
+def main() -> None:
+    """Entry point of ``napari-al``."""
+    app(prog_name="napari-al")
+
+
+if __name__ == "__main__":
+    main()

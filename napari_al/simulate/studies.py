@@ -1,0 +1,164 @@
+"""Runs, grouped for a report.
+
+Runs that differ in nothing but the seed are one line, mean and standard deviation over the seeds;
+runs on different data are never mixed.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from napari_al.session.project import Project
+from napari_al.session.settings import flat_settings
+from napari_al.simulate.curves import Curve
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from napari_al.session.config import ProjectConfig
+
+
+@dataclass(frozen=True)
+class Run:
+    """One project.
+
+    Attributes
+    ----------
+    path : Path
+    config : ProjectConfig
+    rows : tuple of dict
+        Of ``rounds.csv``.
+    model_iou, data_iou : list or None
+        IoU by class id after the last round; None for what is not known.
+    """
+
+    path: Path
+    config: ProjectConfig
+    rows: tuple[dict[str, str], ...]
+    model_iou: list[float | None] | None
+    data_iou: list[float | None] | None
+
+
+@dataclass(frozen=True)
+class Line:
+    """Runs that differ in their seed alone."""
+
+    label: str
+    runs: tuple[Run, ...]
+
+    def rounds(self) -> list[int]:
+        """Rounds that any run has, ascending."""
+        return sorted({int(row["round"]) for run in self.runs for row in run.rows})
+
+    def values(self, column: str, round_number: int) -> list[float]:
+        """Known values of a column in a round, one a run."""
+        return [
+            float(row[column])
+            for run in self.runs
+            for row in run.rows
+            if int(row["round"]) == round_number and row.get(column)
+        ]
+
+    def curve(self, column: str, style: int, suffix: str = "") -> Curve | None:
+        """Mean and spread of a column against clicks; None if nothing is known of it."""
+        known = [number for number in self.rounds() if self.values(column, number)]
+        if not known:
+            return None
+        return Curve(
+            self.label + suffix,
+            [mean(self.values("clicks", number)) for number in known],
+            [mean(self.values(column, number)) for number in known],
+            [spread(self.values(column, number)) or 0.0 for number in known],
+            style,
+            dashed=bool(suffix),
+        )
+
+    def last(self, column: str) -> list[float]:
+        """Known values of a column in each run's last row."""
+        return [float(run.rows[-1][column]) for run in self.runs if run.rows[-1].get(column)]
+
+
+@dataclass(frozen=True)
+class Study:
+    """All lines on one data folder."""
+
+    name: str
+    class_names: tuple[str, ...]
+    lines: tuple[Line, ...]
+
+
+def read_run(path: Path) -> Run:
+    """Read what a report needs of a project."""
+    project = Project.open(path, read_only=True)
+    done = project.rounds_done()
+    record: dict[str, Any] = project.read_round(done[-1]) if done else {}
+    return Run(
+        path,
+        project.read_config(),
+        tuple(project.read_rounds()),
+        record.get("model_iou"),
+        record.get("data_iou"),
+    )
+
+
+def studies_of(runs: Sequence[Run]) -> tuple[Study, ...]:
+    """Group runs by data, and within it by settings."""
+    by_data: dict[Path, list[Run]] = defaultdict(list)
+    for run in runs:
+        by_data[(run.path / run.config.data).resolve()].append(run)
+    names = _short_names(list(by_data))
+    return tuple(
+        Study(names[data], tuple(info.name for info in group[0].config.classes), _lines(group))
+        for data, group in by_data.items()
+    )
+
+
+def _lines(runs: Sequence[Run]) -> tuple[Line, ...]:
+    groups: dict[tuple[tuple[str, str], ...], list[Run]] = defaultdict(list)
+    for run in runs:
+        fields = flat_settings(run.config)
+        key = tuple((k, repr(v)) for k, v in fields.items() if k not in ("seed", "data"))
+        groups[key].append(run)
+    return tuple(
+        Line(_label(key, list(groups)), tuple(sorted(group, key=lambda run: run.config.seed)))
+        for key, group in groups.items()
+    )
+
+
+def _label(key: tuple[tuple[str, str], ...], others: Sequence[tuple[tuple[str, str], ...]]) -> str:
+    """Name of the method, with the settings that tell it from others of the same name."""
+    fields = dict(key)
+    same = [dict(other) for other in others if dict(other)["method.name"] == fields["method.name"]]
+    telling = [
+        f"{name}={value}"
+        for name, value in fields.items()
+        if any(other.get(name) != value for other in same)
+    ]
+    name = fields["method.name"].strip("'")
+    return f"{name} ({', '.join(telling)})" if telling else name
+
+
+def _short_names(folders: Sequence[Path]) -> dict[Path, str]:
+    """Last part of each path; with a number where two are alike."""
+    names: dict[Path, str] = {}
+    for folder in folders:
+        taken = set(names.values())
+        name, number = folder.name, 2
+        while name in taken:
+            name, number = f"{folder.name}-{number}", number + 1
+        names[folder] = name
+    return names
+
+
+def mean(values: Sequence[float]) -> float:
+    """Mean of at least one value."""
+    return statistics.fmean(values)
+
+
+def spread(values: Sequence[float]) -> float | None:
+    """Sample standard deviation; None of fewer than two values."""
+    return statistics.stdev(values) if len(values) > 1 else None
