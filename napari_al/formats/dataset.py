@@ -171,9 +171,9 @@ class DataFolder:
         """Return (height, width) of an image, without opening its file."""
         return self._item(name, split).header.shape
 
-    def image_path(self, name: str, split: Split = "train") -> Path:
-        """Return the file of an image."""
-        return self._item(name, split).image
+    def file_name(self, name: str, split: Split = "train") -> str:
+        """Return the name of an image with its suffix, as exports refer to it: ``"a/b.jpg"``."""
+        return name + self._item(name, split).image.suffix
 
     def image(self, name: str, split: Split = "train") -> NDArray[Any]:
         """Return an image's pixels: (H, W, C) uint8, uint16 or float32."""

@@ -1,0 +1,84 @@
+"""Polygons that people drew: Cityscapes' ``*_polygons.json`` and labelme's ``*.json``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import numpy as np
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+
+from napari_al.errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+MAX_BYTES = 64 * 2**20
+"""Of one file. labelme may put the whole picture into it; polygons alone are far smaller."""
+
+Coordinate = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class Polygon(NamedTuple):
+    """One outline: the class name in the file and its vertices, (n, 2) float64 xy in pixels."""
+
+    class_name: str
+    vertices_xy: NDArray[np.float64]
+
+
+class _Shape(BaseModel):
+    """An object of either format; what else is in it does not matter here."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    label: str
+    points: list[tuple[Coordinate, Coordinate]] = Field(
+        validation_alias=AliasChoices("points", "polygon")
+    )
+    shape_type: str = "polygon"
+    deleted: bool = False
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    shapes: list[_Shape] = Field(validation_alias=AliasChoices("shapes", "objects"))
+
+
+def read_polygons(path: Path) -> list[Polygon]:
+    """Read the polygons of one image, in the file's order (later ones lie on top).
+
+    Rectangles of labelme become polygons of four vertices. Shapes without an outline (points,
+    lines, circles, masks) and deleted objects are left out.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or is neither format.
+    """
+    try:
+        n_bytes = path.stat().st_size
+        if n_bytes > MAX_BYTES:
+            raise InputError(f"{path} has {n_bytes:,} bytes; up to {MAX_BYTES:,} are read.")
+        content = _File.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "file"
+        raise InputError(
+            f"{path} is not a polygon file of Cityscapes or labelme ({where}: {first['msg']})."
+        ) from error
+    polygons = (_polygon(shape) for shape in content.shapes if not shape.deleted)
+    return [polygon for polygon in polygons if polygon is not None]
+
+
+def _polygon(shape: _Shape) -> Polygon | None:
+    points = np.array(shape.points, np.float64).reshape(-1, 2)
+    if shape.shape_type == "rectangle" and len(points) == 2:
+        (x0, y0), (x1, y1) = points
+        points = np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
+    elif shape.shape_type not in ("polygon", "rectangle") or len(points) < 3:
+        return None
+    return Polygon(shape.label, points)
