@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from napari_al.session.config import ProjectConfig
     from napari_al.session.records import Answer, Piece, Query, Region
     from napari_al.session.session import Session
+    from napari_al.session.settings import make_config
     from napari_al.simulate.oracle import Oracle
     from napari_al.simulate.report import write_report
     from napari_al.simulate.runner import run_simulation
@@ -42,6 +43,7 @@ __all__ = [
     "Region",
     "Session",
     "__version__",
+    "make_config",
     "run_simulation",
     "write_report",
 ]
@@ -62,6 +64,7 @@ _HOME = {
     "Query": "session.records",
     "Region": "session.records",
     "Session": "session.session",
+    "make_config": "session.settings",
     "run_simulation": "simulate.runner",
     "write_report": "simulate.report",
 }

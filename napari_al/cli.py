@@ -134,11 +134,15 @@ def simulate(
     settings = _settings(config, assignments, budget, seed, segmenter, device, skip_broken)
     if init is not None:
         settings["initial"] = {**settings.get("initial", {}), "source": init}
+    from napari_al.formats.dataset import DataFolder
     from napari_al.simulate.runner import run_simulation
 
+    folder = DataFolder.open(data, skip_broken=bool(settings.get("skip_broken")))
+    for broken in folder.broken:
+        typer.echo(f"left out: {broken.reason}", err=True)
     with _Progress(rounds) as progress:
         run_simulation(
-            data,
+            folder,
             method,
             n_rounds=rounds,
             out=out,

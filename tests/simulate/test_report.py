@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import csv
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from napari_al.errors import InputError
+from napari_al.formats.dataset import DataFolder
+from napari_al.session.project import Project
+from napari_al.session.settings import make_config
+from napari_al.simulate.report import write_report
+from napari_al.simulate.studies import read_run, studies_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from napari_al.methods import Method
+
+
+def write_run(
+    path: Path,
+    data: DataFolder,
+    method: str | Method,
+    seed: int,
+    mious: Sequence[float | None],
+    **settings: Any,
+) -> Path:
+    """A project as a run leaves it, with these model mIoUs; seeds spend 100 + seed clicks."""
+    project = Project.create(path, make_config(data, {"seed": seed, **settings}, method))
+    for number, miou in enumerate(mious, start=1):
+        project.append_round(
+            {
+                "round": number,
+                "queries": 100 * number,
+                "clicks": (100 + seed) * number,
+                "class_clicks": (100 + seed) * number,
+                "polygon_clicks": 0,
+                "intersection_clicks": 0,
+                "model_miou": miou,
+                "data_miou": 0.5,
+                "data_coverage": 0.1,
+                "n_regions": 1000,
+                "train_s": 2.0,
+                "score_s": 1.0,
+                "select_s": 0.1,
+                "seed": seed,
+                "method": project.read_config().method.name,
+            }
+        )
+    return path
+
+
+@pytest.fixture
+def data(data_path: Path) -> DataFolder:
+    return DataFolder.open(data_path)
+
+
+def test_means_and_spreads_over_seeds(tmp_path: Path, data: DataFolder) -> None:
+    runs = [
+        write_run(tmp_path / "a", data, "classbal", 0, [0.2, 0.4]),
+        write_run(tmp_path / "b", data, "classbal", 2, [0.4, 0.5]),
+        write_run(tmp_path / "c", data, "random", 0, [0.1, None]),
+    ]
+    page = write_report([*runs, runs[0]], tmp_path / "report")
+    with (tmp_path / "report" / "curves.csv").open() as file:
+        rows = {(row["method"], row["round"]): row for row in csv.DictReader(file)}
+    assert rows["classbal", "1"]["seeds"] == "2"
+    assert float(rows["classbal", "1"]["clicks"]) == 101
+    assert float(rows["classbal", "1"]["model_miou"]) == pytest.approx(0.3)
+    assert float(rows["classbal", "1"]["model_miou_std"]) == pytest.approx(0.02**0.5, abs=1e-5)
+    assert rows["random", "1"]["model_miou_std"] == ""
+    assert rows["random", "2"]["model_miou"] == "", "not known is an empty field, never 0"
+    text = page.read_text()
+    assert "0.300 ± 0.141" in text
+    sources = re.findall(r'(?:src|href)="([^"]{,40})', text)
+    assert len(sources) == 2, "one page, that needs no other file"
+    assert all(source.startswith("data:image/png;base64,") for source in sources)
+    assert (tmp_path / "report" / "curves.png").stat().st_size > 10_000
+
+
+def test_runs_with_other_settings_are_other_lines(tmp_path: Path, data: DataFolder) -> None:
+    few = {"training": {"steps": 5}}
+    runs = [
+        write_run(tmp_path / "a", data, "classbal", 0, [0.2]),
+        write_run(tmp_path / "b", data, "classbal", 1, [0.2], **few),
+        write_run(tmp_path / "c", data, "random", 1, [0.2], **few),
+    ]
+    (study,) = studies_of([read_run(path) for path in runs])
+    assert [line.label for line in study.lines] == [
+        "classbal (training.steps=150)",
+        "classbal (training.steps=5)",
+        "random",
+    ]
+
+
+def test_runs_on_other_data_are_another_study(
+    tmp_path: Path, data: DataFolder, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    from scenes import write_data
+
+    other = DataFolder.open(write_data(tmp_path_factory.mktemp("other") / "data"))
+    runs = [
+        write_run(tmp_path / "a", data, "classbal", 0, [0.2]),
+        write_run(tmp_path / "b", other, "classbal", 0, [0.2]),
+    ]
+    write_report(runs, tmp_path / "report")
+    pictures = sorted(path.name for path in (tmp_path / "report").glob("*.png"))
+    assert pictures == [
+        "costs_data-2.png",
+        "costs_data.png",
+        "curves_data-2.png",
+        "curves_data.png",
+    ]
+
+
+def test_what_cannot_be_reported(tmp_path: Path, data: DataFolder) -> None:
+    with pytest.raises(InputError, match="no project"):
+        write_report([tmp_path], tmp_path / "report")
+    with pytest.raises(InputError, match="at least one"):
+        write_report([], tmp_path / "report")
+    empty = write_run(tmp_path / "empty", data, "random", 0, [])
+    with pytest.raises(InputError, match="no finished round"):
+        write_report([empty], tmp_path / "report")

@@ -1,0 +1,320 @@
+"""The command line as people meet it: in this process where that is enough, else in its own."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+from scenes import write_data, write_initial
+from typer.testing import CliRunner
+
+from napari_al.cli import app
+from napari_al.methods import METHODS
+
+TINY = {
+    "training.steps": 3,
+    "training.batch_size": 2,
+    "training.crop_px": 32,
+    "training.threads": 1,
+    "regions.n_per_image": 20,
+    "regions.side_px": 16,
+}
+
+
+def command(data: Path, out: Path, method: str = "classbal", *more: str) -> list[str]:
+    settings = [part for name, value in TINY.items() for part in ("--set", f"{name}={value}")]
+    arguments = ["simulate", str(data), "--method", method, "--out", str(out)]
+    return [*arguments, "--rounds", "2", "--budget", "6", *settings, *more]
+
+
+def run(*arguments: str) -> tuple[int, str, str]:
+    """Exit status, stdout, stderr."""
+    result = CliRunner().invoke(app, list(arguments), catch_exceptions=False)
+    return result.exit_code, result.stdout, result.stderr
+
+
+def rows_of(project: Path) -> list[dict[str, str]]:
+    """Rows of rounds.csv without the times."""
+    with (project / "rounds.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    return [{k: v for k, v in row.items() if not k.endswith("_s")} for row in rows]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_initial(write_data(tmp_path_factory.mktemp("cli") / "data"))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_simulate_runs_every_method(data: Path, tmp_path: Path, method: str) -> None:
+    out = tmp_path / "run"
+    status, stdout, stderr = run(*command(data, out, method))
+    assert status == 0, stderr
+    assert stdout.splitlines()[-2:] == [str(out / "rounds.csv"), str(out / "curve.png")]
+    rows = rows_of(out)
+    first = 0 if METHODS[method].starts_from_labels else 1
+    assert [int(row["round"]) for row in rows] == list(range(first, 3))
+    assert all(row["method"] == method and row["seed"] == "0" for row in rows)
+    spent = [int(row["clicks"]) for row in rows]
+    assert spent == sorted(spent)
+    assert spent[-1] >= 12
+    kinds = ("class_clicks", "polygon_clicks", "intersection_clicks")
+    assert all(int(row["clicks"]) == sum(int(row[kind]) for kind in kinds) for row in rows)
+    assert all(0 <= float(row["model_miou"]) <= 1 for row in rows)
+    assert (out / "curve.png").stat().st_size > 5000
+
+
+@pytest.mark.parametrize("init", ["noisy", "model"])
+def test_simulate_makes_initial_labels(data: Path, tmp_path: Path, init: str) -> None:
+    out = tmp_path / "run"
+    status, _, stderr = run(*command(data, out, "alc", "--init", init))
+    assert status == 0, stderr
+    n_images = len(list((data / "train" / "images").iterdir()))
+    for folder in ("labels", "masks"):
+        assert len(list((out / "initial" / folder).iterdir())) == n_images
+    assert len(rows_of(out)) == 3
+
+
+def test_config_file_makes_a_new_combination(data: Path, tmp_path: Path) -> None:
+    config = tmp_path / "merged.toml"
+    config.write_text('budget = 99\n[method]\nmerging = "adaptive"\n')
+    arguments = command(data, tmp_path / "run", "multi-class", "--config", str(config))
+    assert run(*arguments)[0] == 0
+    written = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert written["method"]["name"] == "merged"
+    assert written["method"]["merging"] == "adaptive"
+    assert written["budget"] == 6, "options win over the file"
+
+
+# ---- stopped and started again
+
+
+@pytest.mark.parametrize(
+    ("method", "stage"),
+    [
+        ("classbal", "round 2/2 answers"),
+        ("classbal", "round 2/2 training"),
+        ("a2lc", "round 2/2 answers"),
+        ("multi-class", "round 1/2 pseudo-labels"),
+    ],
+)
+def test_a_killed_run_goes_on_and_ends_with_the_same_numbers(
+    data: Path, tmp_path: Path, method: str, stage: str
+) -> None:
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    assert run(*command(data, whole, method))[0] == 0
+    killed_at(command(data, broken, method), stage, signal.SIGKILL)
+    assert len(rows_of(broken)) < len(rows_of(whole))
+    assert run(*command(data, broken, method))[0] == 0
+    assert rows_of(broken) == rows_of(whole)
+    assert not list(broken.rglob("*.tmp"))
+
+
+def test_a_finished_run_is_not_run_again_and_can_be_made_longer(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    assert run(*command(data, out))[0] == 0
+    before = (out / "rounds.csv").read_bytes()
+    assert run(*command(data, out))[0] == 0
+    assert (out / "rounds.csv").read_bytes() == before
+    assert run(*command(data, out, "classbal", "--rounds", "3"))[0] == 0
+    assert (out / "rounds.csv").read_bytes().startswith(before)
+    assert len(rows_of(out)) == 3
+
+
+def test_ctrl_c_ends_with_130_and_loses_nothing(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    process = killed_at(command(data, out), "round 2/2 training", signal.SIGINT)
+    assert process.returncode == 130
+    assert "the same command goes on" in process.stderr
+    assert "Traceback" not in process.stderr
+    assert len(rows_of(out)) == 1
+
+
+def killed_at(
+    arguments: list[str], stage: str, how: signal.Signals
+) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own and end it when it says that it is in a stage."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "napari_al.cli", *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert process.stderr is not None
+    lines = []
+    for line in process.stderr:
+        lines.append(line)
+        if line.startswith(stage):
+            process.send_signal(how)
+            break
+    lines.append(process.stderr.read())
+    process.stderr.close()
+    process.wait(timeout=60)
+    assert any(line.startswith(stage) for line in lines), "".join(lines)
+    return subprocess.CompletedProcess(arguments, process.returncode, "", "".join(lines))
+
+
+# ---- bad input
+
+
+def corrupt(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:60])
+
+
+def wrong_size(path: Path) -> None:
+    iio.imwrite(path, np.zeros((10, 12), np.uint8))
+
+
+def wrong_id(path: Path) -> None:
+    class_map = iio.imread(path)
+    class_map[0, 0] = 77
+    iio.imwrite(path, class_map)
+
+
+def remove(path: Path) -> None:
+    path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("file", "damage", "message"),
+    [
+        ("train/images/scene_1.png", corrupt, "scene_1.png"),
+        ("train/labels/scene_1.png", wrong_size, "12 x 10 pixels"),
+        ("train/labels/scene_1.png", wrong_id, "class id 77"),
+        ("train/labels/scene_1.png", remove, "have none, 'scene_1' among them"),
+        ("classes.json", corrupt, "not JSON"),
+        ("classes.json", remove, "no classes.json"),
+    ],
+)
+def test_bad_data_is_named_in_one_line(
+    tmp_path: Path, file: str, damage: object, message: str
+) -> None:
+    folder = write_data(tmp_path / "data")
+    damage(folder / file)  # type: ignore[operator]
+    status, stdout, stderr = run(*command(folder, tmp_path / "run"))
+    assert (status, stdout, stderr.count("\n")) == (2, "", 1)
+    assert message in stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_broken_images_are_left_out_on_request(tmp_path: Path) -> None:
+    folder = write_data(tmp_path / "data")
+    corrupt(folder / "train/images/scene_1.png")
+    status, _, stderr = run(*command(folder, tmp_path / "run", "random", "--skip-broken"))
+    assert status == 0, stderr
+    assert "scene_1.png" in stderr, "never silently"
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--method", "clasbal"], "did you mean classbal"),
+        (["--set", "training.stepz=1"], "did you mean training.steps"),
+        (["--set", "training.steps=none"], "valid integer"),
+        (["--segmenter", "resnet"], "expected one of compact"),
+        (["--device", "tpu"], "--device"),
+        (["--rounds", "0"], "--rounds"),
+        (["--config", "missing.toml"], "cannot be read"),
+        (["--method", "alc", "--init", "noisy", "--set", "initial.confusions.car.bus=1"], "'bus'"),
+        (["--set", "method.targets=partial"], "cannot be made from dominant answers"),
+    ],
+)
+def test_options_that_cannot_be_used(
+    data: Path, tmp_path: Path, more: list[str], message: str
+) -> None:
+    status, _, stderr = run(*command(data, tmp_path / "run", "classbal", *more))
+    assert (status, stderr.count("\n")) == (2, 1)
+    assert message in stderr
+
+
+def test_other_settings_than_the_projects_are_refused(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    run(*command(data, out))
+    status, _, stderr = run(*command(data, out, "random", "--seed", "3"))
+    assert (status, stderr.count("\n")) == (2, 1)
+    assert "seed: 0, not 3" in stderr
+    assert "method.name: 'classbal', not 'random'" in stderr
+
+
+@pytest.mark.parametrize(
+    ("data_path", "message"),
+    [("nowhere", "does not exist"), (".", "no classes.json"), ("file", "is not a folder")],
+)
+def test_folders_that_are_no_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data_path: str, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("file").write_text("")
+    status, _, stderr = run(*command(Path(data_path), tmp_path / "run"))
+    assert (status, stderr.count("\n")) == (2, 1)
+    assert message in stderr
+
+
+def test_correction_needs_labels_to_correct(tmp_path: Path) -> None:
+    folder = write_data(tmp_path / "data")
+    status, _, stderr = run(*command(folder, tmp_path / "run", "alc"))
+    assert (status, stderr.count("\n")) == (2, 1)
+    assert "--init noisy or --init model" in stderr
+
+
+def test_out_may_not_be_somebody_elses_folder(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("")
+    status, _, stderr = run(*command(data, tmp_path))
+    assert (status, stderr.count("\n")) == (2, 1)
+    assert "name a new folder" in stderr
+
+
+def test_a_run_that_is_open_elsewhere_is_not_touched(data: Path, tmp_path: Path) -> None:
+    from napari_al.session.session import Session
+
+    out = tmp_path / "run"
+    assert run(*command(data, out))[0] == 0
+    with Session.open(out):
+        done = subprocess.run(
+            [sys.executable, "-m", "napari_al.cli", *command(data, out)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+
+
+# ---- the rest
+
+
+def test_methods_lists_the_table() -> None:
+    status, stdout, _ = run("methods")
+    assert status == 0
+    assert [line.split()[0] for line in stdout.splitlines()[1:]] == list(METHODS)
+
+
+def test_methods_lists_the_settings() -> None:
+    status, stdout, _ = run("methods", "--settings")
+    assert status == 0
+    assert "training.steps" in stdout
+
+
+def test_report_of_runs(data: Path, tmp_path: Path) -> None:
+    for method in ("random", "classbal"):
+        assert run(*command(data, tmp_path / method, method))[0] == 0
+    projects = [str(tmp_path / "random"), str(tmp_path / "classbal")]
+    status, stdout, _ = run("report", *projects, "--out", str(tmp_path / "report"))
+    assert status == 0
+    assert Path(stdout.strip()).read_text().count("<h2>") == 1
+    assert run("report", str(tmp_path), "--out", str(tmp_path / "report"))[0] == 2
+
+
+@pytest.mark.parametrize("name", ["label", "simulate", "report", "methods"])
+def test_every_command_has_help(name: str) -> None:
+    status, stdout, _ = run(name, "--help")
+    assert status == 0
+    assert stdout.startswith("Usage:")
