@@ -36,7 +36,7 @@ class Mask:
         row0, col0, row1, col1 = self.box
         if row0 < 0 or col0 < 0 or row1 <= row0 or col1 <= col0:
             raise InputError(f"mask: a box (row0, col0, row1, col1) was expected, got {self.box}")
-        if any(run < 0 for run in self.runs) or sum(self.runs) != (row1 - row0) * (col1 - col0):
+        if min(self.runs, default=0) < 0 or sum(self.runs) != (row1 - row0) * (col1 - col0):
             raise InputError("mask: the run lengths do not add up to the box; the record is damaged")
 
     @classmethod

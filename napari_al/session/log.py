@@ -7,6 +7,7 @@ clock. One program writes at a time (``lock.py`` sees to that); any number may r
 
 from __future__ import annotations
 
+import gc
 import sqlite3
 import threading
 from contextlib import contextmanager
@@ -64,6 +65,7 @@ class AnnotationLog:
         self._turn = threading.RLock()
         self._entries: list[Entry] = []
         self._answers: dict[str, Answer] = {}  # every answer ever given, in force or not
+        self._n_corrections = 0
         self._history = History()
         self._opened = schema.open_read_only(path) if read_only else schema.open_to_write(path)
         try:
@@ -129,7 +131,8 @@ class AnnotationLog:
         with self._turn:
             before = len(self._entries)
             try:
-                self._read_on()
+                with _no_collecting():
+                    self._read_on()
             except sqlite3.Error as error:
                 raise schema.unreadable(self.path, error) from error
             return len(self._entries) > before
@@ -273,40 +276,52 @@ class AnnotationLog:
             ) from error
 
     def _read_on(self) -> None:
-        rows = schema.read_after(self._connection, self.last_seq)
-        for seq, kind, target in rows.entries:
-            try:
-                entry = self._decode(seq, kind, target, rows)
-                self._add(entry)
-            except ValueError as error:
-                raise InputError(
-                    f"{self.path}: entry {seq} cannot be used: {error}. The file is damaged or was "
-                    "edited; put a copy of it back"
-                ) from error
-        if rows.answers or rows.corrections:
+        stored = schema.read_after(
+            self._connection, self.last_seq, len(self._answers), self._n_corrections
+        )
+        try:
+            for entry in stored:
+                self._add(self._decode(entry))
+        except (ValueError, TypeError) as error:
             raise InputError(
-                f"{self.path}: answers of no entry. The file is damaged or was edited; put a copy "
-                "of it back"
-            )
+                f"{self.path}: entry {self.last_seq + 1} cannot be used: {error}. The file is "
+                "damaged or was edited; put a copy of it back"
+            ) from error
+        finally:
+            stored.close()
 
-    def _decode(self, seq: int, kind: str, target: int | None, rows: schema.Rows) -> Entry:
-        if seq != self.last_seq + 1:
-            raise InputError(f"entry {self.last_seq + 1} was expected")
+    def _decode(self, stored: schema.StoredEntry) -> Entry:
+        if stored.seq != self.last_seq + 1:
+            raise ValueError("it is missing")
         answers: list[Answer] = []
         replaced: Answer | None = None
-        for answer_id, replaces, payload in rows.answers.pop(seq, ()):
+        for answer_id, replaces, payload in stored.answers:
             answer = decode_answer(payload)
             if answer.id != answer_id:
-                raise InputError(f"the answer's id {answer.id!r} is filed as {answer_id!r}")
+                raise ValueError(f"the answer {answer.id!r} is filed as {answer_id!r}")
             if replaces is not None:
                 replaced = self._answers.get(replaces)
                 if replaced is None:
-                    raise InputError(f"it replaces {replaces!r}, which was never given")
+                    raise ValueError(f"it replaces {replaces!r}, which was never given")
             answers.append(answer)
-        corrections = tuple(decode_correction(text) for text in rows.corrections.pop(seq, ()))
-        return Entry(seq, cast("Kind", kind), tuple(answers), replaced, corrections, target)
+        corrections = tuple(decode_correction(text) for text in stored.corrections)
+        kind = cast("Kind", stored.kind)
+        return Entry(stored.seq, kind, tuple(answers), replaced, corrections, stored.target)
 
     def _add(self, entry: Entry) -> None:
         self._history.apply(entry)
         self._entries.append(entry)
         self._answers.update((answer.id, answer) for answer in entry.answers)
+        self._n_corrections += len(entry.corrections)
+
+
+@contextmanager
+def _no_collecting() -> Iterator[None]:
+    """Pause the garbage collector: what is read stays, and looking at it again takes as long."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -38,6 +39,7 @@ _UNSAFE = re.compile(r"[\x00-\x1f\x7f\\]|^/|^[A-Za-z]:|(^|/)(\.{0,2})(/|$)")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT[0-9:.]{5,15}(Z|[+-]\d\d:\d\d)")
 
 
+@lru_cache(maxsize=4096)
 def check_image_name(name: str) -> None:
     """Refuse an image name that is no plain relative path: ``..``, absolute, with a backslash."""
     if not 0 < len(name) <= 1024 or _UNSAFE.search(name):

@@ -14,7 +14,7 @@ import os
 import uuid
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from pydantic import ValidationError
 
@@ -62,7 +62,7 @@ def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
     WriteError
         If the disk is full or the folder cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
+    temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")  # short: names may be at the limit
     try:
         with temporary.open("xb") as file:
             file.write(data)
@@ -113,9 +113,7 @@ class Project:
         if project.path.exists() and not project.path.is_dir():
             raise InputError(f"{path} is a file; name a new folder for the project")
         if project.path.exists() and any(map(_is_foreign, project.path.iterdir())):
-            raise InputError(
-                f"{path} is not empty and no project of napari-al; name a new folder"
-            )
+            raise InputError(f"{path} is not empty and no project of napari-al; name a new folder")
         try:
             project.path.mkdir(parents=True, exist_ok=True)
             project.models.mkdir(exist_ok=True)
@@ -151,10 +149,9 @@ class Project:
             If another program has it; says which.
         """
         lock = FolderLock(self.path / "project.lock")
-        for folder in (self.path, self.models):
-            for left_over in folder.glob(".*.tmp"):
-                with suppress(OSError):
-                    left_over.unlink()
+        for left_over in (*self.path.glob(".*.tmp"), *self.models.glob(".*")):
+            with suppress(OSError):
+                left_over.unlink()
         return lock
 
     # -- where things are
@@ -184,9 +181,10 @@ class Project:
         """``models/``."""
         return self.path / "models"
 
-    def model_file(self, round_number: int) -> Path:
-        """Where the model trained after a round is."""
-        return self.models / f"round_{round_number:02d}.safetensors"
+    def model_file(self, round_number: int, *, stage: int = 1) -> Path:
+        """Where the model trained after a round is; stage 2 is never asked from."""
+        suffix = "" if stage == 1 else f"_stage_{stage}"
+        return self.models / f"round_{round_number:02d}{suffix}.safetensors"
 
     def round_file(self, round_number: int) -> Path:
         """Where what is known of a round's model is; it is there when the round is done."""
@@ -219,15 +217,42 @@ class Project:
         """Where a model's class map is."""
         return self.cache_file(f"predictions/round_{model_round:02d}", image, ".png")
 
-    # -- models
+    # -- rounds that are done, and their models
 
-    def save_model(self, round_number: int, segmenter: Segmenter) -> None:
+    def rounds_done(self) -> list[int]:
+        """Numbers of the rounds that have a model and its figures, ascending."""
+        names = (path.stem.removeprefix("round_") for path in self.models.glob("round_*.json"))
+        numbers = (int(name) for name in names if name.isdecimal())
+        return sorted(n for n in numbers if self.model_file(n).exists())
+
+    def read_round(self, round_number: int) -> dict[str, Any]:
+        """Read what is known of a round's model: ``row`` of rounds.csv, ``log_seq``, IoU by class.
+
+        Raises
+        ------
+        InputError
+            If the file is missing or damaged.
+        """
+        path = self.round_file(round_number)
+        try:
+            record = json.loads(path.read_bytes())
+            if type(record["log_seq"]) is not int or not isinstance(record["row"], dict):
+                raise TypeError
+        except (OSError, ValueError, RecursionError, KeyError, TypeError) as error:
+            raise InputError(
+                f"{path} is missing or damaged; put a copy of it back, or delete it to train "
+                "the round again"
+            ) from error
+        return cast("dict[str, Any]", record)
+
+    def save_model(self, round_number: int, segmenter: Segmenter, *, stage: int = 1) -> None:
         """Write the model trained after a round."""
         from napari_al.learning.weights import save_segmenter
 
         self._check_writable()
         self.models.mkdir(exist_ok=True)
-        save_segmenter(self.model_file(round_number), segmenter, {"round": str(round_number)})
+        path = self.model_file(round_number, stage=stage)
+        save_segmenter(path, segmenter, {"round": str(round_number)})
 
     def load_model(self, round_number: int) -> Segmenter:
         """Read the model trained after a round, on the CPU."""
@@ -260,10 +285,11 @@ class Project:
             raise InputError(
                 f"{self.config_file} is damaged or no config of napari-al; put a copy of it back"
             ) from error
-        if type(version) is not int or not 0 <= version <= VERSION:
+        if type(version) is not int or version not in (*MIGRATIONS, VERSION):
+            known = ", ".join(map(str, (*MIGRATIONS, VERSION)))
             raise InputError(
-                f"{self.config_file} is of version {version!r}, this napari-al reads up to "
-                f"{VERSION}; update it"
+                f"{self.config_file} is of version {str(version)[:20]}, this napari-al "
+                f"reads {known}; update napari-al"
             )
         if version < VERSION:
             fields = self._migrate(version, fields, text)

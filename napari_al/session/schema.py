@@ -9,13 +9,15 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import tempfile
-from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from napari_al.errors import InputError
 from napari_al.session.payload import MAX_PAYLOAD
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 VERSION: Final = 1
 """Raised when an older program could not read the file any more."""
@@ -66,15 +68,17 @@ class Opened:
             self.copy.cleanup()
 
 
-@dataclass
-class Rows:
-    """What was read of the log; answers (id, replaces, payload) and corrections by entry."""
+class StoredEntry(NamedTuple):
+    """An entry as it stands in the file: not yet looked at.
 
-    entries: list[tuple[int, str, int | None]]
-    answers: defaultdict[int, list[tuple[str, str | None, str]]] = field(
-        default_factory=lambda: defaultdict(list)
-    )
-    corrections: defaultdict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
+    ``answers`` are (id, replaces, payload), ``corrections`` payloads.
+    """
+
+    seq: int
+    kind: str
+    target: int | None
+    answers: list[tuple[str, str | None, str]]
+    corrections: list[str]
 
 
 def open_to_write(path: Path) -> Opened:
@@ -116,26 +120,43 @@ def open_read_only(path: Path) -> Opened:
         return _open_copy(path)
 
 
-def read_after(connection: sqlite3.Connection, seq: int) -> Rows:
-    """Read all entries after ``seq`` as one consistent state."""
+def read_after(
+    connection: sqlite3.Connection, seq: int, n_answers: int, n_corrections: int
+) -> Generator[StoredEntry]:
+    """Read the entries after ``seq``, to which so many answers and corrections belong.
+
+    All are of one moment, whatever a writer does meanwhile.
+
+    Raises
+    ------
+    ValueError
+        At the end, if there are answers or corrections that belong to no entry.
+    """
     connection.execute("BEGIN")
     try:
-        rows = Rows(
-            connection.execute(
-                "SELECT seq, kind, target FROM entries WHERE seq > ? ORDER BY seq", (seq,)
-            ).fetchall()
+        answers = connection.execute(
+            "SELECT entry, id, replaces, payload FROM answers WHERE row > ? ORDER BY row",
+            (n_answers,),
         )
-        for entry, *answer in connection.execute(
-            "SELECT entry, id, replaces, payload FROM answers WHERE entry > ? ORDER BY row", (seq,)
+        corrections = connection.execute(
+            "SELECT entry, payload FROM corrections WHERE row > ? ORDER BY row", (n_corrections,)
+        )
+        answer, correction = answers.fetchone(), corrections.fetchone()
+        for number, kind, target in connection.execute(
+            "SELECT seq, kind, target FROM entries WHERE seq > ? ORDER BY seq", (seq,)
         ):
-            rows.answers[entry].append(tuple(answer))
-        for entry, payload in connection.execute(
-            "SELECT entry, payload FROM corrections WHERE entry > ? ORDER BY row", (seq,)
-        ):
-            rows.corrections[entry].append(payload)
+            entry = StoredEntry(number, kind, target, [], [])
+            while answer is not None and answer[0] == number:
+                entry.answers.append(answer[1:])
+                answer = answers.fetchone()
+            while correction is not None and correction[0] == number:
+                entry.corrections.append(correction[1])
+                correction = corrections.fetchone()
+            yield entry
+        if answer is not None or correction is not None:
+            raise ValueError("answers or corrections of no entry")
     finally:
-        connection.execute("ROLLBACK")
-    return rows
+        connection.execute("COMMIT")
 
 
 def unreadable(path: Path, error: sqlite3.Error) -> InputError:
@@ -173,9 +194,10 @@ def _version(connection: sqlite3.Connection, path: Path) -> int:
         raise InputError(
             f"{path} is no annotation log of napari-al; name another project folder"
         ) from error
-    if version > VERSION:
+    if version not in (*MIGRATIONS, VERSION):
+        known = ", ".join(map(str, (*MIGRATIONS, VERSION)))
         raise InputError(
-            f"{path} is of version {version}, this napari-al reads up to {VERSION}; update it"
+            f"{path} is of version {version}, this napari-al reads {known}; update napari-al"
         )
     return version
 
