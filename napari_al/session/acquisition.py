@@ -78,8 +78,6 @@ ACQUISITIONS: dict[str, AcquisitionFunction] = {
     "cil": _column("cil_representative"),
     "lcil": _column("lcil"),
     "sim": _column("sim"),
-    "abc": AcquisitionFunction(
-        ("similarity_cil_by_class", "label_histogram", "queried"), _abc
-    ),
+    "abc": AcquisitionFunction(("similarity_cil_by_class", "label_histogram", "queried"), _abc),
 }
 """``random`` is no row: it needs no model (``scores.random_scores``)."""

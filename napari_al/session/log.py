@@ -311,7 +311,8 @@ class AnnotationLog:
     def _add(self, entry: Entry) -> None:
         self._history.apply(entry)
         self._entries.append(entry)
-        self._answers.update((answer.id, answer) for answer in entry.answers)
+        for answer in entry.answers:
+            self._answers[answer.id] = answer
         self._n_corrections += len(entry.corrections)
 
 

@@ -31,11 +31,12 @@ if TYPE_CHECKING:
 
     from napari_al.learning.segmenter import Segmenter
     from napari_al.learning.training import StepReport
+    from napari_al.session.jobs import Stage
     from napari_al.session.snapshot import Snapshot
 
 Progress = Callable[[JobProgress], None]
 ShouldStop = Callable[[], bool]
-Stage = Literal[1, 2]
+TrainingStage = Literal[1, 2]
 
 N_IMAGES_FOR_STATISTICS = 64
 """Enough for a mean and a standard deviation; reading every image would cost more than it gives."""
@@ -51,7 +52,7 @@ class _Job:
     progress: Progress
     should_stop: ShouldStop
 
-    def report(self, stage: str, done: int, total: int) -> None:
+    def report(self, stage: Stage, done: int, total: int) -> None:
         """Say how far it is; raise Stopped if it has to end."""
         if self.should_stop():
             raise Stopped
@@ -180,8 +181,8 @@ def _start_segmenter(snapshot: Snapshot, round_number: int) -> Segmenter:
         len(config.classes),
         classifier=config.method.classifier,
         temperature=config.training.temperature,
-        mean=mean,
-        std=std,
+        mean=mean.tolist(),
+        std=std.tolist(),
         seed=config.seed,
     )
 
@@ -208,7 +209,7 @@ def _write_targets(job: _Job) -> tuple[str, ...]:
 
 
 def _measure_targets(
-    job: _Job, images: tuple[str, ...], stage: Stage = 1
+    job: _Job, images: tuple[str, ...], stage: TrainingStage = 1
 ) -> tuple[NDArray[np.int64] | None, float | None]:
     """Confusion of the targets with ground truth, and the share of its pixels that have one.
 
@@ -233,7 +234,7 @@ def _measure_targets(
     return confusion, n_covered / max(n_true, 1)
 
 
-def _read_target(job: _Job, image: str, stage: Stage) -> NDArray[np.uint8]:
+def _read_target(job: _Job, image: str, stage: TrainingStage) -> NDArray[np.uint8]:
     path = job.snapshot.project.target_file(job.round, image, stage=stage)
     class_map = pictures.read_class_map(path)
     if class_map is None:
@@ -241,7 +242,9 @@ def _read_target(job: _Job, image: str, stage: Stage) -> NDArray[np.uint8]:
     return class_map
 
 
-def _train(job: _Job, segmenter: Segmenter, images: tuple[str, ...], stage: Stage = 1) -> None:
+def _train(
+    job: _Job, segmenter: Segmenter, images: tuple[str, ...], stage: TrainingStage = 1
+) -> None:
     """Train ``segmenter`` in place on this round's targets and log its losses."""
     from napari_al.learning.training import Sample, TrainSettings, train
 
@@ -259,9 +262,7 @@ def _train(job: _Job, segmenter: Segmenter, images: tuple[str, ...], stage: Stag
     def on_step(step: StepReport) -> None:
         snapshot.project.append_training({"round": job.round, "stage": stage, **asdict(step)})
         job.progress(
-            JobProgress(
-                "training", step.step, step.n_steps, loss=step.loss, eta_s=step.eta_seconds
-            )
+            JobProgress("training", step.step, step.n_steps, loss=step.loss, eta_s=step.eta_seconds)
         )
 
     train(

@@ -260,14 +260,18 @@ class Session:
 
     # -- models
 
-    def prepare(self) -> None:
+    def prepare(
+        self,
+        on_progress: Callable[[JobProgress], None] = lambda _: None,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> None:
         """Make the scores that the next query comes from, in this process."""
-        if self._scores is None or self._scores_round != (self.model_round or 0):
-            from napari_al.session.rounds import make_scores
+        from napari_al.session.rounds import make_scores
 
+        model_round = self.model_round or 0
+        if self._scores is None or self._scores_round != model_round:
             started = time.perf_counter()
-            model_round = self.model_round or 0
-            scores = make_scores(self._now, model_round, lambda _: None, lambda: False)
+            scores = make_scores(self._now, model_round, on_progress, should_stop)
             self._timings["score_s"] = time.perf_counter() - started
             self._adopt_scores(scores, model_round)
 
@@ -306,6 +310,13 @@ class Session:
         """End the running job; its round goes on."""
         if self._job is not None:
             self._job.stop()
+
+    def wait_for_job(self) -> None:
+        """Return when the running job has ended and its result is swapped in."""
+        job = self._job
+        if job is not None:
+            job.done.result()
+            job.close()
 
     @property
     def is_busy(self) -> bool:
@@ -497,7 +508,7 @@ class Session:
             {},
             by_image((c.region.image, c) for c in self._log.corrections()),
         )
-        self._clicks, self._n_answers = Clicks(), 0
+        self._clicks, self._clicks_in_round, self._n_answers = Clicks(), 0, 0
         self._settled: dict[str, set[int]] = {}
         self._skipped: dict[str, set[int]] = {}
         self._head = 0
@@ -577,21 +588,20 @@ class Session:
         self._job = Job(
             f"napari_al.session.rounds:{function}",
             args,
+            threads=self.config.training.threads,
             on_progress=lambda p: self._dispatch(lambda: self.events.job_progress.emit(p)),
-            on_finished=lambda r: self._dispatch(lambda: self._on_job_finished(function, r)),
+            on_finished=lambda r: self._dispatch(lambda: self._on_job_finished(r)),
         )
         self._job.start()
 
-    def _on_job_finished(self, function: str, result: JobResult) -> None:
+    def _on_job_finished(self, result: JobResult) -> None:
         """Swap a job's result in; on the views' thread."""
         if self._job is None:  # closed meanwhile
             return
         self._job = None
-        if function == "train_and_score":
-            if self.project.round_file(self._boundary.number if self._boundary else 0).exists():
-                self._write_rows()
-            else:
-                self._abandon_training()
+        if self._boundary != self._last_done():  # it was to train, and has not
+            self._abandon_training()
+        self._write_rows()
         if result.status == "done":
             self._timings["score_s"] = float(result.value["score_s"])
         self._load_scores()

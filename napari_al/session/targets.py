@@ -85,9 +85,7 @@ def target_images(snapshot: Snapshot) -> tuple[str, ...]:
     return tuple(name for name in snapshot.data.train if name in snapshot.answers)
 
 
-def partial_labels(
-    snapshot: Snapshot, image: str
-) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+def partial_labels(snapshot: Snapshot, image: str) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
     """Sets of classes as labels (Hwang et al. 2023): which region a pixel is in, and its classes.
 
     Returns
