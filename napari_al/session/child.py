@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from napari_al.session.jobs import JobProgress, JobResult, perform
 
-PARENT_GONE_GRACE_S: Final = 5.0
+PARENT_GONE_GRACE_S: Final = 2.0
 """How long a job without a parent may take to end by itself."""
 MIN_BETWEEN_S: Final = 0.05
 """Between two progress messages of a stage."""

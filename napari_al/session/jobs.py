@@ -163,6 +163,7 @@ class Job:
         self._stopping = threading.Event()
         self._gone = threading.Event()
         self._supervisor = threading.Thread(target=self._supervise, name=function, daemon=True)
+        self._insistence = threading.Thread(target=self._insist, name="stop", daemon=True)
         self.done: Future[JobResult] = Future()
 
     def start(self) -> None:
@@ -175,13 +176,15 @@ class Job:
         """Ask the job to end; end its process if it goes on for ``grace_s``. Returns at once."""
         if not self._stopping.is_set():
             self._stopping.set()
-            threading.Thread(target=self._insist, name="stop a job", daemon=True).start()
+            if self._supervisor.is_alive():
+                self._insistence.start()
 
     def close(self) -> None:
         """Stop it and wait until its process and threads are gone."""
         self.stop()
-        if self._supervisor.is_alive() and threading.current_thread() is not self._supervisor:
-            self._supervisor.join()
+        for thread in (self._supervisor, self._insistence):
+            if thread.is_alive() and thread is not threading.current_thread():
+                thread.join()
 
     # -- inside
 

@@ -224,24 +224,30 @@ class AnnotationLog:
                 target=target,
             )
             with self._transaction():
-                self._connection.execute(
-                    "INSERT INTO entries (seq, kind, target, time) VALUES (?, ?, ?, ?)",
-                    (entry.seq, kind, target, datetime.now(UTC).isoformat(timespec="milliseconds")),
-                )
-                replaces = None if replaced is None else replaced.id
-                self._connection.executemany(
-                    "INSERT INTO answers (entry, id, replaces, payload) VALUES (?, ?, ?, ?)",
-                    [
-                        (entry.seq, answer.id, replaces, text)
-                        for answer, text in zip(kept, answer_texts, strict=True)
-                    ],
-                )
-                self._connection.executemany(
-                    "INSERT INTO corrections (entry, payload) VALUES (?, ?)",
-                    [(entry.seq, text) for text in correction_texts],
-                )
+                self._store(entry, answer_texts, correction_texts)
             self._add(entry)
             return entry.seq
+
+    def _store(
+        self, entry: Entry, answer_texts: Sequence[str], correction_texts: Sequence[str]
+    ) -> None:
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        self._connection.execute(
+            "INSERT INTO entries (seq, kind, target, time) VALUES (?, ?, ?, ?)",
+            (entry.seq, entry.kind, entry.target, now),
+        )
+        replaces = None if entry.replaced is None else entry.replaced.id
+        self._connection.executemany(
+            "INSERT INTO answers (entry, id, replaces, payload) VALUES (?, ?, ?, ?)",
+            [
+                (entry.seq, answer.id, replaces, text)
+                for answer, text in zip(entry.answers, answer_texts, strict=True)
+            ],
+        )
+        self._connection.executemany(
+            "INSERT INTO corrections (entry, payload) VALUES (?, ?)",
+            [(entry.seq, text) for text in correction_texts],
+        )
 
     def _check_new(self, answers: Sequence[Answer]) -> None:
         seen: set[str] = set()

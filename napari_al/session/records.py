@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
-from napari_al.core.clicks import Clicks
-from napari_al.core.masks import Mask
+# At run time too: the log's reader builds its checks from these types.
+from napari_al.core.clicks import Clicks  # noqa: TC001
+from napari_al.core.masks import Mask  # noqa: TC001
 
 QueryType = Literal["dominant", "multi-class", "correction", "precise"]
 Outcome = Literal["labelled", "skipped", "unsure", "ignored"]

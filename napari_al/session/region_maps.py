@@ -33,6 +33,7 @@ class RegionMaps:
         self._get = lru_cache(maxsize=N_KEPT)(self._read_or_cut)
 
     def __call__(self, image: str) -> NDArray[np.int32]:
+        """Return an image's map; not to be written to."""
         return self._get(image)
 
     def prepare(self, images: Iterable[str], on_done: Callable[[int], None]) -> None:

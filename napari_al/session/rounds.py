@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_al.learning.segmenter import Segmenter
-    from napari_al.learning.training import StepReport
+    from napari_al.learning.training import StepReport, TrainSettings
+    from napari_al.methods import Loss
+    from napari_al.session.config import TrainingSettings
     from napari_al.session.jobs import Stage
     from napari_al.session.snapshot import Snapshot
 
@@ -152,6 +154,21 @@ def make_scores(
     return scores
 
 
+def loop_settings(settings: TrainingSettings, loss: Loss) -> TrainSettings:
+    """Return what the training loop needs of a project's settings."""
+    from napari_al.learning.training import TrainSettings
+
+    return TrainSettings(
+        steps=settings.steps,
+        batch_size=settings.batch_size,
+        crop_px=settings.crop_px,
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        loss=loss,
+        loss_weights=settings.loss_weights,
+    )
+
+
 def _open_job(args: dict[str, Any], progress: Progress, should_stop: ShouldStop) -> _Job:
     import torch
 
@@ -246,7 +263,7 @@ def _train(
     job: _Job, segmenter: Segmenter, images: tuple[str, ...], stage: TrainingStage = 1
 ) -> None:
     """Train ``segmenter`` in place on this round's targets and log its losses."""
-    from napari_al.learning.training import Sample, TrainSettings, train
+    from napari_al.learning.training import Sample, train
 
     snapshot, config = job.snapshot, job.snapshot.config
     partial = config.method.loss == "multi-class" and stage == 1
@@ -269,15 +286,7 @@ def _train(
         segmenter,
         len(images),
         get_sample,
-        TrainSettings(
-            steps=config.training.steps,
-            batch_size=config.training.batch_size,
-            crop_px=config.training.crop_px,
-            learning_rate=config.training.learning_rate,
-            weight_decay=config.training.weight_decay,
-            loss="multi-class" if partial else "cross-entropy",
-            loss_weights=config.training.loss_weights,
-        ),
+        loop_settings(config.training, "multi-class" if partial else "cross-entropy"),
         seed=int(np.random.SeedSequence([config.seed, job.round, stage]).generate_state(1)[0]),
         device=job.device,
         on_step=on_step,
@@ -307,7 +316,7 @@ def _validate(job: _Job, segmenter: Segmenter) -> NDArray[np.int64] | None:
 
 
 def _second_stage(job: _Job, segmenter: Segmenter, images: tuple[str, ...]) -> dict[str, Any]:
-    """Hwang et al. 2023, stage 2: pixel-wise pseudo-labels from sets of classes, and a model on them.
+    """Hwang et al. 2023, stage 2: pixel-wise pseudo-labels, and a model trained on them.
 
     The model starts from stage 1's weights where weights are kept, else afresh; it never selects.
     """

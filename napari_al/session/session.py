@@ -21,8 +21,8 @@ from napari_al.session.jobs import Job, JobResult
 from napari_al.session.log import AnnotationLog
 from napari_al.session.project import Project
 from napari_al.session.records import Answer, AutomaticCorrection, Query
-from napari_al.session.scores import PoolScores
 from napari_al.session.region_maps import RegionMaps
+from napari_al.session.scores import PoolScores
 from napari_al.session.snapshot import Snapshot, by_image, open_data
 
 if TYPE_CHECKING:
@@ -356,7 +356,10 @@ class Session:
         return self._maps(image)
 
     def score_map(self, image: str) -> NDArray[np.float32] | None:
-        """(H, W) acquisition scores, NaN where a region was answered or is none; None: no scores."""
+        """(H, W) acquisition scores, NaN where there is no region or it was answered.
+
+        None while there are no scores.
+        """
         if self._scores is None or image not in self._index_of:
             return None
         index = self._index_of[image]

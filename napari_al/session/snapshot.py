@@ -15,10 +15,10 @@ from napari_al.session.project import Project
 from napari_al.session.region_maps import RegionMaps
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from collections.abc import Iterable
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from napari_al.session.config import ProjectConfig
     from napari_al.session.records import Answer, AutomaticCorrection, Region

@@ -149,6 +149,7 @@ def _few_image_model(
     from napari_al.learning.segmenter import build_segmenter
     from napari_al.learning.training import Sample, train
     from napari_al.learning.weights import input_statistics
+    from napari_al.session.rounds import loop_settings
 
     rng = np.random.default_rng(config.seed)
     n_images = min(config.initial.n_images, len(data.train))
@@ -166,7 +167,7 @@ def _few_image_model(
         segmenter,
         len(chosen),
         lambda index: Sample(data.image(chosen[index]), truth_of(data, chosen[index])),
-        config.training.for_loop("cross-entropy"),
+        loop_settings(config.training, "cross-entropy"),
         seed=config.seed,
         device=device,
         on_step=lambda step: progress(JobProgress("initial model", step.step, step.n_steps)),
