@@ -1,1 +1,1 @@
-"""The napari window: thin views over a `Session`. Importing this package loads neither torch nor Qt."""
+"""The napari window: thin views over a `Session`. Importing this loads neither torch nor Qt."""

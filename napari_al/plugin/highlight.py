@@ -74,8 +74,9 @@ def draw(
     pad = 2 * line
     inside = np.pad(_enlarged(mask.crop(), k), pad)
     light = _dilated(inside, line)
-    dark = _dilated(light, line)
-    codes = np.select([inside, light, dark], [CLEAR, LIGHT, DARK], DIM).astype(np.uint8)
+    codes = np.full(inside.shape, DIM, np.uint8)
+    for code, where in ((DARK, _dilated(light, line)), (LIGHT, light), (CLEAR, inside)):
+        np.copyto(codes, code, where=where)
     _paste(picture, codes, row0 - pad, col0 - pad)
     if max(row1 - row0, col1 - col0) * texel_px < SMALL_PX:
         _ring(picture, ((row0 + row1) / 2, (col0 + col1) / 2), RING_RADIUS_PX / texel_px, line)

@@ -1,0 +1,368 @@
+"""The dock widget: a page to start on and a page to answer on.
+
+It shows what the viewer's `Workbench` does and hands clicks to it; the workbench outlives it.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QEvent, QObject, QTimer
+from qtpy.QtWidgets import QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
+
+from napari_al.errors import InputError
+from napari_al.plugin.annotate_page import AnnotatePage
+from napari_al.plugin.help_overlay import HelpOverlay
+from napari_al.plugin.links import Links, link_dock
+from napari_al.plugin.parts import scrolled
+from napari_al.plugin.start_page import StartPage
+from napari_al.plugin.theme import style_sheet, tones_of
+from napari_al.plugin.workbench import close_workbench, workbench_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import napari
+    from qtpy.QtGui import QShowEvent
+
+    from napari_al.plugin.costs import Tally
+    from napari_al.plugin.pictures import PictureKind
+    from napari_al.plugin.start import Found, StartChoice
+    from napari_al.session.records import Query
+    from napari_al.session.session import Session
+
+MIN_WIDTH_PX = 340
+
+
+class ActiveLearning(QWidget):
+    """napari's "Active learning" widget.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+    """
+
+    def __init__(self, napari_viewer: napari.Viewer) -> None:
+        super().__init__()
+        self.viewer = napari_viewer
+        self.bench = workbench_of(napari_viewer)
+        self.start = StartPage()
+        self.annotate = AnnotatePage()
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="start")
+        self._found: Found | None = None
+        self._help: HelpOverlay | None = None
+        self._window: QWidget | None = None
+        self._stack = QStackedWidget()
+        self._stack.addWidget(scrolled(self.start))
+        self._stack.addWidget(scrolled(self.annotate))
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self._stack)
+        self.setMinimumWidth(MIN_WIDTH_PX)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
+        self.on_theme()
+        self.links = Links()
+        link_dock(self.links, self)
+        self.destroyed.connect(self.links.close)
+        if self.bench.session is not None:
+            self.on_opened()
+            self.on_asked(self.bench.query)
+            self.bench.recount()
+
+    # ---- starting
+
+    def open(
+        self, path: Path, *, project: Path | None, method: str | None, settings: dict[str, Any]
+    ) -> None:
+        """Open a project, or a data folder; with a method named, ask at once if possible."""
+        from napari_al.plugin.start import StartChoice, look, suggest_project
+
+        def then(found: Found) -> None:
+            self._on_found(found)
+            if found.data is not None and found.classes_known and method is not None:
+                place = project or suggest_project(found.path, method)
+                classes = found.data.classes
+                self.begin(StartChoice(found.path, classes, method, place, settings))
+
+        self._in_background(lambda: look(path), then)
+
+    def look(self, path: Path) -> None:
+        """Find out what a folder is; open it if it is a project."""
+        from napari_al.plugin.start import look
+
+        self._in_background(lambda: look(path), self._on_found)
+
+    def _on_found(self, found: Found) -> None:
+        if found.is_project:
+            self.open_project(found.path)
+            return
+        self._found = found
+        self.start.show_found(found)
+
+    def open_project(self, path: Path) -> None:
+        """Open a project that is there."""
+        from napari_al.session.session import Session
+
+        self._in_background(
+            lambda: Session.open(path, dispatch=self.bench.dispatch), self._on_session
+        )
+
+    def use_sample(self) -> None:
+        """Take the sample data."""
+        from napari_al.formats.sample import sample_data_path
+
+        self._guarded(lambda: self.look(sample_data_path()))
+
+    def use_viewer_images(self) -> None:
+        """Take the images that are open in the viewer."""
+        from napari_al.plugin.from_viewer import images_of
+
+        self._guarded(lambda: self.start.show_viewer_images(images_of(self.viewer)))
+
+    def begin(self, choice: StartChoice) -> None:
+        """Make a project and open it."""
+        from napari_al.plugin.start import create
+
+        self._in_background(lambda: create(choice, self.bench.dispatch), self._on_session)
+
+    def _on_session(self, session: Session) -> None:
+        placement = None
+        source = self.start.source
+        if source is not None and not isinstance(source, Path):
+            placement = source.placement
+            for layer in source.layers:
+                layer.visible = False
+        self.bench.preview.clear()
+        self.bench.open(session, placement)
+
+    def preview(self) -> None:
+        """Show an image and the regions it would be cut into."""
+        if self.bench.session is not None:
+            return
+        from napari_al.methods import METHODS
+
+        row = METHODS.get(self.start.method_name)
+        source, index = self.start.source, self.start.image_index
+        if row is None or source is None:
+            return
+        if isinstance(source, Path):
+            if self._found is None or self._found.data is None:
+                return
+            data = self._found.data
+            name = data.train[index % len(data.train)]
+            self.bench.preview.show(
+                ("data", source, name),
+                lambda: data.image(name),
+                row.regions,
+                self.start.n_per_image,
+            )
+        else:
+            from napari_al.plugin.from_viewer import plane_at
+
+            place = index % source.n_planes
+            self.bench.preview.show(
+                (id(source), place),
+                lambda: plane_at(source, place),
+                row.regions,
+                self.start.n_per_image,
+                source.placement,
+            )
+
+    def _in_background(self, work: Callable[[], Any], then: Callable[[Any], None]) -> None:
+        self.start.show_message("")
+        self.start.show_busy(True)
+        future = self._pool.submit(work)
+        future.add_done_callback(
+            lambda done: self.bench.dispatch(lambda: self._on_done(done, then))
+        )
+
+    def _on_done(self, done: Future[Any], then: Callable[[Any], None]) -> None:
+        self.start.show_busy(False)
+        error = done.exception()
+        if isinstance(error, InputError | OSError):
+            self.start.show_message(str(error))
+        elif error is not None:
+            raise error
+        else:
+            self._guarded(lambda: then(done.result()))
+
+    def _guarded(self, action: Callable[[], object]) -> None:
+        try:
+            action()
+        except (InputError, OSError) as error:
+            self.start.show_message(str(error))
+
+    # ---- exporting
+
+    def export(self, format: str, source: str, folder: Path) -> None:
+        """Write labels."""
+        from napari_al.plugin.exporting import export_session
+
+        session = self.bench.session
+        if session is None:
+            return
+        panel = self.annotate.export
+        panel.show_busy()
+
+        def done(future: Future[int]) -> None:
+            error = future.exception()
+            if error is not None and not isinstance(error, InputError | OSError):
+                panel.show_result("")
+                raise error
+            n_images = None if error is not None else future.result()
+            panel.show_result(str(error) if error else f"{n_images} images written to {folder}.")
+
+        future = self._pool.submit(export_session, session, format, source, folder)
+        future.add_done_callback(lambda f: self.bench.dispatch(lambda: done(f)))
+
+    def save_costs(self, path: Path) -> None:
+        """Write one row an answer."""
+        from napari_al.plugin.costs import to_csv
+
+        session = self.bench.session
+        if session is None:
+            return
+        try:
+            path.write_text(to_csv(session.answers(), session.config.classes), encoding="utf-8")
+        except OSError as error:
+            self.annotate.show_message(f"{path} could not be written: {error.strerror}.")
+        else:
+            self.annotate.show_message(f"Costs written to {path}.")
+
+    # ---- slots (links.py connects them)
+
+    def on_opened(self) -> None:
+        """Turn to the page to answer on."""
+        session = self.bench.session
+        if session is None:
+            return
+        self.annotate.set_session(session)
+        self.annotate.model.show_rounds(session.rounds())
+        self._stack.setCurrentIndex(1)
+        self.on_job_changed()
+        self.on_view_changed()
+
+    def on_closed(self) -> None:
+        """Turn to the page to start on."""
+        self._stack.setCurrentIndex(0)
+        self.preview()
+
+    def on_asked(self, query: Query | None) -> None:
+        """Put the question."""
+        session = self.bench.session
+        if session is not None:
+            self.annotate.show_query(query, self.bench.pause, session.config.classes)
+
+    def on_chosen(self, class_ids: frozenset[int]) -> None:
+        """Show what has been chosen so far."""
+        session = self.bench.session
+        if session is not None:
+            self.annotate.show_chosen(class_ids, session.config.method.query)
+
+    def on_counted(self, tally: Tally) -> None:
+        """Show new figures."""
+        session = self.bench.session
+        if session is None:
+            return
+        self.annotate.show_tally(tally, session.clicks_in_round, session.config.budget)
+        self.annotate.undo.setEnabled(session.can_undo)
+        self.annotate.redo.setEnabled(session.can_redo)
+        self._show_model_state()
+        self.annotate.queue.show_past(session.answers(), self.bench.picture_of)
+
+    def on_came_up(self, queries: tuple[Query, ...]) -> None:
+        """Show what comes next."""
+        self.annotate.queue.show_coming(queries, self.bench.picture_of)
+
+    def on_job_changed(self) -> None:
+        """Show whether a job runs, and how the last one ended."""
+        session, result = self.bench.session, self.bench.last_result
+        if session is None:
+            return
+        if session.is_busy:
+            self.annotate.model.show_busy()
+        else:
+            ended = "" if result is None or result.status == "done" else result.reason
+            self.annotate.model.show_idle(ended)
+            self.annotate.model.show_rounds(session.rounds())
+        self._show_model_state()
+
+    def _show_model_state(self) -> None:
+        session = self.bench.session
+        if session is None:
+            return
+        if session.scores_round == 0 and session.model_round is None:
+            words = "No model yet: the first round asks at random."
+            if session.config.method.starts_from_labels:
+                words = "No model yet: it is trained on the initial labels first."
+        else:
+            n_behind = self.bench.n_answers_behind()
+            words = f"Prediction and heatmap: model of round {session.scores_round}, "
+            words += "up to date." if not n_behind else f"{n_behind} answers old."
+        self.annotate.model.show_state(words)
+
+    def on_view_changed(self) -> None:
+        """Follow what is shown over the image."""
+        layers = self.bench.layers
+        if layers is not None:
+            for kind in self.annotate.view.kinds:
+                self.annotate.view.show_overlay(kind, layers.wants(kind), layers.opacity(kind))
+
+    def on_shown(self, kind: PictureKind, wanted: bool) -> None:
+        """Show or hide a picture."""
+        self.bench.set_wanted(kind, wanted)
+
+    def on_opacity(self, kind: PictureKind, opacity: float) -> None:
+        """Set how much a picture covers."""
+        if self.bench.layers is not None:
+            self.bench.layers.set_opacity(kind, opacity)
+
+    def on_theme(self, *_: object) -> None:
+        """Take on the colours of napari's theme."""
+        tones = tones_of(self.viewer.theme)
+        self.setStyleSheet(style_sheet(tones))
+        self.annotate.model.set_tones(tones)
+
+    def toggle_help(self) -> None:
+        """Show all keys over the window, or put them away."""
+        if self._help is not None:
+            help_, self._help = self._help, None
+            if help_.isVisible():
+                help_.hide()
+                help_.deleteLater()
+                return
+        session = self.bench.session
+        classes = session.config.classes if session is not None else ()
+        self._help = HelpOverlay(self._main_window(), classes, tones_of(self.viewer.theme))
+
+    # ---- coming and going
+
+    def _main_window(self) -> QWidget:
+        widget: QWidget = self
+        while widget.parentWidget() is not None:
+            widget = widget.parentWidget()
+        return widget
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        """Watch the window that this is docked in, so that the session closes with it."""
+        super().showEvent(event)
+        window = self._main_window()
+        if window is not self._window and window is not self:
+            self._window = window
+            window.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Close the session when the window has closed (it may also refuse to)."""
+        if watched is self._window and event is not None and event.type() == QEvent.Type.Close:
+            window, viewer = self._window, self.viewer
+            QTimer.singleShot(0, lambda: close_workbench(viewer) if _is_gone(window) else None)
+        return bool(super().eventFilter(watched, event))
+
+
+def _is_gone(window: QWidget) -> bool:
+    try:
+        return not window.isVisible()
+    except RuntimeError:  # Qt has deleted it
+        return True

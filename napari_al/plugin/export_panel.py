@@ -1,0 +1,106 @@
+"""Leaving with the labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLineEdit,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_al.plugin.parts import button, text
+
+if TYPE_CHECKING:
+    from napari_al.session.session import Session
+
+FORMATS = {
+    "png": "PNG of class ids",
+    "coco": "COCO (RLE)",
+    "voc": "Pascal VOC",
+    "cityscapes": "Cityscapes",
+}
+SOURCES = {
+    "targets": "training labels",
+    "predictions": "prediction",
+    "answers": "answers alone",
+}
+
+
+class ExportPanel(QWidget):
+    """Format, source, folder, button; ``export_wanted`` carries all three."""
+
+    export_wanted = Signal(str, str, Path)
+    script_wanted = Signal(Path)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.format = _choice(FORMATS, "what other program is to read it")
+        self.source = _choice(
+            SOURCES,
+            "training labels: what the newest model was trained on; prediction: what it says"
+            " of every pixel; answers alone: nothing but what was answered",
+        )
+        self.folder = QLineEdit()
+        self.folder.setToolTip("a folder that is new, empty, or an earlier export")
+        choose = button("…", "choose a folder", self._choose)
+        choose.setFixedWidth(28)
+        self.export = button("Export", "write the files", self._export, role="main")
+        self._result = text("", "muted")
+        row = QHBoxLayout()
+        row.addWidget(self.folder, 1)
+        row.addWidget(choose)
+        form = QFormLayout()
+        form.addRow("Format", self.format)
+        form.addRow("Labels", self.source)
+        form.addRow("Folder", row)
+        column = QVBoxLayout(self)
+        column.addLayout(form)
+        column.addWidget(self.export)
+        column.addWidget(self._result)
+        column.addStretch()
+
+    def set_session(self, session: Session) -> None:
+        """Suggest a folder."""
+        project = session.project.path
+        self.folder.setText(str(project.with_name(f"{project.name}-labels")))
+        self.show_result("")
+
+    def show_busy(self) -> None:
+        """Show that files are being written."""
+        self.export.setEnabled(False)
+        self._result.setText("Writing…")
+
+    def show_result(self, result: str) -> None:
+        """Show how the export ended."""
+        self.export.setEnabled(True)
+        self._result.setText(result)
+
+    def _choose(self) -> None:
+        name = QFileDialog.getExistingDirectory(self, "Export to", self.folder.text())
+        if name:
+            self.folder.setText(name)
+
+    def _export(self) -> None:
+        folder = self.folder.text().strip()
+        if folder:
+            self.export_wanted.emit(
+                self.format.currentData(), self.source.currentData(), Path(folder).expanduser()
+            )
+
+
+def _choice(rows: dict[str, str], tip: str) -> QComboBox:
+    box = QComboBox()
+    for value, words in rows.items():
+        box.addItem(words, value)
+    box.setToolTip(tip)
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    box.setMinimumContentsLength(12)
+    return box

@@ -1,0 +1,70 @@
+"""All keys on one page, over the picture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFrame, QGridLayout, QLabel, QWidget
+
+from napari_al.plugin.keys import ACTIONS, class_keys, shown
+from napari_al.plugin.parts import text
+from napari_al.plugin.theme import Tones, style_sheet
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from qtpy.QtGui import QMouseEvent
+
+    from napari_al.formats.dataset import ClassInfo
+
+N_CLASS_ROWS = 14
+
+
+class HelpOverlay(QFrame):
+    """A sheet over the window; a click or the same key puts it away."""
+
+    def __init__(self, over: QWidget, classes: Sequence[ClassInfo], tones: Tones) -> None:
+        super().__init__(over)
+        self.setObjectName("keys")
+        self.setStyleSheet(
+            style_sheet(tones)
+            + f"#keys {{ background: {tones.background}; border: 1px solid {tones.frame};"
+            " border-radius: 8px; }"
+        )
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        grid = QGridLayout(self)
+        grid.setContentsMargins(24, 18, 24, 18)
+        grid.setHorizontalSpacing(12)
+        grid.setVerticalSpacing(5)
+        for column, group in ((0, "Answer"), (3, "Look")):
+            grid.addWidget(text(group, "title", wrap=False), 0, column, 1, 2)
+            rows = [action for action in ACTIONS.values() if action.group == group]
+            for row, action in enumerate(rows, start=1):
+                keys = " or ".join(dict.fromkeys(shown(key) for key in action.keys))
+                self._add(grid, row, column, keys, action.text)
+        grid.addWidget(text("Classes", "title", wrap=False), 0, 6, 1, 2)
+        for row, (info, key) in enumerate(
+            zip(classes[:N_CLASS_ROWS], class_keys(len(classes)), strict=False), start=1
+        ):
+            self._add(grid, row, 6, shown(key) if key else "/", info.name)
+        last = grid.rowCount()
+        grid.addWidget(text("Click here, or press ? again, to go on.", "muted"), last, 0, 1, 8)
+        self.adjustSize()
+        self.move(
+            max(0, (over.width() - self.width()) // 2), max(0, (over.height() - self.height()) // 2)
+        )
+        self.show()
+        self.raise_()
+
+    def _add(self, grid: QGridLayout, row: int, column: int, key: str, words: str) -> None:
+        cap: QLabel = text(key, "key", wrap=False)
+        grid.addWidget(cap, row, column, Qt.AlignmentFlag.AlignRight)
+        grid.addWidget(text(words, wrap=False), row, column + 1)
+
+    def mousePressEvent(self, event: QMouseEvent | None) -> None:
+        """Go away."""
+        if event is not None:
+            event.accept()
+        self.hide()
+        self.deleteLater()

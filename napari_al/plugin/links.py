@@ -1,0 +1,185 @@
+"""Every connection of the plugin, in lists that can take them all down.
+
+Two lists: what a session needs in its viewer (`link_workbench`, lives as long as the session is
+open), and what a dock widget shows of it (`link_dock`, lives as long as the widget).
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from napari_al.plugin.keys import ACTIONS, class_keys
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari.layers import Layer
+
+    from napari_al.plugin.dock import ActiveLearning
+    from napari_al.plugin.keys import ActionName
+    from napari_al.plugin.workbench import Workbench
+
+KEYS_OF_SHAPES = frozenset({"Enter", "Backspace"})
+"""Keys with which napari closes and deletes polygons; not ours while drawing."""
+
+
+class Links:
+    """Connections and key bindings, all ended by `close`."""
+
+    def __init__(self) -> None:
+        self._ends: list[Callable[[], object]] = []
+
+    def connect(self, signal: Any, slot: Callable[..., object]) -> None:
+        """Connect a signal of psygnal, Qt or napari."""
+        signal.connect(slot)
+        self._ends.append(lambda: signal.disconnect(slot))
+
+    def bind(self, provider: Any, key: str, action: Callable[[], object]) -> None:
+        """Bind a key of a viewer or a layer; what was bound before comes back in the end."""
+        before = provider.bind_key(key, lambda _: action(), overwrite=True)
+        self._ends.append(lambda: provider.bind_key(key, before, overwrite=True))
+
+    def close(self) -> None:
+        """End everything, the newest first; may be called again."""
+        while self._ends:
+            end = self._ends.pop()
+            with suppress(RuntimeError, TypeError):  # Qt has deleted one of the two
+                end()
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+
+def link_workbench(links: Links, bench: Workbench) -> None:
+    """Connect an open session, its layers and the viewer's keys with the workbench."""
+    session, layers = bench.session, bench.layers
+    if session is None or layers is None:
+        raise RuntimeError("link_workbench needs an open session")
+    connect = links.connect
+    connect(session.events.answered, bench.on_answered)
+    connect(session.events.undone, bench.on_taken_back)
+    connect(session.events.redone, bench.on_taken_back)
+    connect(session.events.scores_changed, bench.on_scores_changed)
+    connect(session.events.round_changed, bench.on_round_changed)
+    connect(session.events.job_progress, bench.on_job_progress)
+    connect(session.events.job_finished, bench.on_job_finished)
+    connect(bench.viewer.layers.events.removed, lambda event: bench.on_layer_removed(event.value))
+    connect(camera_zoom(bench.viewer), lambda _: bench.on_zoomed())
+    connect(layers.added, lambda layer: _link_layer(links, bench, layer))
+    for key, action in key_actions(bench).items():
+        links.bind(bench.viewer, key, action)
+
+
+def camera_zoom(viewer: Any) -> Any:
+    """Return the event of the camera's zoom."""
+    from napari_al.plugin.layers import camera_of
+
+    return camera_of(viewer).events.zoom
+
+
+def key_actions(bench: Workbench) -> dict[str, Callable[[], object]]:
+    """Return what each key does while a session is open."""
+    n_classes = len(bench.session.config.classes) if bench.session is not None else 0
+    does: dict[ActionName, Callable[[], object]] = {
+        "accept": bench.accept,
+        "skip": partial(bench.end, "skipped"),
+        "unsure": partial(bench.end, "unsure"),
+        "ignore": partial(bench.end, "ignored"),
+        "undo": bench.undo,
+        "redo": bench.redo,
+        "find_class": bench.events.find_class.emit,
+        "rest": bench.fill_rest,
+        "focus": bench.focus,
+        "whole_image": bench.whole_image,
+        "borders": partial(bench.toggle, "borders"),
+        "prediction": partial(bench.toggle, "prediction"),
+        "heatmap": partial(bench.toggle, "heatmap"),
+        "answers": partial(bench.toggle, "answers"),
+        "help": bench.events.help.emit,
+    }
+    out = {key: does[name] for name, action in ACTIONS.items() for key in action.keys}
+    for class_id, class_key in enumerate(class_keys(n_classes)):
+        if class_key is not None:
+            out[class_key] = partial(bench.choose, class_id)
+    return out
+
+
+def _link_layer(links: Links, bench: Workbench, layer: Layer) -> None:
+    """Bind our keys on a layer of ours (an active layer's own keys come before the viewer's)."""
+    kind = layer.metadata["napari_al"]
+    for key, action in key_actions(bench).items():
+        if kind != "drawing" or key not in KEYS_OF_SHAPES:
+            links.bind(layer, key, action)
+    if kind not in ("image", "query", "drawing"):
+        links.connect(layer.events.visible, lambda _: bench.on_layer_visible(kind))
+
+
+def link_dock(links: Links, dock: ActiveLearning) -> None:
+    """Connect a dock widget with its viewer's workbench, both ways."""
+    _link_workbench_to_dock(links, dock)
+    _link_start_page(links, dock)
+    _link_annotate_page(links, dock)
+    links.connect(dock.viewer.events.theme, dock.on_theme)
+
+
+def _link_workbench_to_dock(links: Links, dock: ActiveLearning) -> None:
+    events, page = dock.bench.events, dock.annotate
+    for signal, slot in (
+        (events.opened, dock.on_opened),
+        (events.closed, dock.on_closed),
+        (events.asked, dock.on_asked),
+        (events.chosen, dock.on_chosen),
+        (events.counted, dock.on_counted),
+        (events.came_up, dock.on_came_up),
+        (events.progressed, page.model.show_progress),
+        (events.job_changed, dock.on_job_changed),
+        (events.told, page.show_message),
+        (events.find_class, page.classes.find),
+        (events.help, dock.toggle_help),
+        (events.view_changed, dock.on_view_changed),
+        (dock.bench.preview.cut, dock.start.show_cut),
+        (dock.bench.preview.failed, dock.start.show_message),
+    ):
+        links.connect(signal, slot)
+
+
+def _link_start_page(links: Links, dock: ActiveLearning) -> None:
+    start = dock.start
+    for signal, slot in (
+        (start.folder_wanted, dock.look),
+        (start.viewer_wanted, dock.use_viewer_images),
+        (start.sample_wanted, dock.use_sample),
+        (start.preview_wanted, dock.preview),
+        (start.start_wanted, dock.begin),
+    ):
+        links.connect(signal, slot)
+
+
+def _link_annotate_page(links: Links, dock: ActiveLearning) -> None:
+    page, bench = dock.annotate, dock.bench
+    for signal, slot in (
+        (page.classes.chosen, bench.choose),
+        (page.accepted, bench.accept),
+        (page.ended, bench.end),
+        (page.rest_wanted, bench.fill_rest),
+        (page.undo_wanted, bench.undo),
+        (page.redo_wanted, bench.redo),
+        (page.focus_wanted, bench.focus),
+        (page.help_wanted, dock.toggle_help),
+        (page.leave_wanted, bench.close),
+        (page.progress.csv_wanted, dock.save_costs),
+        (page.model.train_wanted, bench.train),
+        (page.model.stop_wanted, bench.stop),
+        (page.model.auto_changed, bench.set_train_when_spent),
+        (page.view.shown, dock.on_shown),
+        (page.view.opacity_changed, dock.on_opacity),
+        (page.view.context_changed, bench.set_context),
+        (page.view.keep_zoom_changed, bench.set_keep_zoom),
+        (page.view.dim_changed, bench.set_dim),
+        (page.queue.picked, bench.go_to),
+        (page.queue.many_answered, bench.answer_many),
+        (page.export.export_wanted, dock.export),
+    ):
+        links.connect(signal, slot)

@@ -1,0 +1,53 @@
+"""Small pieces that the pages are put together from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFrame, QLabel, QPushButton, QScrollArea, QSizePolicy, QWidget
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def text(words: str = "", role: str = "", *, wrap: bool = True) -> QLabel:
+    """Return a label; ``role`` is one of those in ``theme.style_sheet``."""
+    label = QLabel(words)
+    label.setWordWrap(wrap)
+    if role:
+        label.setProperty("role", role)
+    if wrap:
+        label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+    return label
+
+
+def button(
+    words: str,
+    tip: str,
+    on_click: Callable[[], object] | None = None,
+    *,
+    key: str = "",
+    role: str = "",
+) -> QPushButton:
+    """Return a button that leaves the keyboard to the picture; its key stands beside its name."""
+    made = QPushButton(f"{words}   {key}" if key else words)
+    made.setToolTip(f"{tip}  ({key})" if key else tip)
+    made.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    made.setAccessibleName(words)
+    if role:
+        made.setProperty("role", role)
+    if on_click is not None:
+        made.clicked.connect(lambda _=False: on_click())
+    return made
+
+
+def scrolled(page: QWidget) -> QScrollArea:
+    """Return a page in a scroll area that scrolls up and down alone."""
+    area = QScrollArea()
+    area.setWidgetResizable(True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setWidget(page)
+    return area

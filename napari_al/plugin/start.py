@@ -1,0 +1,149 @@
+"""From what was chosen on the start page to an open session."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_al.errors import InputError
+from napari_al.formats.classes import default_classes
+from napari_al.formats.dataset import DataFolder
+from napari_al.methods import METHODS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_al.formats.dataset import ClassInfo
+    from napari_al.methods import QueryType
+    from napari_al.plugin.from_viewer import ViewerImages
+    from napari_al.session.session import Session
+
+    Dispatch = Callable[[Callable[[], None]], None]
+
+QUESTIONS: dict[QueryType, tuple[str, str]] = {
+    "dominant": ("Which class is it mostly?", "one click a region"),
+    "multi-class": ("Which classes are in it?", "a click for each class"),
+    "correction": ("Is the label right?", "corrects labels that are there"),
+    "precise": ("Draw it exactly", "polygons in a rectangle; the dearest"),
+}
+RECOMMENDED: dict[QueryType, str] = {
+    "dominant": "classbal",
+    "multi-class": "multi-class",
+    "correction": "a2lc",
+    "precise": "rectangle-precise",
+}
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a folder turned out to be.
+
+    Attributes
+    ----------
+    path : Path
+    is_project : bool
+    data : DataFolder or None
+        None for a project.
+    classes_known : bool
+        Whether the folder says its classes.
+    """
+
+    path: Path
+    is_project: bool = False
+    data: DataFolder | None = None
+    classes_known: bool = True
+
+    @property
+    def can_correct(self) -> bool:
+        """Whether there are labels to correct, and objects to correct them by."""
+        return self.data is not None and self.data.has_initial_labels and self.data.has_masks
+
+
+@dataclass(frozen=True)
+class StartChoice:
+    """Everything that a new project needs."""
+
+    source: Path | ViewerImages
+    classes: tuple[ClassInfo, ...]
+    method: str
+    project: Path
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+def look(path: Path, *, skip_broken: bool = False) -> Found:
+    """Find out what a folder (or a file in one) is.
+
+    Raises
+    ------
+    InputError
+        If it is neither a project nor a data folder.
+    """
+    path = path.expanduser()
+    if path.is_file():
+        path = path.parent
+    if (path / "config.json").is_file():
+        return Found(path, is_project=True)
+    if (path / "classes.json").is_file():
+        return Found(path, data=DataFolder.open(path, skip_broken=skip_broken))
+    unnamed = default_classes([f"class {i}" for i in range(255)])
+    data = DataFolder.open(path, skip_broken=skip_broken, classes=unnamed)
+    return Found(path, data=data, classes_known=False)
+
+
+def suggest_project(source: Path | None, method: str) -> Path:
+    """Return a folder that is not there yet: beside the data, or else at home."""
+    home = Path.home() / "napari-al"
+    base = home / "images" if source is None else source
+    parent = base.parent if os.access(base.parent, os.W_OK) else home
+    first = parent / f"{base.name}-{method}"
+    candidate, number = first, 2
+    while candidate.exists():
+        candidate, number = parent / f"{first.name}-{number}", number + 1
+    return candidate
+
+
+def create(choice: StartChoice, dispatch: Dispatch) -> Session:
+    """Make the project and open it.
+
+    Raises
+    ------
+    InputError
+        If something chosen does not fit the data, or the folder cannot be written.
+    """
+    from napari_al.session.session import Session
+    from napari_al.session.settings import make_config
+
+    if choice.method not in METHODS:
+        raise InputError(f"There is no method {choice.method!r}; choose one of {list(METHODS)}.")
+    if not isinstance(choice.source, Path):
+        return _create_from_viewer(choice, choice.source, dispatch)
+    skip = bool(choice.settings.get("skip_broken", False))
+    data = DataFolder.open(choice.source, classes=choice.classes, skip_broken=skip)
+    config = make_config(data, choice.settings, choice.method)
+    return Session.create(choice.project, config, dispatch=dispatch)
+
+
+def _create_from_viewer(choice: StartChoice, images: ViewerImages, dispatch: Dispatch) -> Session:
+    """Write the images as a data folder inside the project."""
+    from napari_al.plugin.from_viewer import write_data
+    from napari_al.session.project import Project
+    from napari_al.session.session import Session
+    from napari_al.session.settings import make_config
+
+    part = choice.project.with_name(f".{choice.project.name}.{os.getpid()}.part")
+    try:
+        write_data(part, images, choice.classes)
+        config = make_config(DataFolder.open(part), choice.settings, choice.method)
+        Project.create(choice.project, config.model_copy(update={"data": "data"}))
+        part.rename(choice.project / "data")
+    except OSError as error:
+        raise InputError(
+            f"The images could not be written to {choice.project} ({error.strerror}); name a "
+            "folder that you may write to."
+        ) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return Session.open(choice.project, dispatch=dispatch)

@@ -1,0 +1,352 @@
+"""The first page: images, classes, question, regions, budget, and off."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Qt, QTimer, Signal
+from qtpy.QtWidgets import (
+    QButtonGroup,
+    QComboBox,
+    QFileDialog,
+    QFormLayout,
+    QGridLayout,
+    QHBoxLayout,
+    QLineEdit,
+    QProgressBar,
+    QRadioButton,
+    QSlider,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_al.errors import InputError
+from napari_al.methods import METHODS
+from napari_al.plugin.class_list import ClassList
+from napari_al.plugin.parts import button, text
+from napari_al.plugin.start import QUESTIONS, RECOMMENDED, StartChoice, suggest_project
+
+if TYPE_CHECKING:
+    from qtpy.QtGui import QDragEnterEvent, QDropEvent
+
+    from napari_al.methods import QueryType
+    from napari_al.plugin.from_viewer import ViewerImages
+    from napari_al.plugin.preview import Cut
+    from napari_al.plugin.start import Found
+
+DEFAULT_BUDGET = 100
+_STEPS = (16, 32, 64, 100, 150, 200, 300, 400, 600, 800, 1200, 2000, 4000, 8000)
+"""Superpixels an image, along the slider."""
+
+
+class StartPage(QWidget):
+    """What a new project needs; `links` connects it."""
+
+    folder_wanted = Signal(Path)
+    """A folder to look at."""
+    viewer_wanted = Signal()
+    """The images in the viewer are to be annotated."""
+    sample_wanted = Signal()
+    preview_wanted = Signal()
+    """The settings of the preview have changed, or another image is to be seen."""
+    start_wanted = Signal(object)
+    """A ``StartChoice``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setAcceptDrops(True)
+        self.source: Path | ViewerImages | None = None
+        self.image_index = 0
+        self._can_correct = False
+        self._own_project = False
+        self._settle = QTimer(self)
+        self._settle.setSingleShot(True)
+        self._settle.setInterval(120)
+        self._settle.timeout.connect(self.preview_wanted.emit)
+        self._images = text("Choose a folder of images, or drop one here.", "muted")
+        self.class_list = ClassList()
+        self.class_list.failed.connect(self.show_message)
+        self.class_list.changed.connect(self._refresh)
+        self._questions: dict[QueryType, QRadioButton] = {}
+        self.method = QComboBox()
+        self.method.setToolTip("which regions are asked first, and what is learnt from the answers")
+        self.method.currentIndexChanged.connect(lambda _: self._on_method())
+        self._about = text("", "muted")
+        self.size = QSlider(Qt.Orientation.Horizontal)
+        self.size.setRange(0, len(_STEPS) - 1)
+        self.size.setValue(_STEPS.index(200))
+        self.size.setToolTip("superpixels an image; watch their outlines over the image")
+        self.size.valueChanged.connect(lambda _: self._on_size())
+        self._size_text = text("", "muted")
+        self.budget = QSpinBox()
+        self.budget.setRange(1, 1_000_000)
+        self.budget.setValue(DEFAULT_BUDGET)
+        self.budget.setToolTip("clicks after which a model is trained on all answers so far")
+        self.project = QLineEdit()
+        self.project.setToolTip("a new folder; answers and models are kept there")
+        self.project.textEdited.connect(self._on_own_project)
+        self.start = button("Start", "make the project and ask", self._start, role="main")
+        self._busy = QProgressBar()
+        self._busy.setRange(0, 0)
+        self._busy.setVisible(False)
+        self._message = text("", "message")
+        self._message.setVisible(False)
+        self._build()
+        self._on_question("dominant")
+        self._on_size()
+        self._refresh()
+
+    # ---- building
+
+    def _build(self) -> None:
+        column = QVBoxLayout(self)
+        column.setContentsMargins(8, 6, 8, 6)
+        column.setSpacing(6)
+        column.addWidget(text("Images", "title"))
+        column.addLayout(self._make_sources())
+        column.addWidget(self._images)
+        column.addWidget(text("Classes", "title"))
+        column.addWidget(self.class_list)
+        column.addWidget(text("Question", "title"))
+        column.addLayout(self._make_questions())
+        column.addWidget(self.method)
+        column.addWidget(self._about)
+        column.addWidget(text("Regions", "title"))
+        row = QHBoxLayout()
+        row.addWidget(self.size, 1)
+        row.addWidget(button("Other image", "preview on another image", self._other_image))
+        column.addLayout(row)
+        column.addWidget(self._size_text)
+        form = QFormLayout()
+        form.setContentsMargins(0, 4, 0, 0)
+        form.addRow("Clicks a round", self.budget)
+        form.addRow("Project", self._make_project())
+        column.addLayout(form)
+        column.addWidget(self._message)
+        column.addWidget(self._busy)
+        column.addWidget(self.start)
+        column.addStretch()
+
+    def _make_sources(self) -> QGridLayout:
+        grid = QGridLayout()
+        grid.setSpacing(3)
+        for index, made in enumerate(
+            (
+                button("Open a folder…", "images, or a data folder with classes", self._open),
+                button("Go on with a project…", "everything is as you left it", self._open),
+                button(
+                    "Images in the viewer",
+                    "image layers open in napari; each plane of a stack is an image",
+                    self.viewer_wanted.emit,
+                ),
+                button("Sample data", "an invented coast, to try it", self.sample_wanted.emit),
+            )
+        ):
+            grid.addWidget(made, *divmod(index, 2))
+        return grid
+
+    def _make_questions(self) -> QVBoxLayout:
+        column = QVBoxLayout()
+        column.setSpacing(2)
+        group = QButtonGroup(self)
+        for query_type, (words, tip) in QUESTIONS.items():
+            radio = QRadioButton(words)
+            radio.setToolTip(tip)
+            radio.toggled.connect(
+                lambda on, query_type=query_type: self._on_question(query_type) if on else None
+            )
+            group.addButton(radio)
+            column.addWidget(radio)
+            self._questions[query_type] = radio
+        self._questions["dominant"].setChecked(True)
+        return column
+
+    def _make_project(self) -> QHBoxLayout:
+        choose = button("…", "choose a folder", self._choose_project)
+        choose.setFixedWidth(28)
+        row = QHBoxLayout()
+        row.addWidget(self.project, 1)
+        row.addWidget(choose)
+        return row
+
+    # ---- showing
+
+    def show_found(self, found: Found) -> None:
+        """Show what a folder turned out to be."""
+        data = found.data
+        if data is None:
+            return
+        self.source = found.path
+        self._own_project = False
+        shapes = {data.shape(name) for name in data.train[:50]}
+        size = f"{min(shapes)[1]}×{min(shapes)[0]}" if len(shapes) == 1 else "several sizes"
+        words = f"{found.path}: {len(data.train)} images, {size}, {data.n_channels} channels"
+        if data.has_val:
+            words += f"; {len(data.val)} to validate on"
+        if data.broken:
+            words += f"; {len(data.broken)} broken files left out"
+        self._images.setText(words)
+        if found.classes_known:
+            self.class_list.set_classes(data.classes)
+        self._set_can_correct(found.can_correct)
+
+    def show_viewer_images(self, images: ViewerImages) -> None:
+        """Show what is open in the viewer."""
+        self.source = images
+        self._own_project = False
+        names = ", ".join(layer.name for layer in images.layers)
+        self._images.setText(f"{images.n_planes} images of the viewer ({names})")
+        self._set_can_correct(False)
+
+    def show_cut(self, cut: Cut) -> None:
+        """Say how the regions came out."""
+        self._size_text.setText(
+            f"{cut.n_regions} regions an image, of about {cut.side_px}×{cut.side_px} pixels"
+        )
+
+    def show_message(self, words: str) -> None:
+        """Show what went wrong; nothing hides it."""
+        self._message.setText(words)
+        self._message.setVisible(bool(words))
+
+    def show_busy(self, busy: bool) -> None:
+        """Show that something is going on."""
+        self._busy.setVisible(busy)
+        self.start.setEnabled(not busy)
+        if not busy:
+            self._refresh()
+
+    # ---- what was chosen
+
+    @property
+    def n_per_image(self) -> int:
+        """Superpixels an image."""
+        return _STEPS[self.size.value()]
+
+    @property
+    def method_name(self) -> str:
+        """The method chosen."""
+        return str(self.method.currentData())
+
+    def choice(self) -> StartChoice:
+        """Return everything chosen.
+
+        Raises
+        ------
+        InputError
+            If something is missing.
+        """
+        if self.source is None:
+            raise InputError("Choose the images first.")
+        if self.class_list.entry.text().strip():
+            self.class_list.add_typed()
+        project = self.project.text().strip()
+        if not project:
+            raise InputError("Name a folder for the project.")
+        settings = {
+            "budget": self.budget.value(),
+            "regions": {"n_per_image": self.n_per_image},
+        }
+        return StartChoice(
+            self.source,
+            self.class_list.classes(),
+            self.method_name,
+            Path(project).expanduser(),
+            settings,
+        )
+
+    def _start(self) -> None:
+        try:
+            choice = self.choice()
+        except InputError as error:
+            self.show_message(str(error))
+            return
+        self.show_message("")
+        self.start_wanted.emit(choice)
+
+    # ---- following each other
+
+    def _set_can_correct(self, can_correct: bool) -> None:
+        self._can_correct = can_correct
+        radio = self._questions["correction"]
+        radio.setEnabled(can_correct)
+        tip = QUESTIONS["correction"][1]
+        missing = "needs initial_labels and masks in the data folder"
+        radio.setToolTip(tip if can_correct else f"{tip}; {missing}")
+        if radio.isChecked() and not can_correct:
+            self._questions["dominant"].setChecked(True)
+        self.show_message("")
+        self._refresh()
+        self.preview_wanted.emit()
+
+    def _on_question(self, query_type: QueryType) -> None:
+        fitting = [row for row in METHODS.values() if row.query == query_type]
+        self.method.blockSignals(True)
+        self.method.clear()
+        for row in fitting:
+            self.method.addItem(row.name, row.name)
+            self.method.setItemData(
+                self.method.count() - 1, row.summary, Qt.ItemDataRole.ToolTipRole
+            )
+        self.method.setCurrentIndex(self.method.findData(RECOMMENDED[query_type]))
+        self.method.blockSignals(False)
+        self._on_method()
+
+    def _on_method(self) -> None:
+        row = METHODS.get(self.method_name)
+        if row is None:
+            return
+        self._about.setText(f"{row.summary[:1].upper()}{row.summary[1:]}. {row.paper}")
+        by_size = row.regions in ("seeds", "slic")
+        self.size.setEnabled(by_size)
+        if not by_size:
+            self._size_text.setText(
+                "The objects of the data folder's masks."
+                if row.regions == "masks"
+                else "Squares of 32×32 pixels."
+            )
+        self._refresh()
+        self._settle.start()
+
+    def _on_size(self) -> None:
+        self._size_text.setText(f"about {self.n_per_image} regions an image")
+        self._settle.start()
+
+    def _other_image(self) -> None:
+        self.image_index += 1
+        self.preview_wanted.emit()
+
+    def _refresh(self) -> None:
+        if self.source is not None and not self._own_project:
+            folder = self.source if isinstance(self.source, Path) else None
+            self.project.setText(str(suggest_project(folder, self.method_name)))
+        self.start.setEnabled(self.source is not None)
+
+    def _on_own_project(self) -> None:
+        self._own_project = True
+
+    # ---- choosing folders
+
+    def _open(self) -> None:
+        name = QFileDialog.getExistingDirectory(self, "A folder of images, or a project")
+        if name:
+            self.folder_wanted.emit(Path(name))
+
+    def _choose_project(self) -> None:
+        name = QFileDialog.getExistingDirectory(self, "A new folder for the project")
+        if name:
+            self.project.setText(name)
+            self._own_project = True
+
+    def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
+        """Take folders that are dragged here."""
+        if event is not None and any(u.isLocalFile() for u in event.mimeData().urls()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent | None) -> None:
+        """Look at the folder that was dropped."""
+        if event is not None:
+            event.acceptProposedAction()
+            self.folder_wanted.emit(Path(event.mimeData().urls()[0].toLocalFile()))

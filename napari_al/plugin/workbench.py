@@ -1,0 +1,636 @@
+"""What happens in one viewer while a session is open in it: ask, show, take the answer, go on.
+
+A `Workbench` lives as long as its viewer, not as long as a dock widget: closing or hiding the
+widget loses nothing. It knows no widgets; they call its methods and listen to its events.
+"""
+
+from __future__ import annotations
+
+import atexit
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from psygnal import Signal, SignalGroup
+from qtpy.QtCore import QTimer
+
+from napari_al.core.clicks import Clicks
+from napari_al.errors import InputError
+from napari_al.plugin.costs import tally
+from napari_al.plugin.dispatch import MainThread
+from napari_al.plugin.highlight import Marks
+from napari_al.plugin.layers import LayerSet, Placement
+from napari_al.plugin.links import Links, link_workbench
+from napari_al.plugin.pictures import KINDS, Key, PictureKind, PictureStore
+from napari_al.plugin.preview import Preview
+from napari_al.plugin.sketch import Sketch
+from napari_al.session.records import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import numpy as np
+    from napari.layers import Layer
+    from napari.viewer import Viewer
+    from numpy.typing import NDArray
+
+    from napari_al.session.jobs import JobProgress, JobResult
+    from napari_al.session.records import AutomaticCorrection, Outcome, Query
+    from napari_al.session.session import Session
+
+ONE_CLICK = Clicks(class_clicks=1)
+N_AHEAD = 6
+"""Queries whose pictures are made in advance."""
+REGION_KINDS: tuple[PictureKind, ...] = ("answers", "heatmap", "targets")
+"""Pictures that an answer changes."""
+
+
+class WorkbenchEvents(SignalGroup):
+    """What views listen to; all on the window's thread."""
+
+    opened = Signal()
+    closed = Signal()
+    asked = Signal(object)
+    """The query now on screen, or None: ``Workbench.pause`` says why."""
+    chosen = Signal(object)
+    """The classes chosen so far for the query on screen (frozenset)."""
+    counted = Signal(object)
+    """A new ``Tally``."""
+    came_up = Signal(tuple)
+    """The queries that come next."""
+    progressed = Signal(object)
+    """A ``JobProgress``."""
+    job_changed = Signal()
+    """A job began or ended, or another model's scores are there."""
+    told = Signal(str)
+    """A sentence for the person at the screen."""
+    find_class = Signal()
+    """The search field for classes is wanted."""
+    help = Signal()
+    """The page with all keys is wanted, or no longer."""
+    view_changed = Signal()
+    """A picture was shown or hidden, or the settings of the view changed."""
+
+
+@dataclass
+class ViewSettings:
+    """How queries are shown and what starts by itself."""
+
+    context: float = 5.0
+    keep_zoom: bool = False
+    train_when_spent: bool = True
+
+
+class Workbench:
+    """One viewer's session and all that is shown of it.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+    """
+
+    def __init__(self, viewer: Viewer) -> None:
+        self.viewer = viewer
+        self.events = WorkbenchEvents()
+        self.dispatch = MainThread()
+        self.view = ViewSettings()
+        self.preview = Preview(viewer, self.dispatch)
+        self.session: Session | None = None
+        self.layers: LayerSet | None = None
+        self.query: Query | None = None
+        self.pause = ""
+        self.last_result: JobResult | None = None
+        self._pictures: PictureStore | None = None
+        self._links = Links()
+        self._stamps: dict[tuple[str, PictureKind], int] = {}
+        self._generation = 0
+        self._image = ""
+        self._chosen: frozenset[int] = frozenset()
+        self._revisited: Answer | None = None
+        self._sketch: Sketch | None = None
+        self._shown_at = 0.0
+        self._n_learnt = 0
+        self._later = QTimer()
+        self._later.setSingleShot(True)
+        self._later.setInterval(30)  # after the next query has been painted
+        self._later.timeout.connect(self._catch_up)
+        self._zoomed = QTimer()
+        self._zoomed.setSingleShot(True)
+        self._zoomed.setInterval(60)
+        self._zoomed.timeout.connect(self._on_zoom_settled)
+
+    # ---- open, close
+
+    def open(self, session: Session, placement: Placement | None = None) -> None:
+        """Show a session; an earlier one is closed."""
+        self.close()
+        self.session = session
+        self.layers = LayerSet(self.viewer, session.config.classes, placement)
+        self._pictures = PictureStore(session, self.dispatch, self._on_picture)
+        self._n_learnt = self._count_learnt()
+        link_workbench(self._links, self)
+        self.events.opened.emit()
+        self.ask()
+
+    def close(self) -> None:
+        """Close the session and take its layers away; may be called again."""
+        session, self.session = self.session, None
+        if session is None:
+            return
+        self._later.stop()
+        self._zoomed.stop()
+        self._links.close()
+        self._leave_sketch()
+        if self._pictures is not None:
+            self._pictures.close()
+        if self.layers is not None:
+            self.layers.close()
+        self._pictures = self.layers = self.query = self.last_result = None
+        self._image, self._chosen, self._revisited = "", frozenset(), None
+        self._stamps.clear()
+        session.close()
+        self.events.closed.emit()
+
+    def end_all(self) -> None:
+        """Close for good, with the viewer."""
+        self.dispatch.close()
+        self.preview.close()
+        self.close()
+
+    # ---- answers
+
+    def choose(self, class_id: int) -> None:
+        """Take a class for the query on screen: its answer, or one of several."""
+        if self.query is None or self.session is None:
+            return
+        if not 0 <= class_id < len(self.session.config.classes):
+            return
+        match self.query.query_type:
+            case "dominant" | "correction":
+                self._submit((class_id,), ONE_CLICK)
+            case "multi-class":
+                self._chosen ^= {class_id}
+                self.events.chosen.emit(self._chosen)
+            case "precise":
+                if self._sketch is not None:
+                    self._sketch.choose(class_id)
+                self._chosen = frozenset({class_id})
+                self.events.chosen.emit(self._chosen)
+
+    def accept(self) -> None:
+        """Say that the label is right, or that choosing or drawing is done."""
+        if self.query is None:
+            return
+        match self.query.query_type:
+            case "correction":
+                if self.query.pseudo_label is not None and self._is_class(self.query.pseudo_label):
+                    self._submit((self.query.pseudo_label,), ONE_CLICK)
+                else:
+                    self.events.told.emit("It has no class yet: choose one.")
+            case "multi-class":
+                if self._chosen:
+                    chosen = tuple(sorted(self._chosen))
+                    self._submit(chosen, Clicks(class_clicks=len(chosen)))
+                else:
+                    self.events.told.emit("Choose the classes that are in it first.")
+            case "precise":
+                self._submit_sketch()
+            case "dominant":
+                self.events.told.emit("Choose the class that most of it belongs to.")
+
+    def end(self, outcome: Outcome) -> None:
+        """Answer without a class: ``skipped``, ``unsure`` or ``ignored``."""
+        if self.query is not None:
+            self._submit((), ONE_CLICK, outcome=outcome)
+
+    def fill_rest(self) -> None:
+        """Say that what is not drawn is of the chosen class."""
+        if self._sketch is not None:
+            self._sketch.fill_rest()
+            self.events.chosen.emit(self._chosen)
+
+    def answer_many(self, queries: Iterable[Query], class_id: int) -> None:
+        """Give several coming queries the same class; one undo takes all back."""
+        if self.session is None:
+            return
+        answers = [Answer(query, (class_id,), ONE_CLICK) for query in queries]
+        if answers and self._guarded(lambda session: session.submit(*answers)):
+            self.ask()
+
+    def undo(self) -> None:
+        """Take the last answer back (in a drawing: the last polygon) and show its query again."""
+        if self._sketch is not None and self._sketch.undo():
+            return
+        if self.session is None:
+            return
+        taken: list[Answer | AutomaticCorrection] = []
+        if not self._guarded(lambda session: taken.extend(session.undo())):
+            return
+        if not taken:
+            self.events.told.emit("There is nothing to undo.")
+        elif len(taken) == 1 and isinstance(taken[0], Answer):
+            self.go_to(taken[0].query)
+        else:
+            self.events.told.emit(f"{len(taken)} labels were taken back.")
+            self.ask()
+
+    def redo(self) -> None:
+        """Put back what was undone last."""
+        put_back: list[object] = []
+        if self._guarded(lambda session: put_back.extend(session.redo())):
+            if not put_back:
+                self.events.told.emit("There is nothing to redo.")
+            self.ask()
+
+    # ---- asking
+
+    def ask(self) -> None:
+        """Show the next query; start what it waits for."""
+        if self.session is None:
+            return
+        query: list[Query | None] = []
+        if not self._guarded(lambda session: query.append(session.query())):
+            query.append(None)
+        elif query[0] is None and self._get_going():
+            query[0] = self.session.query()
+        self._show(query[0], None)
+
+    def go_to(self, query: Query) -> None:
+        """Show a query out of turn; if it has an answer, the next answer takes its place."""
+        if self.session is None:
+            return
+        same = (a for a in self.session.answers() if a.query.region == query.region)
+        self._show(query, next(same, None))
+
+    def _get_going(self) -> bool:
+        """Find out why there is no query, and mend it; return whether to ask again."""
+        session = self.session
+        if session is None:
+            return False
+        if session.is_busy:
+            waits = session.budget_is_spent or not session.has_scores or session.round < 1
+            self.pause = "working" if waits else "done"
+            return False
+        if not session.has_scores and session.round >= 1:
+            self.pause = "working"
+            self._guarded(lambda s: s.start_scoring())
+            self.events.job_changed.emit()
+            return False
+        if session.round < 1 or (session.budget_is_spent and self.view.train_when_spent):
+            self.pause = "working"
+            return self._begin_training()
+        self.pause = "spent" if session.budget_is_spent else "done"
+        return False
+
+    def _show(self, query: Query | None, revisited: Answer | None) -> None:
+        """Put a query on screen."""
+        if self.session is None or self.layers is None:
+            return
+        self.query, self._revisited, self._chosen = query, revisited, frozenset()
+        self._leave_sketch()
+        if query is None:
+            self.layers.highlight(None)
+        else:
+            self.pause = ""
+            self._show_image(query.region.image)
+            self._show_region()
+            if query.query_type == "precise":
+                self._sketch = Sketch(
+                    self.layers.drawing(), self.viewer, query, self.session.config.classes
+                )
+            self.layers.activate("drawing" if query.query_type == "precise" else "query")
+        self._shown_at = time.perf_counter()
+        self.events.asked.emit(query)
+        self.events.chosen.emit(self._chosen)
+        self._later.start()
+
+    def _show_region(self) -> None:
+        query, layers = self.query, self.layers
+        if query is None or layers is None or self._image != query.region.image:
+            return
+        layers.focus(query.region.mask, self.view.context, keep_zoom=self.view.keep_zoom)
+        marks = None
+        if query.query_type == "correction":
+            marks = Marks(pixel_rc=query.pixel_rc, box=True)
+        layers.highlight(query.region.mask, marks)
+
+    # ---- pictures
+
+    def show_image(self, image: str) -> None:
+        """Show another image of the session."""
+        self._show_image(image)
+
+    def wanted(self, kind: PictureKind) -> bool:
+        """Whether a kind of picture is to be seen."""
+        return self.layers is not None and self.layers.wants(kind)
+
+    def set_wanted(self, kind: PictureKind, wanted: bool) -> None:
+        """Show or hide a kind of picture."""
+        if self.layers is None:
+            return
+        self.layers.set_wanted(kind, wanted)
+        if wanted:
+            self._show_picture(kind)
+        self.events.view_changed.emit()
+
+    def toggle(self, kind: PictureKind) -> None:
+        """Show a kind of picture, or hide it."""
+        self.set_wanted(kind, not self.wanted(kind))
+
+    def focus(self) -> None:
+        """Bring the region back into view."""
+        if self.query is not None and self.layers is not None:
+            self.layers.focus(self.query.region.mask, self.view.context)
+            self.layers.activate("drawing" if self._sketch is not None else "query")
+
+    def set_context(self, context: float) -> None:
+        """Show more or less around a region."""
+        self.view.context = context
+        self.focus()
+
+    def set_keep_zoom(self, keep: bool) -> None:
+        """Keep the zoom from query to query, or let it fit each region."""
+        self.view.keep_zoom = keep
+
+    def set_dim(self, dim: float) -> None:
+        """Darken what is not the region, 0 to 1."""
+        if self.layers is not None:
+            self.layers.set_dim(dim)
+
+    def set_train_when_spent(self, on: bool) -> None:
+        """Start training by itself when a round's budget is spent, or wait to be told."""
+        self.view.train_when_spent = on
+        if on and self.query is None:
+            self.ask()
+
+    def whole_image(self) -> None:
+        """Show the whole image."""
+        if self.layers is not None and self._image:
+            self.layers.whole_image()
+
+    def picture_of(self, image: str) -> NDArray[np.uint8] | None:
+        """Return an image as it is shown, if it has been made already."""
+        if self._pictures is None:
+            return None
+        return self._pictures.get(self._key(image, "image"))
+
+    def n_answers_behind(self) -> int:
+        """Return how many answers the model whose scores show has not learnt from."""
+        if self.session is None:
+            return 0
+        return max(0, len(self.session.answers()) - self._n_learnt)
+
+    def recount(self) -> None:
+        """Tell the figures and what comes next again."""
+        self._later.start()
+
+    def _key(self, image: str, kind: PictureKind) -> Key:
+        if kind == "image":
+            return Key(image, kind)
+        return Key(image, kind, self._generation * 100_000 + self._stamps.get((image, kind), 0))
+
+    def _show_image(self, image: str) -> None:
+        """Show an image, or as soon as it is there; its overlays too."""
+        if self._pictures is None or self.layers is None:
+            return
+        key = self._key(image, "image")
+        if not self._pictures.is_ready(key):
+            self._image = ""
+            self.layers.highlight(None)
+            self._pictures.request(key)
+            return
+        if image != self._image:
+            self._image = image
+            self.layers.show("image", self._pictures.get(key))
+            for kind in KINDS[1:]:
+                self._show_picture(kind)
+
+    def _show_picture(self, kind: PictureKind) -> None:
+        """Show an overlay of the image on screen; an outdated one stays until the new is there."""
+        if self._pictures is None or self.layers is None or not self._image:
+            return
+        if not self.layers.wants(kind):
+            return
+        key = self._key(self._image, kind)
+        if self._pictures.is_ready(key):
+            self.layers.show(kind, self._pictures.get(key))
+        else:
+            self._pictures.request(key)
+
+    def _on_picture(self, key: Key, error: str | None) -> None:
+        """Show a picture that has become ready, if it is still current."""
+        if self.layers is None:
+            return
+        if error is not None:
+            self.events.told.emit(error)
+        wanted_image = self.query.region.image if self.query is not None else self._image
+        if key.image != wanted_image or key != self._key(key.image, key.kind):
+            return
+        if key.kind != "image":
+            if self._image == key.image:
+                self._show_picture(key.kind)
+        elif self._image != key.image and error is None:
+            self._show_image(key.image)
+            self._show_region()
+            self._shown_at = time.perf_counter()
+
+    def _outdate(self, image: str | None) -> None:
+        """Have an image's overlays made again, or everything's (None)."""
+        if image is None:
+            self._generation += 1
+            for kind in KINDS[1:]:
+                self._show_picture(kind)
+            return
+        for kind in REGION_KINDS:
+            place = (image, kind)
+            self._stamps[place] = self._stamps.get(place, 0) + 1
+            if image == self._image:
+                self._show_picture(kind)
+
+    # ---- training
+
+    def train(self) -> bool:
+        """Start training in the background; return whether it has begun."""
+        begun = self._begin_training()
+        if begun and self.query is None:
+            self.ask()
+        return begun
+
+    def _begin_training(self) -> bool:
+        begun = self._guarded(lambda session: session.start_training())
+        self.events.job_changed.emit()
+        return begun
+
+    def stop(self) -> None:
+        """Stop the job that is running."""
+        self._guarded(lambda session: session.stop_job())
+
+    # ---- slots (links.py connects them)
+
+    def on_answered(self, answers: tuple[Answer, ...]) -> None:
+        """Outdate what the answers change."""
+        self._note_changes(answers)
+
+    def on_taken_back(self, records: tuple[Answer | AutomaticCorrection, ...]) -> None:
+        """Outdate what was undone or redone."""
+        self._note_changes(records)
+
+    def _note_changes(self, records: Iterable[Answer | AutomaticCorrection]) -> None:
+        for record in records:
+            region = record.query.region if isinstance(record, Answer) else record.region
+            self._outdate(region.image)
+        self._later.start()
+
+    def on_scores_changed(self) -> None:
+        """Outdate everything; the query on screen stays."""
+        self._n_learnt = self._count_learnt()
+        self._outdate(None)
+        self.events.job_changed.emit()
+        self._later.start()
+
+    def on_round_changed(self, _: int) -> None:
+        """Count anew: another round's budget."""
+        self.events.job_changed.emit()
+        self._later.start()
+
+    def on_job_progress(self, progress: JobProgress) -> None:
+        """Pass a job's progress on."""
+        self.events.progressed.emit(progress)
+
+    def on_job_finished(self, result: JobResult) -> None:
+        """Take up what waited for the job."""
+        self.last_result = result
+        self.events.job_changed.emit()
+        if result.status == "failed":
+            self.pause = "failed"
+            self.events.told.emit(result.reason)
+        elif self.query is None and result.status == "done":
+            self.ask()
+
+    def on_layer_removed(self, layer: Layer) -> None:
+        """Make a removed layer again where it is needed."""
+        if self.layers is None:
+            return
+        kind = self.layers.forget(layer)
+        if kind in ("image", "query", "drawing"):
+            QTimer.singleShot(0, self._show_again)
+        elif kind is not None:
+            self.layers.set_wanted(kind, False)
+            self.events.view_changed.emit()
+
+    def _show_again(self) -> None:
+        if self.session is not None:
+            self._image = ""
+            self._show(self.query, self._revisited)
+
+    def on_zoomed(self) -> None:
+        """Fit the outline's thickness once zooming has come to rest."""
+        self._zoomed.start()
+
+    def on_layer_visible(self, kind: PictureKind) -> None:
+        """Follow the eye in napari's layer list."""
+        self._show_picture(kind)
+        self.events.view_changed.emit()
+
+    def _on_zoom_settled(self) -> None:
+        if self.layers is not None:
+            self.layers.redraw(only_if_zoomed=True)
+
+    # ---- inside
+
+    def _count_learnt(self) -> int:
+        """Return how many answers the scores' model was trained on."""
+        if self.session is None:
+            return 0
+        shown = str(self.session.scores_round)
+        rows = [row for row in self.session.rounds() if row["round"] == shown]
+        return int(rows[-1]["queries"]) if rows else 0
+
+    def _is_class(self, class_id: int) -> bool:
+        return self.session is not None and class_id < len(self.session.config.classes)
+
+    def _submit(
+        self, class_ids: tuple[int, ...], clicks: Clicks, outcome: Outcome = "labelled", **more: Any
+    ) -> None:
+        """Hand the answer in and go on."""
+        if self.query is None:
+            return
+        seconds = time.perf_counter() - self._shown_at
+        answer = Answer(
+            self.query, class_ids, clicks, outcome=outcome, seconds=round(seconds, 3), **more
+        )
+        before = self._revisited
+        if self._guarded(
+            lambda session: (
+                session.submit(answer) if before is None else session.amend(before.id, answer)
+            )
+        ):
+            self.ask()
+
+    def _submit_sketch(self) -> None:
+        if self._sketch is None:
+            return
+        pieces, clicks = self._sketch.pieces()
+        if not pieces:
+            self.events.told.emit("Choose a class and draw, or fill the rest with it (R).")
+            return
+        class_ids = tuple(sorted({piece.class_id for piece in pieces}))
+        self._submit(class_ids, clicks, pieces=pieces)
+
+    def _leave_sketch(self) -> None:
+        sketch, self._sketch = self._sketch, None
+        if sketch is not None:
+            sketch.leave()
+
+    def _guarded(self, action: Any) -> bool:
+        """Do something with the session; say what went wrong and return False if it did."""
+        if self.session is None:
+            return False
+        try:
+            action(self.session)
+        except (InputError, OSError) as error:
+            self.events.told.emit(str(error))
+            return False
+        return True
+
+    def _catch_up(self) -> None:
+        """What may wait until the query has been painted: counts, and pictures to come."""
+        session = self.session
+        if session is None or self._pictures is None:
+            return
+        self.events.counted.emit(tally(session.answers()))
+        coming = tuple(session.upcoming(N_AHEAD)) if session.has_scores else ()
+        for image in dict.fromkeys(query.region.image for query in coming):
+            for kind in KINDS:
+                if kind == "image" or self.wanted(kind):
+                    self._pictures.request(self._key(image, kind))
+        self.events.came_up.emit(coming)
+
+
+_WORKBENCHES: dict[int, Workbench] = {}
+
+
+def workbench_of(viewer: Viewer) -> Workbench:
+    """Return a viewer's workbench; there is one a viewer, until `close_workbench`."""
+    own = getattr(viewer, "__wrapped__", viewer)
+    if id(own) not in _WORKBENCHES:
+        _WORKBENCHES[id(own)] = Workbench(own)
+    return _WORKBENCHES[id(own)]
+
+
+def close_workbench(viewer: Viewer) -> None:
+    """Close a viewer's session and let go of the viewer; may be called again."""
+    own = getattr(viewer, "__wrapped__", viewer)
+    bench = _WORKBENCHES.pop(id(own), None)
+    if bench is not None:
+        bench.end_all()
+
+
+def close_all() -> None:
+    """Close every session; for the end of the program."""
+    while _WORKBENCHES:
+        _, bench = _WORKBENCHES.popitem()
+        bench.end_all()
+
+
+atexit.register(close_all)

@@ -1,0 +1,136 @@
+"""The parts without a window: keys, costs, drawn polygons, displayed pixels."""
+
+import csv
+import io
+
+import numpy as np
+import pytest
+
+from napari_al.core.clicks import Clicks
+from napari_al.core.masks import Mask
+from napari_al.formats.classes import default_classes
+from napari_al.plugin import costs, drawing, keys, pictures
+from napari_al.session.records import Answer, Query, Region
+
+BOX = Mask.from_array(np.ones((10, 20), bool), (5, 5))
+
+
+def _answer(class_ids=(0,), *, seconds=1.0, clicks=None, outcome="labelled", **query):
+    region = Region("a/b", (3,), BOX)
+    asked = Query(region, query.pop("query_type", "dominant"), 0.5, 1, 0, **query)
+    return Answer(
+        asked, class_ids, clicks or Clicks(class_clicks=1), outcome=outcome, seconds=seconds
+    )
+
+
+def _rectangle(row0, col0, row1, col1):
+    return np.array([[row0, col0], [row0, col1], [row1, col1], [row1, col0]], float)
+
+
+@pytest.mark.parametrize("n", [2, 10, 11, 24, 60])
+def test_class_keys_never_collide(n):
+    given = keys.class_keys(n)
+    named = [key for key in given if key]
+    assert len(given) == n
+    assert len(set(named)) == len(named)
+    assert not set(named) & {key for action in keys.ACTIONS.values() for key in action.keys}
+    assert given[:10] == tuple("1234567890")[:n]
+
+
+def test_no_key_does_two_things():
+    every = [key for action in keys.ACTIONS.values() for key in action.keys]
+    assert len(every) == len(set(every))
+
+
+@pytest.mark.parametrize(
+    ("key", "text"), [("Control-Shift-Z", "Ctrl+Shift+Z"), ("Space", "Space"), ("/", "/")]
+)
+def test_shown(key, text):
+    assert keys.shown(key) == text
+
+
+def test_tally_counts_by_kind_and_leaves_pauses_out():
+    found = costs.tally(
+        [
+            _answer((0,), seconds=1),
+            _answer((1, 2), seconds=4, clicks=Clicks(class_clicks=2), query_type="multi-class"),
+            _answer((1,), seconds=3000),
+            _answer((), outcome="unsure", seconds=2),
+            _answer((3,), query_type="correction", pseudo_label=3, pixel_rc=(6, 6), seconds=2),
+            _answer((4,), query_type="correction", pseudo_label=3, pixel_rc=(6, 6), seconds=2),
+        ]
+    )
+    assert found.n_queries == 6
+    assert found.clicks == Clicks(class_clicks=7)
+    assert found.by_class == {0: 1, 1: 2, 2: 1, 3: 1, 4: 1}
+    assert (found.n_accepted, found.n_corrected) == (1, 1)
+    assert found.seconds_a_query == 2
+    assert found.worked_s == 11
+    assert found.by_outcome["unsure"] == 1
+
+
+def test_an_empty_tally_knows_no_seconds():
+    assert costs.tally([]).seconds_a_query is None
+
+
+def test_csv_has_one_row_an_answer():
+    classes = default_classes(["sky", "a, b"])
+    text = costs.to_csv([_answer((1,)), _answer((), outcome="skipped")], classes)
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [row["classes"] for row in rows] == ["a, b", ""]
+    assert rows[1]["outcome"] == "skipped"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(3.2, "3 s"), (59.8, "1 min"), (600, "10 min"), (4980, "1 h 23 min")]
+)
+def test_duration(seconds, text):
+    assert costs.duration(seconds) == text
+
+
+PRECISE = {
+    "inside": ([_rectangle(6, 6, 9, 9)], [1], None, Clicks(1, 4, 0), {1: 16}),
+    "inside and rest": ([_rectangle(6, 6, 9, 9)], [1], 0, Clicks(2, 4, 0), {1: 16, 0: 184}),
+    "across": ([_rectangle(0, 10, 30, 14)], [1], None, Clicks(1, 0, 4), {1: 50}),
+    "one side": ([_rectangle(10, 10, 30, 14)], [1], None, Clicks(1, 2, 2), {1: 25}),
+    "around": ([_rectangle(0, 0, 40, 40)], [2], 0, Clicks(1, 0, 0), {2: 200}),
+    "over": (
+        [_rectangle(6, 6, 9, 9), _rectangle(6, 6, 9, 7)],
+        [1, 2],
+        None,
+        Clicks(2, 8, 0),
+        {1: 8, 2: 8},
+    ),
+    "rest only": ([], [], 3, Clicks(1, 0, 0), {3: 200}),
+}
+
+
+@pytest.mark.parametrize(
+    ("polygons", "ids", "rest", "clicks", "sizes"), PRECISE.values(), ids=PRECISE
+)
+def test_precise_pieces_and_clicks(polygons, ids, rest, clicks, sizes):
+    pieces, spent = drawing.pieces_of(polygons, ids, rest, BOX)
+
+    assert spent == clicks
+    assert {piece.class_id: piece.mask.size for piece in pieces} == sizes
+    covered = sum(piece.mask.to_array((40, 40)).astype(int) for piece in pieces)
+    assert covered.max() == 1
+    assert not covered[~BOX.to_array((40, 40))].any()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize(
+    ("n_channels", "shape"), [(1, (9, 8)), (2, (9, 8)), (3, (9, 8, 3)), (7, (9, 8, 3))]
+)
+def test_displayed_is_always_8_bit(dtype, n_channels, shape):
+    rng = np.random.default_rng(0)
+    pixels = (rng.random((9, 8, n_channels)) * 255).astype(dtype)
+    shown = pictures.displayed(pixels)
+    assert shown.shape == shape
+    assert shown.dtype == np.uint8
+    assert shown.min() < 20
+    assert shown.max() > 200
+
+
+def test_a_flat_float_image_is_displayed():
+    assert pictures.displayed(np.full((4, 4, 1), np.nan, np.float32)).max() == 0
