@@ -64,10 +64,12 @@ class TrainingSettings(_Settings):
     """One round's training."""
 
     segmenter: str = "compact"
-    steps: Positive = 150
+    steps: Positive = 250
     batch_size: Positive = 8
-    crop_px: Annotated[int, Field(ge=16)] = 192
-    learning_rate: Annotated[float, Field(gt=0)] = 3e-3
+    crop_px: Annotated[int, Field(ge=16)] = Field(
+        352, description="side of a training crop; no larger than the largest image needs"
+    )
+    learning_rate: Annotated[float, Field(gt=0)] = 2e-3
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
     keep_weights: bool = Field(True, description="start each round from the last round's weights")
     temperature: Annotated[float, Field(gt=0)] = Field(0.1, description="of a cosine classifier")

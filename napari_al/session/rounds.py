@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -286,7 +286,10 @@ def _train(
         segmenter,
         len(images),
         get_sample,
-        loop_settings(config.training, "multi-class" if partial else "cross-entropy"),
+        replace(
+            loop_settings(config.training, "multi-class" if partial else "cross-entropy"),
+            crop_px=_crop_px(snapshot, images),
+        ),
         seed=int(np.random.SeedSequence([config.seed, job.round, stage]).generate_state(1)[0]),
         device=job.device,
         on_step=on_step,
@@ -294,6 +297,12 @@ def _train(
     )
     if job.should_stop():
         raise Stopped
+
+
+def _crop_px(snapshot: Snapshot, images: tuple[str, ...]) -> int:
+    """Side of training crops: as set, but no larger than the largest image (in steps of 32)."""
+    largest = max(max(snapshot.data.shape(image)) for image in images)
+    return min(snapshot.config.training.crop_px, -(-largest // 32) * 32)
 
 
 def _validate(job: _Job, segmenter: Segmenter) -> NDArray[np.int64] | None:

@@ -1,0 +1,184 @@
+"""Which regions to ask about first: acquisition functions as plain equations on rows of regions.
+
+Larger scores are to be asked sooner. A region without pixels has nothing to be uncertain about; the
+functions that know sizes score it -inf, which no selection ever picks.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+
+from napari_al.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+    from numpy.typing import NDArray
+
+
+@overload
+def bvsb(probs: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]: ...
+@overload
+def bvsb(probs: torch.Tensor) -> torch.Tensor: ...
+def bvsb(
+    probs: NDArray[np.floating[Any]] | torch.Tensor,
+) -> NDArray[np.floating[Any]] | torch.Tensor:
+    """Best versus second best: how close the runner-up comes (Kim et al. 2023, eq. 4).
+
+    Parameters
+    ----------
+    probs : (C, ...) float array or tensor
+        Class probabilities of each pixel.
+
+    Returns
+    -------
+    (...) of the same kind
+        Second-largest probability divided by the largest, in [0, 1]; 1 where two classes are
+        equally likely, 0 where there is only one class.
+
+    Examples
+    --------
+    >>> float(bvsb(np.array([0.5, 0.3, 0.2])))
+    0.6
+    """
+    if isinstance(probs, np.ndarray):
+        if len(probs) == 1:
+            return np.zeros_like(probs[0])
+        ordered = np.partition(probs, len(probs) - 2, axis=0)
+        second, best = ordered[-2], ordered[-1]
+        return second / np.maximum(best, np.finfo(best.dtype).tiny)
+    if len(probs) == 1:
+        return probs[0] * 0
+    two = probs.topk(2, dim=0).values
+    return two[1] / two[0].clamp_min(1e-38 if two.dtype.itemsize > 2 else 1e-7)
+
+
+def class_frequency_of_regions(
+    dominant: NDArray[np.integer[Any]], n_classes: int
+) -> NDArray[np.float64]:
+    """Share of regions that each class dominates: p(c) of Cai et al. 2021, eq. 5.
+
+    Parameters
+    ----------
+    dominant : (R,) int
+        Predicted dominant classes of the pool's regions, answered ones included. Leave out regions
+        without pixels.
+    n_classes : int
+
+    Returns
+    -------
+    (C,) float64
+        Sums to 1; all zeros if there are no regions.
+    """
+    counts = np.bincount(dominant, minlength=n_classes)
+    return counts / max(len(dominant), 1)
+
+
+def class_frequency_of_pixels(
+    dominant: NDArray[np.integer[Any]], size: NDArray[np.integer[Any]], n_classes: int
+) -> NDArray[np.float64]:
+    """Share of pixels in regions that each class dominates: p(c) of Kim et al. 2023, eq. 6.
+
+    Parameters
+    ----------
+    dominant, size : (R,) int
+        Predicted dominant classes of the pool's regions and their pixels.
+    n_classes : int
+
+    Returns
+    -------
+    (C,) float64
+        Sums to 1; all zeros if there are no pixels.
+    """
+    counts = np.bincount(dominant, size, n_classes)
+    frequency: NDArray[np.float64] = counts / max(counts.sum(), 1)
+    return frequency
+
+
+def class_balanced(
+    uncertainty: NDArray[np.floating[Any]],
+    dominant: NDArray[np.integer[Any]],
+    class_frequency: NDArray[np.float64],
+    *,
+    scale: float = 1.0,
+) -> NDArray[np.float64]:
+    """Uncertain regions of rare classes first: ``u(s) exp(-p(D(s)))``.
+
+    Cai et al. 2021, eq. 6, with the frequency of regions; Kim et al. 2023, eq. 7, with that of
+    pixels.
+
+    Parameters
+    ----------
+    uncertainty : (R,) float
+        Mean BvSB; 0 for a region without pixels, which so scores lowest.
+    dominant : (R,) int
+        Predicted dominant class of each region.
+    class_frequency : (C,) float
+        p(c).
+    scale : float
+        Multiplies p. The code of Kim et al. counts pixels at half size but divides by all of them,
+        which is a scale of 0.25.
+
+    Returns
+    -------
+    (R,) float64
+        In [0, 1].
+    """
+    weight = np.exp(-scale * class_frequency)
+    score: NDArray[np.float64] = uncertainty.astype(np.float64) * weight[dominant]
+    return score
+
+
+def class_prior(
+    mean_probs: NDArray[np.floating[Any]], size: NDArray[np.integer[Any]]
+) -> NDArray[np.float64]:
+    """Mean probability of each class over all pixels: P(c) of Hwang et al. 2023, eq. 3.
+
+    Parameters
+    ----------
+    mean_probs : (R, C) float
+        Of the regions of the whole pool, answered ones included.
+    size : (R,) int
+        Their pixels.
+
+    Returns
+    -------
+    (C,) float64
+        Sums to 1; all zeros if there are no pixels.
+    """
+    return np.einsum("r,rc->c", size, mean_probs, dtype=np.float64) / max(int(size.sum()), 1)
+
+
+def pixbal(
+    bvsb_by_class: NDArray[np.floating[Any]],
+    size: NDArray[np.integer[Any]],
+    class_prior: NDArray[np.float64],
+    nu: float,
+) -> NDArray[np.float64]:
+    """Uncertain pixels of rare classes first: PixBal of Hwang et al. 2023, eq. 4.
+
+    A pixel's weight depends on its most probable class alone, so that a region's score is exact
+    from the sums of BvSB by that class.
+
+    Parameters
+    ----------
+    bvsb_by_class : (R, C) float
+        Sum of BvSB over the region's pixels whose most probable class is c.
+    size : (R,) int
+        Pixels of each region.
+    class_prior : (C,) float
+        P(c).
+    nu : float
+        How much rare classes are favoured, 0 or more; 6 for Cityscapes and 12 for PASCAL VOC in
+        the authors' runs.
+
+    Returns
+    -------
+    (R,) float64
+        In [0, 1]; -inf for a region without pixels.
+    """
+    if nu < 0:
+        raise InputError(f"pixbal: nu must be 0 or more, got {nu}")
+    weighted = bvsb_by_class @ (1 + nu * class_prior) ** -2.0
+    return np.divide(weighted, size, out=np.full(len(size), -np.inf), where=size > 0)
