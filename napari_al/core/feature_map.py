@@ -14,7 +14,6 @@ from itertools import combinations_with_replacement
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import torch
 
 from napari_al.errors import InputError
 
@@ -29,7 +28,6 @@ Similarity = Literal["cosine", "dot"]
 features that were brought to length 1 before they were upsampled and not after, which the authors'
 code takes for the cosine on Cityscapes; it is smaller where neighbouring cells differ."""
 
-CORNERS = ((0, 0), (0, 1), (1, 0), (1, 1))
 TINY = 1e-12
 MAX_CELLS = 2**15
 """Cells worked on at once: 32 MiB of float32 at 256 features a cell."""
@@ -108,22 +106,27 @@ class FeatureMap:
 
     def _vectors(self, between: _Between) -> NDArray[np.float32]:
         """(D, K) features of a few pixels, of length 1 unless for dot products."""
-        rows = torch.from_numpy(np.stack([between.row + down for down, _ in CORNERS]))
-        cols = torch.from_numpy(np.stack([between.col + right for _, right in CORNERS]))
-        corners = self._features[:, rows, cols].float().cpu().numpy()
-        if self._similarity == "dot":
-            corners = _normalised(corners)
+        corners = np.stack(
+            [
+                self._box(row, row + 2, col, col + 2)
+                for row, col in zip(between.row, between.col, strict=True)
+            ],
+            axis=2,
+        )
         vectors: NDArray[np.float32] = (corners * between.weights).sum(axis=1)
         return vectors if self._similarity == "dot" else _normalised(vectors)
+
+    def _box(self, top: int, bottom: int, left: int, right: int) -> NDArray[np.float32]:
+        """(D, n) features of a box of cells, row by row, of length 1 for dot products."""
+        box = self._features[:, top:bottom, left:right].float().cpu().numpy()
+        cells = box.reshape(len(box), -1)
+        return _normalised(cells) if self._similarity == "dot" else cells
 
     def _compare(self, vectors: NDArray[np.float32], between: _Between) -> NDArray[np.float32]:
         """(K, n) similarity of ``vectors`` (D, K) and pixels, whose cells are read as one box."""
         top, left = between.row.min(), between.col.min()
         bottom, right = between.row.max() + 2, between.col.max() + 2
-        box = self._features[:, top:bottom, left:right].float().cpu().numpy()
-        cells = box.reshape(len(box), -1)
-        if self._similarity == "dot":
-            cells = _normalised(cells)
+        cells = self._box(top, bottom, left, right)
         width = int(right - left)
         first = (between.row - top) * width + between.col - left
         at = np.stack([first, first + 1, first + width, first + width + 1])
@@ -139,8 +142,8 @@ class FeatureMap:
 class _Between:
     """Which four cells each of n pixels lies between.
 
-    ``row`` and ``col`` (n,) int64 are those of the upper left one, ``weights`` (4, n) float32 in
-    the order of ``CORNERS``.
+    ``row`` and ``col`` (n,) int64 are those of the upper left one, ``weights`` (4, n) float32 upper
+    left, upper right, lower left, lower right.
     """
 
     row: NDArray[np.int64]

@@ -99,8 +99,8 @@ def localise(
         own = pixels_of.get(region_id)
         if own is None or class_ids.size == 0:
             continue
-        of_own = scores[torch.from_numpy(class_ids)[:, None], torch.from_numpy(own)]
-        likeliest = of_own.argmax(dim=1).cpu().numpy()
+        at = torch.from_numpy(own).to(scores.device)
+        likeliest = [int(scores[c].index_select(0, at).argmax()) for c in class_ids]
         around = np.concatenate([own[:0], *(pixels_of[n] for n in touching[region_id])])
         alike = feature_map.similarities(own[likeliest], np.concatenate([own, around]))
         inside, outside = alike[:, : len(own)], alike[:, len(own) :]
