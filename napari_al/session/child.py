@@ -78,7 +78,8 @@ class _Messages:
         stage, sent_s = self._last
         now_s = time.monotonic()
         last = progress.done >= progress.total
-        if progress.stage == stage and now_s - sent_s < MIN_BETWEEN_S and not last:
+        urgent = last or progress.published
+        if progress.stage == stage and now_s - sent_s < MIN_BETWEEN_S and not urgent:
             return
         self._last = (progress.stage, now_s)
         self._send({"progress": asdict(progress)})

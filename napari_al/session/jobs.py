@@ -54,8 +54,8 @@ class JobProgress:
         Of the last training step.
     eta_s : float or None
         Seconds until the stage ends, as far as one can tell.
-    image : str or None
-        The image that is done.
+    published : bool
+        What has been done so far may be read.
     """
 
     stage: str
@@ -63,7 +63,7 @@ class JobProgress:
     total: int
     loss: float | None = None
     eta_s: float | None = None
-    image: str | None = None
+    published: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +186,14 @@ class Job:
             if thread.is_alive() and thread is not threading.current_thread():
                 thread.join()
 
+    def abandon(self) -> None:
+        """End its process at once; nothing is reported any more."""
+        self._on_progress = lambda _: None
+        self._on_finished = lambda _: None
+        self._stopping.set()
+        if self._process is not None:
+            self._process.kill()
+
     # -- inside
 
     def _supervise(self) -> None:
@@ -256,11 +264,7 @@ class Job:
 
     def _end_now(self) -> None:
         """End the child because this interpreter ends; nobody is there to be told."""
-        self._on_progress = lambda _: None
-        self._on_finished = lambda _: None
-        self._stopping.set()
-        if self._process is not None:
-            self._process.kill()
+        self.abandon()
         self._supervisor.join(_KILL_AFTER_S)
 
 

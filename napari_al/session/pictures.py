@@ -6,11 +6,15 @@ short at any time.
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_al.session.project import write_atomic
+
+_PNG_SIZE = struct.Struct(">8s8xII")
+"""Signature, width and height at the beginning of a PNG file."""
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,6 +44,16 @@ def read_ids(path: Path) -> NDArray[np.int32] | None:
     if picture is None or picture.ndim != 3 or picture.shape[2] != 4:
         return None
     return np.ascontiguousarray(picture).view("<i4")[..., 0].astype(np.int32)
+
+
+def read_size(path: Path) -> tuple[int, int] | None:
+    """Read the (height, width) of a picture from its first bytes, None if there is none."""
+    try:
+        with path.open("rb") as file:
+            signature, width, height = _PNG_SIZE.unpack(file.read(_PNG_SIZE.size))
+    except (OSError, struct.error):
+        return None
+    return (height, width) if signature == b"\x89PNG\r\n\x1a\n" else None
 
 
 def _write(path: Path, picture: NDArray[np.uint8]) -> None:

@@ -11,6 +11,7 @@ import io
 import json
 import math
 import os
+import shutil
 import uuid
 from contextlib import suppress
 from pathlib import Path
@@ -205,9 +206,10 @@ class Project:
             raise InputError(f"{path} leads out of the project; delete the links in its cache")
         return path
 
-    def scores_file(self, model_round: int) -> Path:
-        """Where the pool's scores by a model are."""
-        return self.path / "cache" / "scores" / f"round_{model_round:02d}.npz"
+    def scores_file(self, model_round: int, *, so_far: bool = False) -> Path:
+        """Where the pool's scores by a model are; ``so_far``: of the images that are done."""
+        suffix = "_so_far" if so_far else ""
+        return self.path / "cache" / "scores" / f"round_{model_round:02d}{suffix}.safetensors"
 
     def target_file(self, round_number: int, image: str, *, stage: int = 1) -> Path:
         """Where the class map that a round trains on is."""
@@ -216,6 +218,31 @@ class Project:
     def prediction_file(self, model_round: int, image: str) -> Path:
         """Where a model's class map is."""
         return self.cache_file(f"predictions/round_{model_round:02d}", image, ".png")
+
+    def drop_cache_of_round(self, round_number: int) -> None:
+        """Delete what an earlier model of this round left in the cache."""
+        for so_far in (False, True):
+            self.scores_file(round_number, so_far=so_far).unlink(missing_ok=True)
+        for kind in ("targets", "predictions"):
+            for folder in (self.path / "cache" / kind).glob(f"round_{round_number:02d}*"):
+                shutil.rmtree(folder, ignore_errors=True)
+
+    # -- which image somebody looks at, so that a job does it first
+
+    def write_looked_at(self, image: str) -> None:
+        """Note it, if that is possible."""
+        with suppress(OSError, WriteError):
+            path = self.path / "cache" / "looked_at"
+            path.parent.mkdir(exist_ok=True)
+            write_atomic(path, image.encode("utf-8"), durable=False)
+
+    def read_looked_at(self) -> str | None:
+        """Return the image noted last; None if there is none."""
+        try:
+            with (self.path / "cache" / "looked_at").open("rb") as file:
+                return file.read(4096).decode("utf-8")
+        except (OSError, UnicodeDecodeError):
+            return None
 
     # -- rounds that are done, and their models
 

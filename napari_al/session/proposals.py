@@ -47,7 +47,7 @@ def propose_corrections(
     if scores.features is None or not taught:
         return ()
     config, n_classes = snapshot.config, len(snapshot.config.classes)
-    rows = _rows_of(snapshot, scores, taught)
+    rows = _rows_of(scores, taught)
     targets = np.array([answer.class_ids[0] for answer in taught])
     known = rows >= 0
     counts = np.bincount(targets, minlength=n_classes)
@@ -84,7 +84,7 @@ def propose_corrections(
 def region_of_row(snapshot: Snapshot, scores: PoolScores, row: int) -> Region:
     """Return what a row of the scores stands for, with its pixels."""
     index = int(scores.image_index[row])
-    image = snapshot.data.train[index]
+    image = scores.images[index]
     region_map = snapshot.maps(image)
     groups = scores.groups_of(index)
     region_id = scores.region_id[row]
@@ -92,11 +92,9 @@ def region_of_row(snapshot: Snapshot, scores: PoolScores, row: int) -> Region:
     return Region(image, scores.base_ids(row), Mask.from_array(inside))
 
 
-def _rows_of(
-    snapshot: Snapshot, scores: PoolScores, answers: Sequence[Answer]
-) -> NDArray[np.int64]:
+def _rows_of(scores: PoolScores, answers: Sequence[Answer]) -> NDArray[np.int64]:
     """Row of each answer's region, -1 if the scores do not have it."""
-    index_of = {image: index for index, image in enumerate(snapshot.data.train)}
+    index_of = {image: index for index, image in enumerate(scores.images)}
     rows = np.full(len(answers), -1)
     for position, answer in enumerate(answers):
         region = answer.query.region
@@ -113,7 +111,7 @@ def _majority_labels(
     """Of each row: the commonest current class (lowest on a tie), and whether it was answered."""
     labels = np.full(len(scores.score), IGNORE, np.int64)
     protected = np.zeros(len(scores.score), bool)
-    for index, image in enumerate(snapshot.data.train):
+    for index, image in enumerate(scores.images):
         rows = scores.rows_of(index)
         n_regions = rows.stop - rows.start
         if n_regions == 0:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -11,9 +11,10 @@ import numpy as np
 from napari_al.errors import InputError
 from napari_al.session import pictures
 from napari_al.session.initial import initial_masks
+from napari_al.session.project import WriteError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -36,19 +37,35 @@ class RegionMaps:
         """Return an image's map; not to be written to."""
         return self._get(image)
 
-    def prepare(self, images: Iterable[str], on_done: Callable[[int], None]) -> None:
-        """Cut what is missing, images side by side (OpenCV leaves the interpreter free)."""
-        with ThreadPoolExecutor() as pool:
-            for n_done, _ in enumerate(pool.map(self._read_or_cut, images), start=1):
-                on_done(n_done)
+    def check_size(self, image: str) -> None:
+        """Find out whether the image still has the size that it had when its regions were cut.
+
+        Raises
+        ------
+        InputError
+            It was replaced, so that regions and answers would lie anywhere in it.
+        """
+        path, shape = self._path(image), self._data.shape(image)
+        then = pictures.read_size(path)
+        if then not in (None, shape):
+            raise InputError(
+                f"{image} had {then[1]} x {then[0]} pixels when its regions were cut, and now has "
+                f"{shape[1]} x {shape[0]}; put the old file back, or delete {path} and undo the "
+                "answers about it"
+            )
+
+    def _path(self, image: str) -> Path:
+        return self._project.cache_file("regions", image, ".png")
 
     def _read_or_cut(self, image: str) -> NDArray[np.int32]:
-        path = self._project.cache_file("regions", image, ".png")
+        self.check_size(image)
+        path = self._path(image)
         region_map = pictures.read_ids(path)
-        if region_map is None or region_map.shape != self._data.shape(image):
+        if region_map is None:
             region_map = self._cut(image)
             if not self._project.read_only:
-                pictures.write_ids(path, region_map)
+                with suppress(WriteError):  # it can be cut again
+                    pictures.write_ids(path, region_map)
         region_map.flags.writeable = False
         return region_map
 

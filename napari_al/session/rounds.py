@@ -9,56 +9,39 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from napari_al.core import IGNORE
 from napari_al.core.metrics import confusion_matrix, mean_iou, per_class_iou
+from napari_al.errors import InputError
 from napari_al.session import pictures
-from napari_al.session.jobs import JobProgress, Stopped
+from napari_al.session.jobs import JobProgress
 from napari_al.session.project import write_atomic
-from napari_al.session.scores import PoolScores, model_scores, random_scores
-from napari_al.session.snapshot import open_snapshot
+from napari_al.session.scoring import make_scores
 from napari_al.session.targets import TARGETS, localisation_input, partial_labels, target_images
+from napari_al.session.work import Work
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     import torch
     from numpy.typing import NDArray
 
+    from napari_al.learning.batches import Sample
     from napari_al.learning.segmenter import Segmenter
     from napari_al.learning.training import StepReport, TrainSettings
     from napari_al.methods import Loss
-    from napari_al.session.config import TrainingSettings
-    from napari_al.session.jobs import Stage
+    from napari_al.session.config import ProjectConfig, TrainingSettings
     from napari_al.session.snapshot import Snapshot
+    from napari_al.session.work import Progress, ShouldStop
 
-Progress = Callable[[JobProgress], None]
-ShouldStop = Callable[[], bool]
 TrainingStage = Literal[1, 2]
 
 N_IMAGES_FOR_STATISTICS = 64
 """Enough for a mean and a standard deviation; reading every image would cost more than it gives."""
-
-
-@dataclass(frozen=True)
-class _Job:
-    """What every step of a job needs."""
-
-    snapshot: Snapshot
-    round: int
-    device: torch.device
-    progress: Progress
-    should_stop: ShouldStop
-
-    def report(self, stage: Stage, done: int, total: int) -> None:
-        """Say how far it is; raise Stopped if it has to end."""
-        if self.should_stop():
-            raise Stopped
-        self.progress(JobProgress(stage, done, total))
 
 
 def train_round(
@@ -70,7 +53,8 @@ def train_round(
     ----------
     args : dict
         ``project`` (path), ``round``, ``log_seq`` (the answers up to it count), ``row`` (the
-        columns of rounds.csv that the caller knows).
+        columns of rounds.csv that the caller knows); perhaps ``live`` (see ``Work``) and
+        ``batch_size`` (in the place of the project's, where that does not fit the memory).
     progress, should_stop : see ``jobs.py``
 
     Returns
@@ -78,16 +62,35 @@ def train_round(
     dict
         The content of ``models/round_NN.json``, whose presence makes the round count as done.
     """
-    job = _open_job(args, progress, should_stop)
-    project, round_number = job.snapshot.project, job.round
-    images = _write_targets(job)
-    data_confusion, data_coverage = _measure_targets(job, images)
+    return _train_round(Work.of_job(args, progress, should_stop), args)
+
+
+def score_round(
+    args: dict[str, Any], progress: Progress, should_stop: ShouldStop
+) -> dict[str, Any]:
+    """Score the pool with the model of a round (``args`` as of ``train_round``)."""
+    return _score_round(Work.of_job(args, progress, should_stop))
+
+
+def train_and_score(
+    args: dict[str, Any], progress: Progress, should_stop: ShouldStop
+) -> dict[str, Any]:
+    """Both in turn: what the window runs in its child process."""
+    work = Work.of_job(args, progress, should_stop)
+    return _train_round(work, args) | _score_round(work)
+
+
+def _train_round(work: Work, args: dict[str, Any]) -> dict[str, Any]:
+    project, config = work.snapshot.project, _config_of_job(work, args)
+    project.drop_cache_of_round(work.round)  # of an earlier model of this round
+    images = _write_targets(work)
+    data_confusion, data_coverage = _measure_targets(work, images)
     started = time.perf_counter()
-    segmenter = _start_segmenter(job.snapshot, round_number)
-    _train(job, segmenter, images)
+    segmenter = _start_segmenter(work, work.round)
+    _train(work, segmenter, images, config)
     train_s = time.perf_counter() - started
-    model_confusion = _validate(job, segmenter)
-    project.save_model(round_number, segmenter)
+    model_confusion = _validate(work, segmenter)
+    project.save_model(work.round, segmenter)
     row = {
         **args["row"],
         "model_miou": _mean_or_none(model_confusion),
@@ -99,59 +102,29 @@ def train_round(
         "model_iou": _iou_or_none(model_confusion),
         "data_iou": _iou_or_none(data_confusion),
     }
-    if job.snapshot.config.method.targets == "localise":
+    if config.method.targets == "localise":
         started = time.perf_counter()
-        row |= _second_stage(job, segmenter, images)
+        row |= _second_stage(work, segmenter, images, config)
         train_s += time.perf_counter() - started
     result["row"] = {**row, "train_s": round(train_s, 3)}
-    write_atomic(project.round_file(round_number), json.dumps(result, indent=1).encode())
+    result["left_out"] = work.left_out
+    work.check()  # a window that was killed may be open again by now
+    write_atomic(project.round_file(work.round), json.dumps(result, indent=1).encode())
     return result
 
 
-def score_round(
-    args: dict[str, Any], progress: Progress, should_stop: ShouldStop
-) -> dict[str, Any]:
-    """Score the pool with the model of a round (``args`` as of ``train_round``)."""
-    job = _open_job(args, progress, should_stop)
+def _score_round(work: Work) -> dict[str, Any]:
     started = time.perf_counter()
-    make_scores(job.snapshot, job.round, progress, should_stop)
-    return {"round": job.round, "score_s": time.perf_counter() - started}
+    make_scores(work)
+    return {"score_s": time.perf_counter() - started, "left_out": work.left_out}
 
 
-def train_and_score(
-    args: dict[str, Any], progress: Progress, should_stop: ShouldStop
-) -> dict[str, Any]:
-    """Both in turn: what the window runs in its child process."""
-    return train_round(args, progress, should_stop) | score_round(args, progress, should_stop)
-
-
-def make_scores(
-    snapshot: Snapshot, model_round: int, progress: Progress, should_stop: ShouldStop
-) -> PoolScores:
-    """Return the pool's scores by the model of a round, from ``cache/`` if they are there.
-
-    Without a model (round 0), or for the random method, they are random.
-    """
-    path = snapshot.project.scores_file(model_round)
-    scores = PoolScores.load(path)
-    if scores is not None:
-        return scores
-    has_model = snapshot.project.model_file(model_round).exists()
-    n_images = len(snapshot.data.train)
-    snapshot.maps.prepare(
-        snapshot.data.train,
-        lambda done: progress(JobProgress("superpixels", done, n_images)),
-    )
-    if snapshot.config.method.acquisition == "random" or not has_model:
-        scores = random_scores(snapshot, model_round)
-    else:
-        from napari_al.learning.devices import resolve_device
-
-        device = resolve_device(snapshot.config.training.device)
-        segmenter = snapshot.project.load_model(model_round)
-        scores = model_scores(snapshot, segmenter, model_round, device, progress, should_stop)
-    scores.save(path)
-    return scores
+def _config_of_job(work: Work, args: dict[str, Any]) -> ProjectConfig:
+    config = work.snapshot.config
+    if "batch_size" not in args:
+        return config
+    training = config.training.model_copy(update={"batch_size": int(args["batch_size"])})
+    return config.model_copy(update={"training": training})
 
 
 def loop_settings(settings: TrainingSettings, loss: Loss) -> TrainSettings:
@@ -169,33 +142,20 @@ def loop_settings(settings: TrainingSettings, loss: Loss) -> TrainSettings:
     )
 
 
-def _open_job(args: dict[str, Any], progress: Progress, should_stop: ShouldStop) -> _Job:
-    import torch
-
-    from napari_al.learning.devices import resolve_device
-
-    snapshot = open_snapshot(Path(args["project"]), args["log_seq"])
-    if snapshot.config.training.threads:
-        torch.set_num_threads(snapshot.config.training.threads)
-    device = resolve_device(snapshot.config.training.device)
-    return _Job(snapshot, int(args["round"]), device, progress, should_stop)
-
-
-def _start_segmenter(snapshot: Snapshot, round_number: int) -> Segmenter:
+def _start_segmenter(work: Work, round_number: int) -> Segmenter:
     """Return the last round's segmenter, or a fresh one, by choice."""
     from napari_al.learning.segmenter import build_segmenter
     from napari_al.learning.weights import input_statistics
 
-    config, project = snapshot.config, snapshot.project
-    if config.training.keep_weights and project.model_file(round_number - 1).exists():
-        return project.load_model(round_number - 1)
-    names = snapshot.data.train
-    chosen = names[:: max(1, len(names) // N_IMAGES_FOR_STATISTICS)]
-    mean, std = input_statistics(snapshot.data.image(name) for name in chosen)
+    data, config = work.snapshot.data, work.snapshot.config
+    if config.training.keep_weights and work.snapshot.project.model_file(round_number - 1).exists():
+        return work.snapshot.project.load_model(round_number - 1)
+    chosen = data.train[:: max(1, len(data.train) // N_IMAGES_FOR_STATISTICS)]
+    mean, std = input_statistics(_readable(work, chosen))
     return build_segmenter(
         config.training.segmenter,
-        snapshot.data.n_channels,
-        len(config.classes),
+        data.n_channels,
+        data.n_classes,
         classifier=config.method.classifier,
         temperature=config.training.temperature,
         mean=mean.tolist(),
@@ -204,55 +164,76 @@ def _start_segmenter(snapshot: Snapshot, round_number: int) -> Segmenter:
     )
 
 
-def _write_targets(job: _Job) -> tuple[str, ...]:
+def _readable(work: Work, images: Iterable[str]) -> Iterator[NDArray[np.generic]]:
+    """Read those of the images that can be read."""
+    for image in images:
+        pixels = None
+        with work.using(image):
+            pixels = work.snapshot.data.image(image)
+        if pixels is not None:
+            yield pixels
+
+
+def _write_targets(work: Work) -> tuple[str, ...]:
     """Write each image's class map for this round; return the images that have one."""
     from napari_al.learning.inference import predict_probs
 
-    snapshot, project = job.snapshot, job.snapshot.project
+    snapshot, project = work.snapshot, work.snapshot.project
     rule = TARGETS[snapshot.config.method.targets]
     predict = None
-    if rule.uses_model and project.model_file(job.round - 1).exists():
-        segmenter = project.load_model(job.round - 1)
+    if rule.uses_model and project.model_file(work.round - 1).exists():
+        segmenter = project.load_model(work.round - 1)
 
         def predict(image: str) -> torch.Tensor:
-            return predict_probs(segmenter, snapshot.data.image(image), job.device)
+            return predict_probs(segmenter, snapshot.data.image(image), work.device)
 
+    for image, error in snapshot.lost_images():
+        work.leave_out(image, error)
     images = target_images(snapshot)
+    written = []
     for n_done, image in enumerate(images, start=1):
-        class_map = rule.make(snapshot, image, predict)
-        pictures.write_class_map(project.target_file(job.round, image), class_map)
-        job.report("targets", n_done, len(images))
-    return images
+        with work.using(image):
+            snapshot.maps.check_size(image)
+            class_map = rule.make(snapshot, image, predict)
+            pictures.write_class_map(project.target_file(work.round, image), class_map)
+            written.append(image)
+        work.report("targets", n_done, len(images))
+    if not written:
+        reasons = " ".join(list(work.left_out.values())[:1])
+        raise InputError(f"there is nothing to train on: no image with answers is left. {reasons}")
+    return tuple(written)
 
 
 def _measure_targets(
-    job: _Job, images: tuple[str, ...], stage: TrainingStage = 1
+    work: Work, images: tuple[str, ...], stage: TrainingStage = 1
 ) -> tuple[NDArray[np.int64] | None, float | None]:
     """Confusion of the targets with ground truth, and the share of its pixels that have one.
 
     Both None without ground truth.
     """
-    data = job.snapshot.data
+    data = work.snapshot.data
     if not data.has_labels:
         return None, None
-    n_classes = len(job.snapshot.config.classes)
+    n_classes = data.n_classes
     confusion = np.zeros((n_classes, n_classes), np.int64)
     n_true = n_covered = 0
     targeted = set(images)
     for image in data.train:
-        truth = data.labels(image)
+        truth = None
+        with work.using(image):
+            truth = data.labels(image)
         if truth is None:
             continue
         n_true += int((truth != IGNORE).sum())
-        target = _read_target(job, image, stage) if image in targeted else None
+        target = _read_target(work, image, stage) if image in targeted else None
         if target is not None:
             n_covered += int(((truth != IGNORE) & (target != IGNORE)).sum())
             confusion += confusion_matrix(target, truth, n_classes)
     return confusion, n_covered / max(n_true, 1)
 
 
-def _read_target(job: _Job, image: str, stage: TrainingStage) -> NDArray[np.uint8]:
-    path = job.snapshot.project.target_file(job.round, image, stage=stage)
+def _read_target(work: Work, image: str, stage: TrainingStage) -> NDArray[np.uint8]:
+    path = work.snapshot.project.target_file(work.round, image, stage=stage)
     class_map = pictures.read_class_map(path)
     if class_map is None:
         raise OSError(f"{path} was written a moment ago and cannot be read; is the disk full?")
@@ -260,25 +241,28 @@ def _read_target(job: _Job, image: str, stage: TrainingStage) -> NDArray[np.uint
 
 
 def _train(
-    job: _Job, segmenter: Segmenter, images: tuple[str, ...], stage: TrainingStage = 1
+    work: Work,
+    segmenter: Segmenter,
+    images: tuple[str, ...],
+    config: ProjectConfig,
+    stage: TrainingStage = 1,
 ) -> None:
     """Train ``segmenter`` in place on this round's targets and log its losses."""
-    from napari_al.learning.training import Sample, train
+    from napari_al.learning.training import train
 
-    snapshot, config = job.snapshot, job.snapshot.config
+    project = work.snapshot.project
     partial = config.method.loss == "multi-class" and stage == 1
 
     def get_sample(index: int) -> Sample:
-        image = images[index]
-        pixels = snapshot.data.image(image)
-        if partial:
-            region_map, candidates = partial_labels(snapshot, image)
-            return Sample(pixels, None, region_map, candidates)
-        return Sample(pixels, _read_target(job, image, stage), None, None)
+        try:
+            return _sample(work, images[index], partial, stage)
+        except InputError as error:  # the file was good when its targets were made
+            work.leave_out(images[index], error)
+            return _empty_sample(work.snapshot, images[index], partial)
 
     def on_step(step: StepReport) -> None:
-        snapshot.project.append_training({"round": job.round, "stage": stage, **asdict(step)})
-        job.progress(
+        project.append_training({"round": work.round, "stage": stage, **asdict(step)})
+        work.progress(
             JobProgress("training", step.step, step.n_steps, loss=step.loss, eta_s=step.eta_seconds)
         )
 
@@ -286,45 +270,58 @@ def _train(
         segmenter,
         len(images),
         get_sample,
-        replace(
-            loop_settings(config.training, "multi-class" if partial else "cross-entropy"),
-            crop_px=_crop_px(snapshot, images),
-        ),
-        seed=int(np.random.SeedSequence([config.seed, job.round, stage]).generate_state(1)[0]),
-        device=job.device,
+        loop_settings(config.training, "multi-class" if partial else "cross-entropy"),
+        seed=int(np.random.SeedSequence([config.seed, work.round, stage]).generate_state(1)[0]),
+        device=work.device,
         on_step=on_step,
-        should_stop=job.should_stop,
+        should_stop=work.should_stop,
     )
-    if job.should_stop():
-        raise Stopped
+    work.check()
 
 
-def _crop_px(snapshot: Snapshot, images: tuple[str, ...]) -> int:
-    """Side of training crops: as set, but no larger than the largest image (in steps of 32)."""
-    largest = max(max(snapshot.data.shape(image)) for image in images)
-    return min(snapshot.config.training.crop_px, -(-largest // 32) * 32)
+def _sample(work: Work, image: str, partial: bool, stage: TrainingStage) -> Sample:
+    from napari_al.learning.batches import Sample
+
+    pixels = work.snapshot.data.image(image)
+    if partial:
+        return Sample(pixels, None, *partial_labels(work.snapshot, image))
+    return Sample(pixels, _read_target(work, image, stage))
 
 
-def _validate(job: _Job, segmenter: Segmenter) -> NDArray[np.int64] | None:
+def _empty_sample(snapshot: Snapshot, image: str, partial: bool) -> Sample:
+    """Return what teaches nothing."""
+    from napari_al.learning.batches import Sample
+
+    shape = snapshot.data.shape(image)
+    pixels = np.zeros((*shape, snapshot.data.n_channels), np.float32)
+    if partial:
+        no_candidates = np.zeros((0, snapshot.data.n_classes), bool)
+        return Sample(pixels, None, np.full(shape, -1, np.int32), no_candidates)
+    return Sample(pixels, np.full(shape, IGNORE, np.uint8))
+
+
+def _validate(work: Work, segmenter: Segmenter) -> NDArray[np.int64] | None:
     """Return the confusion matrix over the validation split; None where there is none."""
     from napari_al.learning.inference import predict_probs
 
-    data = job.snapshot.data
+    data = work.snapshot.data
     if not data.has_val:
         return None
-    n_classes = len(job.snapshot.config.classes)
-    confusion = np.zeros((n_classes, n_classes), np.int64)
+    confusion = np.zeros((data.n_classes, data.n_classes), np.int64)
     for n_done, name in enumerate(data.val, start=1):
-        truth = data.labels(name, "val")
-        if truth is not None:
-            probs = predict_probs(segmenter, data.image(name, "val"), job.device)
-            prediction = probs.argmax(0).to("cpu").numpy()
-            confusion += confusion_matrix(prediction, truth, n_classes)
-        job.report("validation", n_done, len(data.val))
+        with work.using(f"val/{name}"):
+            truth = data.labels(name, "val")
+            if truth is not None:
+                probs = predict_probs(segmenter, data.image(name, "val"), work.device)
+                prediction = probs.argmax(0).to("cpu").numpy()
+                confusion += confusion_matrix(prediction, truth, data.n_classes)
+        work.report("validation", n_done, len(data.val))
     return confusion
 
 
-def _second_stage(job: _Job, segmenter: Segmenter, images: tuple[str, ...]) -> dict[str, Any]:
+def _second_stage(
+    work: Work, segmenter: Segmenter, images: tuple[str, ...], config: ProjectConfig
+) -> dict[str, Any]:
     """Hwang et al. 2023, stage 2: pixel-wise pseudo-labels, and a model trained on them.
 
     The model starts from stage 1's weights where weights are kept, else afresh; it never selects.
@@ -332,22 +329,24 @@ def _second_stage(job: _Job, segmenter: Segmenter, images: tuple[str, ...]) -> d
     from napari_al.core.localisation import localise
     from napari_al.learning.inference import predict_features
 
-    snapshot, project = job.snapshot, job.snapshot.project
+    snapshot, project = work.snapshot, work.snapshot.project
+    localised = []
     for n_done, image in enumerate(images, start=1):
-        probs, features = predict_features(segmenter, snapshot.data.image(image), job.device)
-        region_map, labelled, candidates = localisation_input(snapshot, image)
-        class_map = localise(features, probs, region_map, labelled, candidates)
-        pictures.write_class_map(project.target_file(job.round, image, stage=2), class_map)
-        job.report("pseudo-labels", n_done, len(images))
-    confusion, share = _measure_targets(job, images, stage=2)
-    second = (
-        segmenter
-        if snapshot.config.training.keep_weights
-        else _start_segmenter(snapshot, round_number=0)
-    )
-    _train(job, second, images, stage=2)
-    model_confusion = _validate(job, second)
-    project.save_model(job.round, second, stage=2)
+        with work.using(image):
+            probs, features = predict_features(segmenter, snapshot.data.image(image), work.device)
+            region_map, labelled, candidates = localisation_input(snapshot, image)
+            class_map = localise(
+                features, probs, region_map, labelled, candidates, stride=segmenter.stride
+            )
+            pictures.write_class_map(project.target_file(work.round, image, stage=2), class_map)
+            localised.append(image)
+        work.report("pseudo-labels", n_done, len(images))
+    images = tuple(localised)
+    confusion, share = _measure_targets(work, images, stage=2)
+    second = segmenter if config.training.keep_weights else _start_segmenter(work, round_number=0)
+    _train(work, second, images, config, stage=2)
+    model_confusion = _validate(work, second)
+    project.save_model(work.round, second, stage=2)
     return {
         "stage2_model_miou": _mean_or_none(model_confusion),
         "stage2_data_miou": _mean_or_none(confusion),

@@ -1,32 +1,22 @@
-"""A pool's scores: one row a region that may be asked, made by one pass of a model over the images.
+"""Scores of a pool, or of a part of it: one row a region that may be asked; and their files.
 
-Images are streamed; of each only one row a region is kept, with the columns that the acquisition
-function needs (``acquisition.py`` says which: 4 bytes each, or 4 bytes a class).
+They refer to images by name, so they hold for whichever of these images are still there.
 """
 
 from __future__ import annotations
 
-import io
-from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, TypeVar
+import json
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_al.session import pictures
-from napari_al.session.jobs import JobProgress, Stopped
 from napari_al.session.project import write_atomic
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    import torch
     from numpy.typing import NDArray
-
-    from napari_al.learning.segmenter import Segmenter
-    from napari_al.session.snapshot import Snapshot
-
-Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 @dataclass(frozen=True)
@@ -35,8 +25,12 @@ class PoolScores:
 
     Attributes
     ----------
+    images : tuple of str
+        Names of the images scored.
+    shapes : (n_images, 2) int32
+        Their heights and widths.
     image_index : (P,) int32
-        Position of the region's image in ``data.train``; ascending.
+        Position of the region's image in ``images``; ascending.
     region_id : (P,) int32
         Base region id; of merged regions, that of the seed.
     score : (P,) float64
@@ -51,6 +45,8 @@ class PoolScores:
         Where each image's base regions begin in ``base_group``.
     """
 
+    images: tuple[str, ...]
+    shapes: NDArray[np.int32]
     image_index: NDArray[np.int32]
     region_id: NDArray[np.int32]
     score: NDArray[np.float64]
@@ -59,16 +55,19 @@ class PoolScores:
     base_group: NDArray[np.int32] | None = None
     base_offset: NDArray[np.int64] | None = None
 
-    def rows_of(self, image_index: int) -> slice:
-        """Rows of one image."""
-        first, last = np.searchsorted(self.image_index, [image_index, image_index + 1])
+    def __len__(self) -> int:
+        return len(self.score)
+
+    def rows_of(self, index: int) -> slice:
+        """Rows of an image by its position in ``images``."""
+        first, last = np.searchsorted(self.image_index, [index, index + 1])
         return slice(int(first), int(last))
 
-    def groups_of(self, image_index: int) -> NDArray[np.int32] | None:
+    def groups_of(self, index: int) -> NDArray[np.int32] | None:
         """Return the (R,) seed id of each base region of an image; None where nothing is merged."""
         if self.base_group is None or self.base_offset is None:
             return None
-        return self.base_group[self.base_offset[image_index] : self.base_offset[image_index + 1]]
+        return self.base_group[self.base_offset[index] : self.base_offset[index + 1]]
 
     def base_ids(self, row: int) -> tuple[int, ...]:
         """Base region ids that a row's region covers, ascending."""
@@ -77,155 +76,91 @@ class PoolScores:
             return (int(self.region_id[row]),)
         return tuple(np.flatnonzero(groups == self.region_id[row]).tolist())
 
-    def fits(self, n_images: int) -> bool:
-        """Whether they may be those of a pool with that many images."""
-        last = int(self.image_index.max(initial=-1))
-        return last < n_images and len(self.region_id) == len(self.score) == len(self.image_index)
-
     def save(self, path: Path) -> None:
-        """Write to ``path`` (npz)."""
-        held = {f.name: getattr(self, f.name) for f in fields(self)}
-        buffer = io.BytesIO()
-        np.savez(buffer, **{name: value for name, value in held.items() if value is not None})
+        """Write to ``path`` (safetensors: a reader cannot be made to run or to unpack anything)."""
+        from safetensors.numpy import save
+
+        held = {name: getattr(self, name) for name in _DTYPES}
+        tensors = {name: np.ascontiguousarray(v) for name, v in held.items() if v is not None}
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(path, buffer.getvalue(), durable=False)
+        data = save(tensors, {"images": json.dumps(self.images)})
+        write_atomic(path, data, durable=False)
 
     @classmethod
     def load(cls, path: Path) -> PoolScores | None:
-        """Read what ``save`` wrote; None where it is missing or damaged."""
+        """Read what ``save`` wrote; None where it is missing, damaged or does not add up."""
+        from safetensors import SafetensorError, safe_open
+
         try:
-            with np.load(path, allow_pickle=False) as stored:
-                return cls(**{name: stored[name] for name in stored.files})
-        except (OSError, ValueError, TypeError, EOFError, KeyError):
+            with safe_open(str(path), framework="np") as file:
+                images = json.loads((file.metadata() or {})["images"])
+                held: dict[str, Any] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            scores = cls(tuple(images), **held)
+        except (OSError, SafetensorError, ValueError, KeyError, TypeError, RecursionError):
             return None
-        except Exception as error:  # zipfile's and zlib's own errors, whatever a cut file raises
-            if type(error).__module__ in ("zipfile", "zlib"):
-                return None
-            raise
+        return scores if _adds_up(scores) else None
 
 
-def random_scores(snapshot: Snapshot, model_round: int) -> PoolScores:
-    """Score every base region at random, the same for every method with the same seed."""
-    images = snapshot.data.train
-    counts = [int(snapshot.maps(image).max()) + 1 for image in images]
-    rng = np.random.default_rng([snapshot.config.seed, model_round])
-    return PoolScores(
-        image_index=np.repeat(np.arange(len(images), dtype=np.int32), counts),
-        region_id=np.concatenate([np.arange(n, dtype=np.int32) for n in counts]),
-        score=rng.random(sum(counts)),
+_DTYPES = {
+    "shapes": np.int32,
+    "image_index": np.int32,
+    "region_id": np.int32,
+    "score": np.float64,
+    "pixel": np.int32,
+    "features": np.float32,
+    "base_group": np.int32,
+    "base_offset": np.int64,
+}
+
+
+def _adds_up(scores: PoolScores) -> bool:
+    """Whether types, lengths and references are such that no use of the scores can go astray."""
+    n_images, n_rows = len(scores.images), len(scores.score)
+    names = scores.images
+    held = {f.name: getattr(scores, f.name) for f in fields(scores) if f.name != "images"}
+    arrays = {name: value for name, value in held.items() if value is not None}
+    if any(array.dtype != _DTYPES[name] for name, array in arrays.items()):
+        return False
+    flat = all(array.ndim == 1 for n, array in arrays.items() if n not in ("shapes", "features"))
+    by_row = [arrays[n] for n in ("image_index", "region_id", "pixel", "features") if n in arrays]
+    if not (
+        flat
+        and all(isinstance(name, str) for name in names)
+        and len(set(names)) == n_images
+        and scores.shapes.shape == (n_images, 2)
+        and all(len(array) == n_rows for array in by_row)
+        and (scores.features is None or scores.features.ndim == 2)
+    ):
+        return False
+    index = scores.image_index
+    return bool(
+        (np.diff(index) >= 0).all()
+        and index.min(initial=0) >= 0
+        and index.max(initial=-1) < n_images
+        and scores.region_id.min(initial=0) >= 0
+        and _pixels_lie_inside(scores)
+        and _groups_add_up(scores)
     )
 
 
-def model_scores(
-    snapshot: Snapshot,
-    segmenter: Segmenter,
-    model_round: int,
-    device: torch.device,
-    progress: Callable[[JobProgress], None],
-    should_stop: Callable[[], bool],
-) -> PoolScores:
-    """Score every region of the pool with a model; writes its predictions on the way.
-
-    Raises
-    ------
-    Stopped
-        ``should_stop`` said so.
-    """
-    from napari_al.learning.inference import predict_probs
-    from napari_al.session.acquisition import ACQUISITIONS
-
-    acquisition = ACQUISITIONS[snapshot.config.method.acquisition]
-    parts: list[_ImageRows] = []
-    images = snapshot.data.train
-    for index, image in enumerate(images):
-        if should_stop():
-            raise Stopped
-        probs = predict_probs(segmenter, snapshot.data.image(image), device)
-        path = snapshot.project.prediction_file(model_round, image)
-        pictures.write_class_map(path, probs.argmax(0).to("cpu").numpy().astype(np.uint8))
-        parts.append(_reduce(snapshot, image, probs, acquisition.columns))
-        progress(JobProgress("scoring", index + 1, len(images), image=image))
-    return _assemble(snapshot, parts)
+def _pixels_lie_inside(scores: PoolScores) -> bool:
+    if scores.pixel is None or not len(scores):
+        return True
+    n_pixels = scores.shapes.astype(np.int64).prod(axis=1)[scores.image_index]
+    return bool((scores.pixel >= 0).all() and (scores.pixel < n_pixels).all())
 
 
-@dataclass(frozen=True)
-class _ImageRows:
-    """What is kept of one image."""
-
-    region_id: NDArray[np.int32]
-    columns: dict[str, NDArray[np.generic]]
-    pixel: NDArray[np.int32] | None = None
-    features: NDArray[np.float32] | None = None
-    group: NDArray[np.int32] | None = None
-
-
-def _reduce(
-    snapshot: Snapshot, image: str, probs: torch.Tensor, columns: tuple[str, ...]
-) -> _ImageRows:
-    """Reduce an image's (C, H, W) probabilities to rows."""
-    method, settings = snapshot.config.method, snapshot.config.acquisition
-    region_map = snapshot.maps(image)
-    n_regions = int(region_map.max()) + 1
-    if method.query == "correction":
-        from napari_al.core.correction import correction_table
-
-        labels = snapshot.current_labels(image)
-        corrections = correction_table(
-            probs, region_map, n_regions, labels, representative=settings.representative
-        )
-        queried = snapshot.answered_ids(image)
-        return _ImageRows(
-            np.arange(n_regions, dtype=np.int32),
-            {name: getattr(corrections, name) for name in columns if name != "queried"}
-            | {"queried": np.isin(np.arange(n_regions), list(queried))},
-            pixel=corrections.representative.astype(np.int32),
-            features=corrections.mean_probs if method.correction == "automatic" else None,
-        )
-
-    from napari_al.core.regions import merge_rows, region_table
-
-    table = region_table(probs, region_map, n_regions)
-    region_id, group = np.arange(n_regions, dtype=np.int32), None
-    if method.merging == "adaptive":
-        from napari_al.core.adjacency import adjacency
-        from napari_al.core.merging import adaptive_merge
-
-        group = adaptive_merge(
-            table.mean_probs, table.mean_bvsb, adjacency(region_map), settings.epsilon
-        )
-        region_id, row_of_base = np.unique(group, return_inverse=True)
-        table = merge_rows(table, row_of_base)
-    return _ImageRows(
-        region_id.astype(np.int32), {name: getattr(table, name) for name in columns}, group=group
+def _groups_add_up(scores: PoolScores) -> bool:
+    group, offset = scores.base_group, scores.base_offset
+    if group is None or offset is None:
+        return group is offset
+    if len(offset) != len(scores.images) + 1 or offset[0] != 0 or offset[-1] != len(group):
+        return False
+    counts = np.diff(offset)
+    if (counts < 0).any():
+        return False
+    of_group = np.repeat(counts, counts)
+    of_row = counts[scores.image_index]
+    return bool(
+        group.min(initial=0) >= 0 and (group < of_group).all() and (scores.region_id < of_row).all()
     )
-
-
-def _assemble(snapshot: Snapshot, parts: list[_ImageRows]) -> PoolScores:
-    """Put the images' rows together and score them."""
-    from napari_al.session.acquisition import ACQUISITIONS
-
-    acquisition = ACQUISITIONS[snapshot.config.method.acquisition]
-    columns = {
-        name: np.concatenate([part.columns[name] for part in parts]) for name in acquisition.columns
-    }
-    counts = [len(part.region_id) for part in parts]
-    scores = PoolScores(
-        image_index=np.repeat(np.arange(len(parts), dtype=np.int32), counts),
-        region_id=np.concatenate([part.region_id for part in parts]),
-        score=acquisition.score(columns, snapshot.config),
-        pixel=_concatenate([part.pixel for part in parts]),
-        features=_concatenate([part.features for part in parts]),
-    )
-    groups = [part.group for part in parts if part.group is not None]
-    if not groups:
-        return scores
-    return replace(
-        scores,
-        base_group=np.concatenate(groups),
-        base_offset=np.cumsum([0, *(len(group) for group in groups)]),
-    )
-
-
-def _concatenate(parts: list[NDArray[Scalar] | None]) -> NDArray[Scalar] | None:
-    held = [part for part in parts if part is not None]
-    return np.concatenate(held) if held else None

@@ -18,8 +18,9 @@ from napari_al.core.clicks import Clicks
 from napari_al.errors import InputError
 from napari_al.session import pictures
 from napari_al.session.jobs import Job, JobResult
-from napari_al.session.log import AnnotationLog
-from napari_al.session.project import Project
+from napari_al.session.log import AnnotationLog, LogWriteError
+from napari_al.session.pool import ModelScores, Pool
+from napari_al.session.project import Project, WriteError
 from napari_al.session.records import Answer, AutomaticCorrection, Query
 from napari_al.session.region_maps import RegionMaps
 from napari_al.session.scores import PoolScores
@@ -45,11 +46,31 @@ class SessionEvents(SignalGroup):
     redone = Signal(tuple)
     """The answers or automatic corrections put back."""
     round_changed = Signal(int)
+    """Another round is being answered, or the figures of a round's model are there."""
     scores_changed = Signal()
+    """Scores, predictions and what comes next: of some images, or of all. The query stays."""
+    unsaved_changed = Signal(int)
+    """So many answers are held in memory because the log cannot be written; 0 = none any more."""
+    warned = Signal(str)
+    """Something that goes on, but should be known: an image left out, a smaller batch."""
     job_progress = Signal(object)
     """A ``JobProgress``."""
     job_finished = Signal(object)
     """A ``JobResult``: done, stopped or failed, with the reason."""
+
+
+NOTHING: frozenset[int] = frozenset()
+SCORING_STAGES = ("superpixels", "scoring")
+"""Stages of a job after the training."""
+
+
+@dataclass(frozen=True)
+class _Running:
+    """A job under way."""
+
+    job: Job
+    function: str
+    args: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -87,17 +108,19 @@ class Session:
         self._lock = None if project.read_only else project.lock()
         self._log = AnnotationLog(project.log_file, read_only=project.read_only)
         self._maps = RegionMaps(project, self.data, config)
-        self._index_of = {image: index for index, image in enumerate(self.data.train)}
-        self._scores: PoolScores | None = None
-        self._order: NDArray[np.int64] = np.empty(0, np.int64)
-        self._scores_round = 0
+        self._shapes = {image: self.data.shape(image) for image in self.data.train}
+        self._pool: Pool | None = None
+        self._asked: Query | None = None
+        self._looked_at = ""
+        self._held: list[tuple[Answer, ...]] = []
         self._timings: dict[str, float] = {}
-        self._job: Job | None = None
+        self._running: _Running | None = None
         self._boundary = self._before_training = self._last_done()
+        self._under_way = False
         self._recount()
         if not project.read_only:
             self._write_rows()
-        self._load_scores()
+        self._adopt(self._stored_pool())
 
     @classmethod
     def create(
@@ -130,10 +153,14 @@ class Session:
         return cls(project, project.read_config(), dispatch=dispatch)
 
     def close(self) -> None:
-        """End a running job, let go of the files; may be called again."""
-        if self._job is not None:
-            self._job.close()
-            self._job = None
+        """End a running job, let go of the files; may be called again.
+
+        Answers that are held in memory are tried once more (see ``hold``).
+        """
+        running, self._running = self._running, None
+        if running is not None:
+            running.job.close()
+        self.save()
         self._log.close()
         if self._lock is not None:
             self._lock.release()
@@ -149,10 +176,12 @@ class Session:
     def query(self) -> Query | None:
         """Return the best region that has no answer yet; the same one until it is answered.
 
-        None when the pool is empty, when the round's budget is spent and its training has not
-        begun, or when there are no scores yet (``has_scores``: ``prepare`` or ``start_scoring``).
+        It also stays when other scores come in. None when the pool is empty, when the round's
+        budget is spent and its training has not begun, or when there are no scores yet
+        (``has_scores``: ``prepare`` or ``start_scoring``).
         """
-        return next(self._queries(), None)
+        self._asked = next(self._queries(), None)
+        return self._asked
 
     def upcoming(self, n: int) -> list[Query]:
         """Return the next ``n`` queries, the current one first."""
@@ -160,27 +189,54 @@ class Session:
 
     def submit(self, *answers: Answer) -> None:
         """Take answers; they are on disk when this returns, and one undo takes all of them back."""
+        self._save_held()
         self._log.append(answers)
-        for answer in answers:
-            self._count(answer)
-        self.events.answered.emit(answers)
+        self._take(answers)
+
+    def hold(self, *answers: Answer) -> None:
+        """Take answers that ``submit`` could not write (``LogWriteError``: the disk is full, ...).
+
+        They count as given at once and are written by ``save``, which a window calls from time to
+        time, or by whatever writes to the log next. Until then they are in memory only.
+        """
+        self._held.append(answers)
+        self._take(answers)
+        self.events.unsaved_changed.emit(self.n_unsaved)
+
+    def save(self) -> bool:
+        """Write the answers that are held in memory; return whether all are on disk."""
+        try:
+            self._save_held()
+        except LogWriteError:
+            return False
+        return True
+
+    @property
+    def n_unsaved(self) -> int:
+        """Answers that are held in memory only."""
+        return sum(map(len, self._held))
 
     def amend(self, answer_id: str, answer: Answer) -> None:
         """Put an answer in the place of an earlier one."""
+        self._save_held()
         self._log.amend(answer_id, answer)
         self._recount()
         self.events.answered.emit((answer,))
 
     def undo(self) -> tuple[Answer | AutomaticCorrection, ...]:
         """Take back what was submitted, amended or accepted last, over rounds and restarts."""
-        taken_back = self._log.undo()
+        held = self._held.pop() if self._held else None
+        taken_back = self._log.undo() if held is None else held
         if taken_back:
             self._recount()
             self.events.undone.emit(taken_back)
+        if held is not None:
+            self.events.unsaved_changed.emit(self.n_unsaved)
         return taken_back
 
     def redo(self) -> tuple[Answer | AutomaticCorrection, ...]:
         """Put back what was undone last."""
+        self._save_held()
         put_back = self._log.redo()
         if put_back:
             self._recount()
@@ -190,16 +246,17 @@ class Session:
     @property
     def can_undo(self) -> bool:
         """Whether there is anything to take back."""
-        return self._log.can_undo
+        return bool(self._held) or self._log.can_undo
 
     @property
     def can_redo(self) -> bool:
         """Whether there is anything to put back."""
-        return self._log.can_redo
+        return not self._held and self._log.can_redo
 
     def answers(self) -> tuple[Answer, ...]:
         """Return the answers in force, oldest first."""
-        return self._log.active()
+        held = tuple(answer for answers in self._held for answer in answers)
+        return self._log.active() + held
 
     def corrections(self) -> tuple[AutomaticCorrection, ...]:
         """Return the automatic corrections in force, oldest first."""
@@ -226,18 +283,35 @@ class Session:
 
     @property
     def scores_round(self) -> int:
-        """Round of the model whose scores order the queries; 0 before the first training."""
-        return self._scores_round
+        """Round of the newest model that orders queries; 0 before the first training.
+
+        ``scores_are_complete`` says whether it orders all of them.
+        """
+        return 0 if self._pool is None else self._pool.newest_round
 
     @property
     def has_scores(self) -> bool:
         """Whether there is anything to ask from."""
-        return self._scores is not None
+        return self._pool is not None
+
+    @property
+    def scores_are_complete(self) -> bool:
+        """Whether the newest model has scored every image; if not, ``start_scoring`` goes on."""
+        pool = self._pool
+        if pool is None or pool.newest_round != (self.model_round or 0):
+            return False
+        return len(pool.parts) == 1 and pool.images == frozenset(self.data.train)
 
     @property
     def n_regions(self) -> int:
         """Regions in the pool, answered ones included."""
-        return 0 if self._scores is None else len(self._scores.score)
+        return 0 if self._pool is None else len(self._pool.order)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What cannot be used of the data folder, a sentence each; [] = all is well."""
+        broken = [broken.reason for broken in self.data.broken]
+        return (*broken, *(str(error) for _, error in self._now.lost_images()))
 
     @property
     def clicks(self) -> Clicks:
@@ -266,14 +340,15 @@ class Session:
         should_stop: Callable[[], bool] = lambda: False,
     ) -> None:
         """Make the scores that the next query comes from, in this process."""
-        from napari_al.session.rounds import make_scores
+        from napari_al.session.scoring import make_scores
+        from napari_al.session.work import Work
 
-        model_round = self.model_round or 0
-        if self._scores is None or self._scores_round != model_round:
+        if not self.scores_are_complete:
             started = time.perf_counter()
-            scores = make_scores(self._now, model_round, on_progress, should_stop)
+            model_round = self.model_round or 0
+            scores = make_scores(Work(self._now, model_round, on_progress, should_stop))
             self._timings["score_s"] = time.perf_counter() - started
-            self._adopt_scores(scores, model_round)
+            self._adopt(self._pool_of([ModelScores(model_round, scores, complete=True)]))
 
     def train(
         self,
@@ -292,36 +367,53 @@ class Session:
         args = self._begin_training()
         try:
             train_round(args, on_progress, should_stop)
-        except BaseException:
-            self._abandon_training()
-            raise
-        self._write_rows()
-        self._drop_scores()
+        finally:
+            self._end_training()
+        self._pool = None
 
     def start_training(self) -> None:
-        """Train in a child process; answering goes on, the next round begins."""
-        self._start("train_and_score", self._begin_training())
+        """Train in a child process, then score; answering goes on, the next round begins.
+
+        Scoring that is under way ends: it would soon be outdated.
+        """
+        args = self._begin_training()
+        if self._running is not None:
+            self._running.job.abandon()
+            self._running = None
+        self._start("train_and_score", args)
 
     def start_scoring(self) -> None:
         """Make the scores that the next query comes from in a child process."""
         self._start("score_round", self._job_args(self.model_round or 0))
 
+    def look_at(self, image: str) -> None:
+        """Say which image is on screen: jobs score it first."""
+        if image != self._looked_at and not self.project.read_only:
+            self._looked_at = image
+            self.project.write_looked_at(image)
+
     def stop_job(self) -> None:
-        """End the running job; its round goes on."""
-        if self._job is not None:
-            self._job.stop()
+        """End the running job; its round goes on if it was to be trained."""
+        if self._running is not None:
+            self._running.job.stop()
 
     def wait_for_job(self) -> None:
         """Return when the running job has ended and its result is swapped in."""
-        job = self._job
-        if job is not None:
-            job.done.result()
-            job.close()
+        running = self._running
+        while running is not None:
+            running.job.done.result()
+            running.job.close()
+            running = None if self._running is running else self._running
 
     @property
     def is_busy(self) -> bool:
         """Whether a job is running."""
-        return self._job is not None
+        return self._running is not None
+
+    @property
+    def is_training(self) -> bool:
+        """Whether a round's model is being trained (scoring comes after that)."""
+        return self._under_way
 
     def propose_corrections(self) -> tuple[AutomaticCorrection, ...]:
         """Return the automatic corrections that this round's answers justify, to look at.
@@ -332,10 +424,10 @@ class Session:
 
         if self.config.method.correction == "manual" or self.round < 1:
             return ()
-        self.prepare()
         before = {answer.id for answer in self._log.active(self._boundary_seq)}
         answers = [answer for answer in self._log.active() if answer.id not in before]
-        return propose_corrections(self._now, self._checked_scores(), answers, self.round)
+        asked_by = self._checked_pool().parts[0]
+        return propose_corrections(self._now, asked_by.scores, answers, self.round)
 
     def decide_corrections(
         self,
@@ -344,8 +436,10 @@ class Session:
     ) -> None:
         """Accept and refuse proposed corrections; each of the two is undone at once."""
         if refused:
+            self._save_held()
             self._log.add_corrections(refused, accepted=False)
         if accepted:
+            self._save_held()
             self._log.add_corrections(accepted, accepted=True)
             self._recount()
 
@@ -360,20 +454,19 @@ class Session:
 
         None while there are no scores.
         """
-        if self._scores is None or image not in self._index_of:
+        source = None if self._pool is None else self._pool.of_image(image)
+        if source is None:
             return None
-        index = self._index_of[image]
-        rows = self._scores.rows_of(index)
-        region_map, groups = self._maps(image), self._scores.groups_of(index)
+        scores, index = source
+        rows, groups = scores.rows_of(index), scores.groups_of(index)
+        region_map = self._maps(image)
         n_base = int(region_map.max()) + 1
+        of_seed = np.full(n_base, np.nan, np.float32)
+        seeds = scores.region_id[rows]
+        known = seeds < n_base
+        of_seed[seeds[known]] = scores.score[rows][known]
         of_base = np.full(n_base + 1, np.nan, np.float32)  # the last one: no region
-        seeds = self._scores.region_id[rows]
-        if groups is None:
-            of_base[seeds] = self._scores.score[rows]
-        else:
-            of_seed = np.full(n_base, np.nan, np.float32)
-            of_seed[seeds] = self._scores.score[rows]
-            of_base[:n_base] = of_seed[groups]
+        of_base[:n_base] = of_seed if groups is None else of_seed[groups]
         of_base[list(self._settled.get(image, ()))] = np.nan
         of_base[~np.isfinite(of_base)] = np.nan
         return of_base[region_map]
@@ -381,12 +474,16 @@ class Session:
     def asked_map(self, image: str) -> NDArray[np.int32]:
         """(H, W) ids of the regions as they would be asked: base regions, or merged ones."""
         region_map = self._maps(image)
-        groups = None if self._scores is None else self._scores.groups_of(self._index_of[image])
+        source = None if self._pool is None else self._pool.of_image(image)
+        groups = None if source is None else source[0].groups_of(source[1])
         return region_map if groups is None else groups[region_map]
 
     def prediction(self, image: str) -> NDArray[np.uint8] | None:
-        """(H, W) classes that the newest scored model predicts; None before the first."""
-        return pictures.read_class_map(self.project.prediction_file(self._scores_round, image))
+        """(H, W) classes that the newest model that scored it predicts; None before the first."""
+        model_round = None if self._pool is None else self._pool.round_of_image(image)
+        if model_round is None:
+            return None
+        return pictures.read_class_map(self.project.prediction_file(model_round, image))
 
     def answers_map(self, image: str) -> NDArray[np.uint8]:
         """(H, W) classes of the answers alone, IGNORE elsewhere."""
@@ -410,84 +507,113 @@ class Session:
     # -- inside: queries
 
     def _queries(self) -> Iterator[Query]:
-        """Yield what to ask, best first."""
-        if self._scores is None or self.round < 1 or self.budget_is_spent:
+        """Yield what to ask, best first; before all what has been asked and has no answer yet."""
+        if self._pool is None or self.round < 1 or self.budget_is_spent:
             return
-        for position in range(self._head, len(self._order)):
-            row = int(self._order[position])
-            if self._is_askable(row):
-                yield self._query_of_row(row)
-            elif position == self._head:
+        asked = self._asked
+        if asked is not None and asked.round == self.round and self._is_open(*_place(asked)):
+            yield asked
+        else:
+            asked = None
+        order = self._pool.order
+        for position in range(self._head, len(order)):
+            query = self._query_of_row(int(order[position]))
+            if query is not None and (asked is None or query.region != asked.region):
+                yield query
+            elif query is None and position == self._head:
                 self._head += 1
 
-    def _is_askable(self, row: int) -> bool:
-        """Whether a region holds something not answered, and nothing put off in this round.
-
-        Merged regions may hold superpixels that were answered before: they are asked again with
-        the rest, and the new answer counts where both say something.
-        """
-        scores = self._checked_scores()
-        image = self.data.train[int(scores.image_index[row])]
-        settled, skipped = self._settled.get(image), self._skipped.get(image)
-        if not settled and not skipped:
-            return True
-        ids = set(scores.base_ids(row))
-        return not (ids <= (settled or set()) or ids & (skipped or set()))
-
-    def _query_of_row(self, row: int) -> Query:
+    def _query_of_row(self, row: int) -> Query | None:
+        """Return the question about a row of the pool; None if it is not to be asked (again)."""
         from napari_al.session.proposals import region_of_row
 
-        scores = self._checked_scores()
-        region = region_of_row(self._now, scores, row)
+        part, own_row = self._checked_pool().locate(row)
+        scores = part.scores
+        image = scores.images[int(scores.image_index[own_row])]
+        if not self._is_open(image, scores.base_ids(own_row)):
+            return None
+        region = region_of_row(self._now, scores, own_row)
         pixel_rc = pseudo_label = None
         if self.config.method.query == "correction":
-            labels = self._now.current_labels(region.image)
+            labels = self._now.current_labels(image)
             if scores.pixel is None:
                 pixel_rc = region.mask.central_pixel()
             else:
-                r, c = divmod(int(scores.pixel[row]), labels.shape[1])
+                r, c = divmod(int(scores.pixel[own_row]), labels.shape[1])
                 pixel_rc = (r, c)
             pseudo_label = int(labels[pixel_rc])
         return Query(
             region=region,
             query_type=self.config.method.query,
-            score=float(scores.score[row]),
+            score=float(scores.score[own_row]),
             round=self.round,
-            model_round=self._scores_round,
+            model_round=part.round,
             pixel_rc=pixel_rc,
             pseudo_label=pseudo_label,
         )
 
-    def _checked_scores(self) -> PoolScores:
-        if self._scores is None:
+    def _is_open(self, image: str, ids: tuple[int, ...]) -> bool:
+        """Whether base regions hold one not answered, and none put off in this round.
+
+        Merged regions may hold superpixels that were answered before: they are asked again with
+        the rest, and the new answer counts where both say something.
+        """
+        settled, skipped = self._settled.get(image, NOTHING), self._skipped.get(image, NOTHING)
+        return not settled.issuperset(ids) and skipped.isdisjoint(ids)
+
+    # -- inside: scores
+
+    def _checked_pool(self) -> Pool:
+        if self._pool is None:
             raise InputError("there are no scores yet; prepare() makes them")
-        return self._scores
+        return self._pool
 
-    def _adopt_scores(self, scores: PoolScores, model_round: int) -> None:
-        """Order the pool by new scores."""
-        from napari_al.core.selection import rank
+    def _stored_pool(self) -> Pool | None:
+        """Return the newest model's scores; for images that it has not reached, older ones."""
+        parts: list[ModelScores] = []
+        for model_round in sorted({0, *self.project.rounds_done()}, reverse=True):
+            part = self._stored_scores(model_round)
+            parts[:0] = [part] if part is not None else []
+            if part is not None and part.complete:
+                break
+        return self._pool_of(parts)
 
+    def _stored_scores(self, model_round: int) -> ModelScores | None:
+        for so_far in (False, True):
+            scores = PoolScores.load(self.project.scores_file(model_round, so_far=so_far))
+            if scores is not None:
+                return ModelScores(model_round, scores, complete=not so_far)
+        return None
+
+    def _pool_of(self, parts: Sequence[ModelScores]) -> Pool | None:
         started = time.perf_counter()
-        order = rank(scores.score, np.random.default_rng([self.config.seed, model_round]))
-        if self.config.acquisition.order == "image":
-            order = _grouped(order, scores.image_index, self.config.budget)
-        self._scores, self._scores_round, self._order, self._head = scores, model_round, order, 0
+        pool = Pool(parts, self._shapes, self.config)
         self._timings["select_s"] = time.perf_counter() - started
-        self.events.scores_changed.emit()
+        return pool if len(pool.order) else None
 
-    def _drop_scores(self) -> None:
-        self._scores, self._order, self._head = None, np.empty(0, np.int64), 0
-
-    def _load_scores(self) -> None:
-        """Adopt the newest model's scores if they are on disk, else those of the one before."""
-        newest = self.model_round or 0
-        for model_round in (newest, newest - 1):
-            scores = PoolScores.load(self.project.scores_file(model_round))
-            if scores is not None and scores.fits(len(self.data.train)):
-                self._adopt_scores(scores, model_round)
-                return
+    def _adopt(self, pool: Pool | None) -> None:
+        """Ask from these scores now."""
+        if pool is not None:
+            self._pool, self._head = pool, 0
+            self.events.scores_changed.emit()
 
     # -- inside: counting
+
+    def _take(self, answers: tuple[Answer, ...]) -> None:
+        for answer in answers:
+            self._count(answer)
+        self.events.answered.emit(answers)
+
+    def _save_held(self) -> None:
+        """Write what is held in memory, in order, as far as it goes."""
+        if not self._held:
+            return
+        try:
+            while self._held:
+                self._log.append(self._held[0])
+                del self._held[0]
+        finally:
+            self.events.unsaved_changed.emit(self.n_unsaved)
 
     def _count(self, answer: Answer) -> None:
         """Take one more answer into account."""
@@ -514,14 +640,16 @@ class Session:
         self._clicks, self._clicks_in_round, self._n_answers = Clicks(), 0, 0
         self._settled: dict[str, set[int]] = {}
         self._skipped: dict[str, set[int]] = {}
-        self._head = 0
-        for answer in active:
+        self._head, self._asked = 0, None
+        held = [answer for answers in self._held for answer in answers]
+        for answer in (*active, *held):
             self._count(answer)
         earlier = [answer for answer in active if answer.id in before]
         for answer in earlier:
             if answer.outcome == "skipped":
                 self._skipped[answer.query.region.image] -= set(answer.query.region.ids)
-        self._clicks_in_round = sum(a.clicks.total for a in active if a.id not in before)
+        in_round = (a for a in (*active, *held) if a.id not in before)
+        self._clicks_in_round = sum(answer.clicks.total for answer in in_round)
 
     @property
     def _boundary_seq(self) -> int:
@@ -531,6 +659,7 @@ class Session:
     # -- inside: training
 
     def _job_args(self, round_number: int) -> dict[str, Any]:
+        score_s, select_s = self._timings.pop("score_s", None), self._timings.pop("select_s", None)
         return {
             "project": str(self.project.path),
             "round": round_number,
@@ -542,9 +671,9 @@ class Session:
                 "class_clicks": self._clicks.class_clicks,
                 "polygon_clicks": self._clicks.polygon_clicks,
                 "intersection_clicks": self._clicks.intersection_clicks,
-                "n_regions": self.n_regions,
-                "score_s": round(self._timings.pop("score_s", 0.0), 3),
-                "select_s": round(self._timings.pop("select_s", 0.0), 4),
+                "n_regions": self.n_regions if self.scores_are_complete else None,
+                "score_s": None if score_s is None else round(score_s, 3),
+                "select_s": None if select_s is None else round(select_s, 4),
                 "seed": self.config.seed,
                 "method": self.config.method.name,
             },
@@ -554,21 +683,27 @@ class Session:
         """End the round's answers here; return the job's arguments."""
         if self.project.read_only:
             raise InputError(f"{self.project.path} is open for reading only; it cannot be trained")
-        if self._job is not None:
-            raise InputError("a job is running already; wait for it, or stop it first")
+        if self._under_way:
+            raise InputError("a training is running already; wait for it, or stop it first")
         if not self.config.method.starts_from_labels and not self._n_answers:
             raise InputError("there is nothing to train on yet; answer a query first")
+        self._save_held()
         args = self._job_args(self.round)
         self._before_training = self._boundary
         self._boundary = _Round(args["round"], args["log_seq"])
+        self._under_way = True
         self._recount()
         self.events.round_changed.emit(self.round)
         return args
 
-    def _abandon_training(self) -> None:
-        """Go back to the round whose training was stopped or failed: its answers are open again."""
-        self._boundary = self._before_training
-        self._recount()
+    def _end_training(self) -> None:
+        """Take note that a round is trained; if it is not, its answers are open again."""
+        self._under_way = False
+        if self._boundary == self._last_done():
+            self._write_rows()
+        else:
+            self._boundary = self._before_training
+            self._recount()
         self.events.round_changed.emit(self.round)
 
     def _last_done(self) -> _Round | None:
@@ -581,43 +716,79 @@ class Session:
     def _write_rows(self) -> None:
         """Bring rounds.csv up to the rounds that are done (a crash may have come in between)."""
         written = {row["round"] for row in self.project.read_rounds()}
-        for number in self.project.rounds_done():
-            if str(number) not in written:
-                self.project.append_round(self.project.read_round(number)["row"])
+        try:
+            for number in self.project.rounds_done():
+                if str(number) not in written:
+                    self.project.append_round(self.project.read_round(number)["row"])
+        except WriteError as error:  # its figures are kept beside the model
+            self.events.warned.emit(str(error))
+
+    # -- inside: jobs
 
     def _start(self, function: str, args: dict[str, Any]) -> None:
-        if self._job is not None:
+        """Start a job; what it reports comes in on its own thread, and goes on to the views'."""
+        if self._running is not None:
             raise InputError("a job is running already; wait for it, or stop it first")
-        self._job = Job(
-            f"napari_al.session.rounds:{function}",
-            args,
-            threads=self.config.training.threads,
-            on_progress=lambda p: self._dispatch(lambda: self.events.job_progress.emit(p)),
-            on_finished=lambda r: self._dispatch(lambda: self._on_job_finished(r)),
-        )
-        self._job.start()
 
-    def _on_job_finished(self, result: JobResult) -> None:
-        """Swap a job's result in; on the views' thread."""
-        if self._job is None:  # closed meanwhile
+        def on_progress(progress: JobProgress) -> None:
+            pool = self._pool_with(args["round"]) if progress.published else None
+            self._dispatch(lambda: self._on_job_progress(running, progress, pool))
+
+        def on_finished(result: JobResult) -> None:
+            pool = self._pool_with(args["round"]) if result.status == "done" else None
+            self._dispatch(lambda: self._on_job_finished(running, result, pool))
+
+        job = Job(
+            f"napari_al.session.rounds:{function}",
+            {**args, "live": True},
+            threads=self.config.training.threads,
+            on_progress=on_progress,
+            on_finished=on_finished,
+        )
+        running = self._running = _Running(job, function, args)
+        job.start()
+
+    def _pool_with(self, model_round: int) -> Pool | None:
+        """Return the pool with what a model has scored by now."""
+        new = self._stored_scores(model_round)
+        if new is None:
+            return None
+        old = () if self._pool is None else self._pool.parts
+        return self._pool_of([*(part for part in old if part.round < model_round), new])
+
+    def _on_job_progress(self, running: _Running, progress: JobProgress, pool: Pool | None) -> None:
+        if running is not self._running:  # it was abandoned meanwhile
             return
-        self._job = None
-        if self._boundary != self._last_done():  # it was to train, and has not
-            self._abandon_training()
-        self._write_rows()
-        if result.status == "done":
+        if self._under_way and progress.stage in SCORING_STAGES:
+            self._end_training()
+        self._adopt(pool)
+        self.events.job_progress.emit(progress)
+
+    def _on_job_finished(self, running: _Running, result: JobResult, pool: Pool | None) -> None:
+        """Swap a job's result in."""
+        if running is not self._running:
+            return
+        self._running = None
+        if self._under_way and result.out_of_memory and self._train_smaller(running, result):
+            return
+        if self._under_way:
+            self._end_training()
+        for reason in result.value.get("left_out", {}).values():
+            self.events.warned.emit(f"Left out: {reason}")
+        if "score_s" in result.value:
             self._timings["score_s"] = float(result.value["score_s"])
-        self._load_scores()
+        self._adopt(pool)
         self.events.job_finished.emit(result)
 
+    def _train_smaller(self, running: _Running, result: JobResult) -> bool:
+        """Train the round again with half the batch; False if that cannot be halved."""
+        batch_size = running.args.get("batch_size", self.config.training.batch_size) // 2
+        if batch_size < 1:
+            return False
+        self.events.warned.emit(f"Training: {result.reason}. Trying batches of {batch_size}.")
+        self._start(running.function, {**running.args, "batch_size": batch_size})
+        return True
 
-def _grouped(
-    order: NDArray[np.int64], image_index: NDArray[np.int32], batch: int
-) -> NDArray[np.int64]:
-    """Reorder each batch of rows so that an image's regions follow each other, best image first."""
-    parts = []
-    for start in range(0, len(order), batch):
-        rows = order[start : start + batch]
-        _, first, inverse = np.unique(image_index[rows], return_index=True, return_inverse=True)
-        parts.append(rows[np.argsort(first[inverse], kind="stable")])
-    return np.concatenate(parts) if parts else order
+
+def _place(query: Query) -> tuple[str, tuple[int, ...]]:
+    return query.region.image, query.region.ids

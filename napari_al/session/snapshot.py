@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from napari_al.core import IGNORE
+from napari_al.errors import InputError
 from napari_al.formats.dataset import DataFolder
 from napari_al.session.initial import initial_labels
 from napari_al.session.log import AnnotationLog
@@ -15,13 +16,13 @@ from napari_al.session.project import Project
 from napari_al.session.region_maps import RegionMaps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from napari_al.session.config import ProjectConfig
-    from napari_al.session.records import Answer, AutomaticCorrection, Region
+    from napari_al.session.records import Answer, AutomaticCorrection
 
 Record = TypeVar("Record")
 
@@ -39,6 +40,22 @@ class Snapshot:
     maps: RegionMaps
     answers: dict[str, list[Answer]]
     corrections: dict[str, list[AutomaticCorrection]]
+
+    def lost_images(self) -> Iterator[tuple[str, InputError]]:
+        """Images that have answers and are no longer in the data folder, or cannot be used."""
+        broken = {b.path.with_suffix("").as_posix(): b.reason for b in self.data.broken}
+        here = set(self.data.train)
+        for image in self.answers:
+            if image not in here:
+                reasons = (why for path, why in broken.items() if path.endswith(f"/{image}"))
+                gone = f"it is no longer in {self.data.path}; put it back"
+                yield (
+                    image,
+                    InputError(
+                        f"{image} has {len(self.answers[image])} answers and cannot be used: "
+                        f"{next(reasons, gone)}"
+                    ),
+                )
 
     def answered_ids(self, image: str) -> set[int]:
         """Base region ids of an image that got an answer other than "later"."""
@@ -60,33 +77,24 @@ class Snapshot:
         return class_map
 
     def current_labels(self, image: str) -> NDArray[np.uint8]:
-        """(H, W) initial labels with all corrections, manual and automatic, painted over."""
+        """(H, W) initial labels, automatic corrections over them, answers over both."""
         class_map = initial_labels(self.project, self.data, image).copy()
-        for change in self._changes(image):
-            if isinstance(change, tuple):
-                region, class_id = change
-                view = region.mask.view(class_map)
-                view[region.mask.crop()] = class_id
-            else:
-                paint(class_map, change)
+        for correction in self.corrections.get(image, ()):
+            mask = correction.region.mask
+            mask.view(class_map)[mask.crop()] = correction.new_class
+        for answer in self.answers.get(image, ()):
+            paint(class_map, answer)
         return class_map
-
-    def _changes(self, image: str) -> list[Answer | tuple[Region, int]]:
-        """An image's corrections in the order in which they came: by round, manual ones first."""
-        changes: list[tuple[int, int, Answer | tuple[Region, int]]] = [
-            (answer.query.round, 0, answer) for answer in self.answers.get(image, ())
-        ]
-        changes += [
-            (correction.round, 1, (correction.region, correction.new_class))
-            for correction in self.corrections.get(image, ())
-        ]
-        return [change for _, _, change in sorted(changes, key=lambda change: change[:2])]
 
 
 def open_data(project: Project, config: ProjectConfig) -> DataFolder:
-    """Open the data folder of a project."""
+    """Open the data folder of a project.
+
+    It was found good when the project was made: what breaks later is left out (``broken`` says
+    what and why) and does not shut the door to everything else.
+    """
     path = (project.path / config.data).resolve()
-    return DataFolder.open(path, skip_broken=config.skip_broken, classes=config.classes)
+    return DataFolder.open(path, skip_broken=True, classes=config.classes)
 
 
 def open_snapshot(path: Path, log_seq: int) -> Snapshot:

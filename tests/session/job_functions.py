@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def count(args: dict[str, Any], progress: Progress, should_stop: ShouldStop) -> dict[str, Any]:
     for done in range(1, args["n"] + 1):
-        progress(JobProgress("training", done, args["n"], loss=1 / done, eta_s=0.5, image="a/b"))
+        progress(JobProgress("training", done, args["n"], loss=1 / done, eta_s=0.5))
     return {"n": args["n"], "stopped": should_stop()}
 
 
