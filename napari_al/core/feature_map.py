@@ -133,9 +133,9 @@ class FeatureMap:
         # not a matrix product: BLAS would wake its threads for one this small, and wait for them
         dots = np.stack([np.einsum("d,dn->n", vector, cells) for vector in vectors.T])
         mean: NDArray[np.float32] = (dots[:, at] * between.weights).sum(axis=1)
-        if self._similarity == "dot":
-            return mean
-        return mean / np.sqrt(_squared_length(cells, width, at, between.weights).clip(TINY))
+        if self._similarity == "cosine":
+            mean /= np.sqrt(_squared_length(cells, width, at, between.weights).clip(TINY))
+        return mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +178,9 @@ def _pieces(between: _Between, chosen: NDArray[np.int64]) -> Iterator[NDArray[np
 
 def _normalised(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """Vectors along the first axis brought to length 1."""
-    return vectors / np.sqrt(np.einsum("d...,d...->...", vectors, vectors).clip(TINY))
+    squares = np.einsum("d...,d...->...", vectors, vectors)
+    units: NDArray[np.float32] = vectors / np.sqrt(squares.clip(TINY))
+    return units
 
 
 def _squared_length(
@@ -193,7 +195,7 @@ def _squared_length(
     """
     offsets = (0, 1, width, width + 1)
     products: dict[int, NDArray[np.float32]] = {}
-    total = np.zeros_like(weights[0])
+    total: NDArray[np.float32] = np.zeros_like(weights[0])
     for i, j in combinations_with_replacement(range(4), 2):
         apart = offsets[j] - offsets[i]
         if apart not in products:
