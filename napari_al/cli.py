@@ -165,6 +165,61 @@ def report(
 
 
 @app.command()
+def export(
+    project: Annotated[Path, typer.Argument(help="a project, or the folder of a run")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="where the files go")],
+    format: Annotated[
+        Literal["png", "coco", "voc", "cityscapes"], typer.Option(help="class-index PNG, or ...")
+    ] = "png",
+    source: Annotated[
+        Literal["targets", "predictions", "answers"],
+        typer.Option(help="what was trained on, what the model says, or the answers alone"),
+    ] = "targets",
+) -> None:
+    """Write a project's labels as files of other programs."""
+    from napari_al.session.exporting import export_session
+    from napari_al.session.session import Session
+
+    with Session.open(project, read_only=True) as session:
+        n_images = export_session(session, format, source, out)
+    typer.echo(f"{n_images} images: {out}")
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="where the project goes")] = Path(
+        "demo-project"
+    ),
+    simulated: Annotated[
+        bool, typer.Option("--simulated", help="let ground truth answer, then leave pictures")
+    ] = False,
+    rounds: Annotated[int, typer.Option(min=1, help="of a simulated annotator")] = 3,
+) -> None:
+    """Open napari on the sample data, ready to annotate."""
+    from napari_al.formats.sample import sample_data_path
+
+    settings: dict[str, Any] = {"budget": 60, "training": {"steps": 80}}
+    is_there = (out / "config.json").exists()
+    if not simulated:
+        path = out if is_there else sample_data_path()
+        _open_napari(path, out, "classbal", settings)
+        return
+    from napari_al.formats.dataset import DataFolder
+    from napari_al.plugin.app import run_simulated
+    from napari_al.session.settings import make_config
+    from napari_al.simulate.curves import draw_run
+    from napari_al.simulate.runner import open_run, oracle_of
+
+    config = make_config(DataFolder.open(sample_data_path()), settings, "classbal")
+    with open_run(out, config) as session:
+        oracle = oracle_of(session.data, config)
+    screenshot, curve = out / "screenshot.png", out / "curve.png"
+    rows = run_simulated(out, oracle.answer, rounds, screenshot, typer.echo)
+    draw_run(rows, curve)
+    typer.echo(f"learning curve: {curve}\nscreenshot: {screenshot}")
+
+
+@app.command()
 def methods(
     settings: Annotated[
         bool, typer.Option("--settings", help="list what --set takes instead")

@@ -106,15 +106,15 @@ def check_classes(found: object, source: str) -> tuple[ClassInfo, ...]:
     Raises
     ------
     InputError
-        Unless there are 2 to 255 of them, with the ids 0 to C-1 and different names. `source`
+        Unless there are 1 to 255 of them, with the ids 0 to C-1 and different names. `source`
         says in the message where they came from.
     """
     if not isinstance(found, list | tuple):
         raise InputError(
             f"{source}: expected a list of classes, e.g. {_EXAMPLE}, got a {type(found).__name__}."
         )
-    if not 2 <= len(found) <= IGNORE:
-        raise InputError(f"{source}: expected 2 to {IGNORE} classes, got {len(found)}.")
+    if not 1 <= len(found) <= IGNORE:
+        raise InputError(f"{source}: expected 1 to {IGNORE} classes, got {len(found)}.")
     classes = sorted((_class_info(row, source) for row in found), key=lambda c: c.id)
     ids = [c.id for c in classes]
     if ids != list(range(len(classes))):

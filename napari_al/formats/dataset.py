@@ -11,7 +11,7 @@ The contract::
 
 NAME may have folders in it. Without a ``train`` folder, ``DATA/images`` (beside it ``labels``, …)
 or the images in DATA itself are the training images. Hidden files and files that are no pictures
-are not looked at.
+are not looked at; links are followed.
 
 Images are 8-bit, 16-bit or float, of any size, and all have the same number of channels (see
 `images` for what becomes of alpha, palettes and EXIF orientation). Opening a folder reads headers
@@ -24,23 +24,17 @@ from __future__ import annotations
 import os
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_al.core import IGNORE
 from napari_al.errors import InputError
 from napari_al.formats.classes import ClassInfo, check_classes, default_classes, read_classes
-from napari_al.formats.images import (
-    ID_SUFFIXES,
-    IMAGE_SUFFIXES,
-    Header,
-    read_header,
-    read_ids,
-    read_image,
-)
+from napari_al.formats.images import Header, read_header, read_ids, read_image
+from napari_al.formats.listing import Kind, Listed, Split, list_images
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,10 +42,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["BrokenFile", "ClassInfo", "DataFolder", "Split", "default_classes"]
-
-Split = Literal["train", "val"]
-Kind = Literal["labels", "initial_labels", "masks"]
-_KINDS: tuple[Kind, ...] = ("labels", "initial_labels", "masks")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +54,14 @@ class BrokenFile:
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """One image, its header, and the files of the same name beside it."""
+    """One image whose files have been found good."""
 
     image: Path
     header: Header
     maps: dict[Kind, Path]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class DataFolder:
     """A data folder that has been looked through. Made by `open`.
 
@@ -94,7 +84,7 @@ class DataFolder:
     train: tuple[str, ...]
     val: tuple[str, ...]
     broken: tuple[BrokenFile, ...]
-    _items: dict[tuple[Split, str], _Item]
+    _items: dict[tuple[Split, str], _Item] = field(repr=False)
 
     @classmethod
     def open(
@@ -121,16 +111,17 @@ class DataFolder:
             If the folder cannot be used; it names the first file at fault.
         """
         path = Path(path)
-        roots = _roots(path)
+        listed = list_images(path)
         known = _classes(path, classes)
         items: dict[tuple[Split, str], _Item] = {}
         broken: list[BrokenFile] = []
-        for split, (root, images) in roots.items():
-            for name, result in _look_through(root, images, len(known), split == "val"):
+        with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+            results = pool.map(lambda one: _look(one, len(known)), listed)
+            for one, result in zip(listed, results, strict=True):
                 if isinstance(result, BrokenFile):
                     broken.append(result)
                 else:
-                    items[split, name] = result
+                    items[one.split, one.name] = result
         n_channels = _take_out_odd_channels(items, broken)
         train = tuple(name for split, name in items if split == "train")
         val = tuple(name for split, name in items if split == "val")
@@ -214,22 +205,6 @@ class DataFolder:
 # ---- looking through a folder
 
 
-def _roots(path: Path) -> dict[Split, tuple[Path, Path]]:
-    """Return for each split its folder (of labels, masks) and its folder of images."""
-    if not path.is_dir():
-        what = "is not a folder" if path.exists() else "does not exist"
-        raise InputError(
-            f"{path} {what}; expected a data folder with train/images or images in it."
-        )
-    if (path / "train").is_dir():
-        roots: dict[Split, tuple[Path, Path]] = {"train": (path / "train", path / "train/images")}
-        if (path / "val" / "images").is_dir():
-            roots["val"] = (path / "val", path / "val/images")
-        return roots
-    images = path / "images"
-    return {"train": (path, images if images.is_dir() else path)}
-
-
 def _classes(path: Path, given: Sequence[ClassInfo] | None) -> tuple[ClassInfo, ...]:
     if given is not None:
         return check_classes(list(given), "the classes")
@@ -241,68 +216,20 @@ def _classes(path: Path, given: Sequence[ClassInfo] | None) -> tuple[ClassInfo, 
     )
 
 
-def _look_through(
-    root: Path, images: Path, n_classes: int, needs_labels: bool
-) -> list[tuple[str, _Item | BrokenFile]]:
-    """Return what can be said of each image of a split, by name."""
-    found = _find(images, IMAGE_SUFFIXES, deep=images != root)
-    if not found:
-        suffixes = ", ".join(IMAGE_SUFFIXES)
-        raise InputError(f"{images} has no images in it; expected files that end in {suffixes}.")
-    maps = {kind: _find(root / kind, ID_SUFFIXES, deep=True) for kind in _KINDS}
-    for kind, files in maps.items():
-        if files and not files.keys() & found.keys():
-            raise InputError(
-                f"No file in {root / kind} is named like an image: {min(files)!r} is there, "
-                f"and an image is called {min(found)!r}. Give both the same name."
-            )
-
-    def look(name: str) -> _Item | BrokenFile:
-        beside = {kind: files[name] for kind, files in maps.items() if name in files}
-        try:
-            if needs_labels and "labels" not in beside:
-                raise InputError(f"{found[name]} has no labels; validation images need them.")
-            return _look(found[name], beside, n_classes)
-        except InputError as error:
-            return BrokenFile(found[name], str(error))
-
-    names = sorted(found)
-    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        return list(zip(names, pool.map(look, names), strict=True))
-
-
-def _find(folder: Path, suffixes: tuple[str, ...], *, deep: bool) -> dict[str, Path]:
-    """Return the files with these suffixes by name; hidden ones are left out."""
-    found: dict[str, Path] = {}
-    seen: set[str] = set()  # links may lead back to a folder above
-    for here, folders, files in os.walk(folder, followlinks=True):
-        seen.add(os.path.realpath(here))
-        folders[:] = [
-            f
-            for f in sorted(folders)
-            if deep and not f.startswith(".") and os.path.realpath(Path(here, f)) not in seen
-        ]
-        for file in sorted(files):
-            path = Path(here, file)
-            if file.startswith(".") or path.suffix.lower() not in suffixes:
-                continue
-            name = path.relative_to(folder).with_suffix("").as_posix()
-            if name in found:
-                raise InputError(
-                    f"{found[name]} and {path.name} have the same name; rename or remove one."
-                )
-            found[name] = path
-    return found
-
-
-def _look(image: Path, maps: dict[Kind, Path], n_classes: int) -> _Item:
-    header = read_header(image)
-    for kind, path in maps.items():
-        if kind == "masks":
-            _check_size(path, read_header(path), header)
-        else:
-            _read_class_map(path, header, n_classes)
-    return _Item(image, header, maps)
+def _look(listed: Listed, n_classes: int) -> _Item | BrokenFile:
+    """Return the image if all its files can be used, or what is wrong."""
+    try:
+        header = read_header(listed.image)
+        for kind, path in listed.maps.items():
+            if kind == "masks":
+                _check_size(path, read_header(path), header)
+            else:
+                _read_class_map(path, header, n_classes)
+        if listed.split == "val" and "labels" not in listed.maps:
+            raise InputError(f"{listed.image} has no labels; validation images need them.")
+    except InputError as error:
+        return BrokenFile(listed.image, str(error))
+    return _Item(listed.image, header, listed.maps)
 
 
 def _take_out_odd_channels(items: dict[tuple[Split, str], _Item], broken: list[BrokenFile]) -> int:
@@ -312,20 +239,15 @@ def _take_out_odd_channels(items: dict[tuple[Split, str], _Item], broken: list[B
     counts = Counter(item.header.n_channels for item in items.values())
     usual = counts.most_common(1)[0][0]
     for key, item in list(items.items()):
-        if item.header.n_channels != usual:
-            broken.append(
-                BrokenFile(
-                    item.image,
-                    f"{item.image} has {_n_channels(item.header.n_channels)} and the other images "
-                    f"have {usual}; convert it to match.",
-                )
+        n = item.header.n_channels
+        if n != usual:
+            reason = (
+                f"{item.image} has {n} channel{'s' if n > 1 else ''} and most images have {usual}; "
+                "convert it to match."
             )
+            broken.append(BrokenFile(item.image, reason))
             del items[key]
     return usual
-
-
-def _n_channels(n: int) -> str:
-    return f"{n} channel" + ("" if n == 1 else "s")
 
 
 def _refusal(broken: list[BrokenFile], skip_broken: bool) -> str:

@@ -85,7 +85,7 @@ def read_header(path: Path) -> Header:
             header = _pillow_header(path)
             _check_limits(path, header)
             if not _ends_well(path):
-                read_image(path)  # odd endings are rare and mostly harmless: the decoder decides
+                read_image(path)  # odd, but mostly harmless: the decoder decides
     except _DECODER_ERRORS as error:
         raise _cannot_read(path, error) from error
     _check_limits(path, header)
@@ -216,7 +216,7 @@ def _ends_well(path: Path) -> bool:
     with path.open("rb") as file:
         file.seek(-min(path.stat().st_size, 12), os.SEEK_END)
         end = file.read()
-    return end == _PNG_END or end.rstrip(b"\x00").endswith(_JPEG_END) or path.suffix == ".bmp"
+    return end == _PNG_END or end.rstrip(b"\x00").endswith(_JPEG_END)
 
 
 # ---- Pillow
@@ -353,7 +353,10 @@ def _opencv_pixels(path: Path) -> NDArray[Any]:
     from napari_al.core.opencv import cv2  # only here: opening napari does not load it
 
     coded = np.frombuffer(path.read_bytes(), np.uint8)
-    pixels = cv2.imdecode(coded, cv2.IMREAD_UNCHANGED)
+    try:
+        pixels = cv2.imdecode(coded, cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:
+        raise InputError(f"{path} is damaged ({error.err}).") from error
     if pixels is None:
         raise InputError(f"{path} is not a picture that can be read, or is damaged.")
     pixels = np.asarray(pixels).reshape(*pixels.shape[:2], -1)

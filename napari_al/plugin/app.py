@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from napari_al.errors import InputError
 from napari_al.plugin.dock import ActiveLearning
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     import napari
 
+    from napari_al.session.jobs import JobResult
+    from napari_al.session.records import Answer, Query
+
 NAME = "Active learning"
+TICK_MS = 10
+"""Between two answers of a simulated annotator."""
+SETTLE_MS = 1000
+"""From the last change to the screenshot: background pictures arrive."""
 
 
 def open_dock(viewer: napari.Viewer) -> ActiveLearning:
@@ -53,3 +62,78 @@ def run(
     if path is not None:
         dock.open(path, project=project, method=method, settings=settings or {})
     napari.run()
+
+
+def run_simulated(
+    project: Path,
+    answer: Callable[[Query], Answer],
+    n_rounds: int,
+    screenshot: Path,
+    tell: Callable[[str], None],
+) -> list[dict[str, str]]:
+    """Open napari on a project and let a function answer in it, then close it.
+
+    Parameters
+    ----------
+    project : Path
+    answer : callable
+    n_rounds : int
+        Ends when the model of this round is there.
+    screenshot : Path
+        Where a picture of the window goes in the end.
+    tell : callable
+        Gets a line about each round.
+
+    Returns
+    -------
+    list of dict
+        The rows of ``rounds.csv``.
+
+    Raises
+    ------
+    InputError
+        If a training fails.
+    """
+    import napari
+    from qtpy.QtCore import QTimer
+
+    from napari_al.session.session import Session
+
+    viewer = napari.Viewer(title="napari-al")
+    bench = open_dock(viewer).bench
+    session = Session.open(project, dispatch=bench.dispatch)
+    failures: list[str] = []
+
+    def on_job_finished(result: JobResult) -> None:
+        if result.status == "done":
+            tell(f"round {session.model_round}: {session.clicks.total} clicks")
+        else:
+            failures.append(result.reason)
+
+    def on_tick() -> None:
+        if session.is_busy:
+            return
+        if failures or (session.model_round or 0) >= n_rounds:
+            ticks.stop()
+            bench.set_wanted("prediction", True)
+            QTimer.singleShot(SETTLE_MS, finish)
+        elif bench.query is not None:
+            session.submit(answer(bench.query))
+            bench.ask()
+
+    def finish() -> None:
+        viewer.screenshot(str(screenshot), canvas_only=False, flash=False)
+        rows.extend(session.rounds())
+        bench.close()
+        viewer.close()
+
+    rows: list[dict[str, str]] = []
+    session.events.job_finished.connect(on_job_finished)
+    bench.open(session)
+    ticks = QTimer()
+    ticks.timeout.connect(on_tick)
+    ticks.start(TICK_MS)
+    napari.run()
+    if failures:
+        raise InputError(failures[0])
+    return rows

@@ -36,7 +36,7 @@ class Curve(QWidget):
         self._points: list[tuple[float, float]] = []
         self._colors = ("#888888", "#888888", "#888888")
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setFixedHeight(118)
+        self.setFixedHeight(128)
 
     def set_tones(self, tones: Tones) -> None:
         """Use a theme's colours."""
@@ -66,7 +66,7 @@ class Curve(QWidget):
 
     def sizeHint(self) -> QSize:
         """Return the size that suits a dock."""
-        return QSize(280, 118)
+        return QSize(280, 128)
 
     def paintEvent(self, _: QPaintEvent | None) -> None:
         """Draw the chart."""
@@ -75,9 +75,10 @@ class Curve(QWidget):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         height = painter.fontMetrics().height()
         left = painter.fontMetrics().horizontalAdvance("0.000") + 6
-        area = QRectF(left, height + 6, self.width() - left - 8, self.height() - 2 * height - 12)
+        top = 1.6 * height + 6
+        area = QRectF(left, top, self.width() - left - 8, self.height() - top - height - 6)
         painter.setPen(text)
-        painter.drawText(QPointF(0, height), self._title)
+        painter.drawText(QPointF(0, height - 1), self._title)
         painter.setPen(QPen(muted, 1))
         painter.drawLine(area.bottomLeft(), area.bottomRight())
         painter.drawLine(area.topLeft(), area.bottomLeft())

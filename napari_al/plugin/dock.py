@@ -5,7 +5,9 @@ It shows what the viewer's `Workbench` does and hands clicks to it; the workbenc
 
 from __future__ import annotations
 
+import weakref
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from napari_al.plugin.costs import Tally
     from napari_al.plugin.pictures import PictureKind
     from napari_al.plugin.start import Found, StartChoice
+    from napari_al.plugin.workbench import Workbench
     from napari_al.session.records import Query
     from napari_al.session.session import Session
 
@@ -53,7 +56,7 @@ class ActiveLearning(QWidget):
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="start")
         self._found: Found | None = None
         self._help: HelpOverlay | None = None
-        self._window: QWidget | None = None
+        self._window: weakref.ref[QWidget] | None = None
         self._stack = QStackedWidget()
         self._stack.addWidget(scrolled(self.start))
         self._stack.addWidget(scrolled(self.annotate))
@@ -65,7 +68,7 @@ class ActiveLearning(QWidget):
         self.on_theme()
         self.links = Links()
         link_dock(self.links, self)
-        self.destroyed.connect(self.links.close)
+        self.destroyed.connect(partial(_end, self.links, self._pool))
         if self.bench.session is not None:
             self.on_opened()
             self.on_asked(self.bench.query)
@@ -134,7 +137,6 @@ class ActiveLearning(QWidget):
             placement = source.placement
             for layer in source.layers:
                 layer.visible = False
-        self.bench.preview.clear()
         self.bench.open(session, placement)
 
     def preview(self) -> None:
@@ -198,7 +200,7 @@ class ActiveLearning(QWidget):
 
     def export(self, format: str, source: str, folder: Path) -> None:
         """Write labels."""
-        from napari_al.plugin.exporting import export_session
+        from napari_al.session.exporting import export_session
 
         session = self.bench.session
         if session is None:
@@ -306,9 +308,8 @@ class ActiveLearning(QWidget):
     def on_view_changed(self) -> None:
         """Follow what is shown over the image."""
         layers = self.bench.layers
-        if layers is not None:
-            for kind in self.annotate.view.kinds:
-                self.annotate.view.show_overlay(kind, layers.wants(kind), layers.opacity(kind))
+        for kind in self.annotate.view.kinds:
+            self.annotate.view.show_overlay(kind, layers.wants(kind), layers.opacity(kind))
 
     def on_shown(self, kind: PictureKind, wanted: bool) -> None:
         """Show or hide a picture."""
@@ -316,8 +317,7 @@ class ActiveLearning(QWidget):
 
     def on_opacity(self, kind: PictureKind, opacity: float) -> None:
         """Set how much a picture covers."""
-        if self.bench.layers is not None:
-            self.bench.layers.set_opacity(kind, opacity)
+        self.bench.layers.set_opacity(kind, opacity)
 
     def on_theme(self, *_: object) -> None:
         """Take on the colours of napari's theme."""
@@ -349,20 +349,37 @@ class ActiveLearning(QWidget):
         """Watch the window that this is docked in, so that the session closes with it."""
         super().showEvent(event)
         window = self._main_window()
-        if window is not self._window and window is not self:
-            self._window = window
+        if window is not self and (self._window is None or self._window() is not window):
+            self._window = weakref.ref(window)  # a strong one would keep both alive for ever
             window.installEventFilter(self)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """Close the session when the window has closed (it may also refuse to)."""
-        if watched is self._window and event is not None and event.type() == QEvent.Type.Close:
-            window, viewer = self._window, self.viewer
-            QTimer.singleShot(0, lambda: close_workbench(viewer) if _is_gone(window) else None)
+        window = self._window
+        if (
+            window is not None
+            and watched is window()
+            and event is not None
+            and event.type() == QEvent.Type.Close
+        ):
+            self.bench.may_end = True
+            QTimer.singleShot(0, partial(_close_if_gone, window, weakref.ref(self.bench)))
         return bool(super().eventFilter(watched, event))
 
 
-def _is_gone(window: QWidget) -> bool:
+def _end(links: Links, pool: ThreadPoolExecutor, *_: object) -> None:
+    links.close()
+    pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _close_if_gone(window: weakref.ref[QWidget], bench: weakref.ref[Workbench]) -> None:
+    own, open_bench = window(), bench()
     try:
-        return not window.isVisible()
+        is_gone = own is None or not own.isVisible()
     except RuntimeError:  # Qt has deleted it
-        return True
+        is_gone = True
+    if open_bench is None:
+        return
+    open_bench.may_end = False
+    if is_gone:
+        close_workbench(open_bench.viewer)

@@ -40,6 +40,10 @@ NAMES: dict[LayerKind, str] = {
 }
 ORDER: tuple[LayerKind, ...] = (*KINDS, "query", "drawing")
 CLASS_KINDS: tuple[LayerKind, ...] = ("answers", "targets", "prediction")
+DIM_UNDER_OVERLAYS = 0.4
+"""Share of the dimming that is left while the heatmap or labels are shown."""
+MAX_OFF_CENTRE = 0.4
+"""Of half the canvas."""
 MIN_VIEW_PX = 24
 """The camera never comes nearer than this many image pixels across, times the context."""
 
@@ -100,41 +104,63 @@ def canvas_size(viewer: Viewer) -> tuple[int, int]:
 
 
 class LayerSet:
-    """Owns the layers of one session in one viewer.
+    """Owns our layers in one viewer.
 
     Layers come into being when they first have something to show, and again after the user has
     removed one. ``added`` is emitted with each.
+
+    Notes
+    -----
+    Some software OpenGL drivers (Mesa 22.3) crash when the data of a layer changes shape in a
+    viewer from which a layer has been removed before. While none has been, data of another shape
+    goes into the layers that are there, which is quick; afterwards layers are replaced instead.
     """
 
     added = Signal(object)
 
-    def __init__(
-        self, viewer: Viewer, classes: Sequence[ClassInfo], placement: Placement | None = None
-    ) -> None:
+    def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
-        self._classes = tuple(classes)
-        self._placement = placement or Placement()
+        self._classes: tuple[ClassInfo, ...] = ()
+        self._placement = Placement()
         self._layers: dict[LayerKind, Layer] = {}
-        self._wanted: dict[LayerKind, bool] = dict.fromkeys(ORDER, False) | {
-            "image": True,
-            "query": True,
-        }
+        self._may_resize = True
         self._opacity: dict[LayerKind, float] = dict.fromkeys(CLASS_KINDS, 0.5) | {
             "heatmap": 0.6,
             "borders": 0.5,
+        }
+        self._dim = self._dim_shown = 0.6
+        self._reset()
+
+    def _reset(self) -> None:
+        self._wanted: dict[LayerKind, bool] = dict.fromkeys(ORDER, False) | {
+            "image": True,
+            "query": True,
         }
         self._shape = (0, 0)
         self._k = 1
         self._picture = np.zeros((1, 1), np.uint8)
         self._shown: tuple[Mask, highlight.Marks | None] | None = None
         self._drawn_at = 0.0
-        self._dim = 0.6
+
+    def place(self, placement: Placement) -> None:
+        """Put all layers where the images lie in the world."""
+        self._placement = placement
+        for kind, layer in self._layers.items():
+            self._put(kind, layer)
+
+    def _put(self, kind: LayerKind, layer: Layer) -> None:
+        placed = self._placement.kwargs(self._k if kind == "query" else 1)
+        layer.scale, layer.translate = placed["scale"], placed["translate"]
 
     # ---- pictures
 
     def get(self, kind: LayerKind) -> Layer | None:
         """Return a layer if it is there."""
         return self._layers.get(kind)
+
+    def all(self) -> tuple[Layer, ...]:
+        """Return the layers that are there."""
+        return tuple(self._layers.values())
 
     def kind_of(self, layer: Layer) -> LayerKind | None:
         """Return what a layer of ours is; None of others."""
@@ -151,6 +177,11 @@ class LayerSet:
         layer = self._layers.get(kind)
         if layer is not None and layer.visible != wanted:
             layer.visible = wanted
+        self._redim()
+
+    def follow_eye(self) -> None:
+        """Note that a layer was shown or hidden in napari's layer list."""
+        self._redim()
 
     def set_opacity(self, kind: LayerKind, opacity: float) -> None:
         """Set how much a picture covers, 0 to 1."""
@@ -167,34 +198,41 @@ class LayerSet:
     def show(self, kind: PictureKind, picture: NDArray[Any] | None) -> None:
         """Give a layer its picture; None clears it."""
         if kind == "image" and picture is not None and picture.shape[:2] != self._shape:
-            self._resize(picture.shape[:2])
+            self._resize(picture)
         layer = self._layers.get(kind)
         if picture is None:
             if layer is None:
                 return
             picture = self._blank(kind)
-        if layer is None:
+        if layer is None or layer.data.ndim != picture.ndim:
+            self._remove(kind)
             self._add(kind, picture)
             return
         layer.data = picture
         if kind == "heatmap":
             layer.contrast_limits = _limits(picture)
 
-    def _resize(self, shape: tuple[int, int]) -> None:
+    def _resize(self, image: NDArray[Any]) -> None:
         """Make everything as large as the next image, so that nothing of the last one shows."""
-        self._shape = shape
-        self._k = highlight.fineness(shape)
-        self._picture = highlight.blank(shape)
+        self._shape = (image.shape[0], image.shape[1])
+        self._k = highlight.fineness(self._shape)
+        self._picture = highlight.blank(self._shape)
         self._shown = None
-        for kind, layer in self._layers.items():
+        for kind, layer in list(self._layers.items()):
+            if kind == "drawing":
+                continue
+            blank = self._blank(kind) if kind != "image" else np.zeros_like(image)
+            if not self._may_resize or layer.data.ndim != blank.ndim:
+                self._remove(kind)
+                self._add(kind, blank)
+                continue
+            layer.data = blank
             if kind == "query":
-                placed = self._placement.kwargs(self._k)
-                layer.data = self._picture
-                layer.scale, layer.translate = placed["scale"], placed["translate"]
-            elif kind not in ("image", "drawing"):
-                layer.data = self._blank(kind)
+                self._put(kind, layer)
 
     def _blank(self, kind: LayerKind) -> NDArray[Any]:
+        if kind == "query":
+            return self._picture
         if kind == "image":
             return np.zeros_like(self._layers["image"].data)
         if kind in CLASS_KINDS:
@@ -208,7 +246,8 @@ class LayerSet:
     def highlight(self, mask: Mask | None, marks: highlight.Marks | None = None) -> None:
         """Show a region; None shows none."""
         self._shown = None if mask is None else (mask, marks)
-        self.redraw()
+        if self._shape != (0, 0):
+            self.redraw()
 
     def redraw(self, *, only_if_zoomed: bool = False) -> None:
         """Draw the region with lines that fit the present zoom."""
@@ -231,9 +270,16 @@ class LayerSet:
     def set_dim(self, dim: float) -> None:
         """Set how dark the surroundings are, 0 to 1."""
         self._dim = dim
+        self._redim()
+
+    def _redim(self) -> None:
+        """Darken the surroundings less while something is to be seen there."""
+        covered = any(self.wants(kind) for kind in (*CLASS_KINDS, "heatmap"))
+        shown = self._dim * (DIM_UNDER_OVERLAYS if covered else 1)
         layer = self._layers.get("query")
-        if layer is not None:
-            layer.colormap = _query_colors(dim)
+        if layer is not None and shown != self._dim_shown:
+            self._dim_shown = shown
+            layer.colormap = _query_colors(shown)
 
     def activate(self, kind: LayerKind = "query") -> None:
         """Make a layer the active one, so that its keys count."""
@@ -254,7 +300,7 @@ class LayerSet:
     def focus(self, mask: Mask, context: float, *, keep_zoom: bool = False) -> None:
         """Move the camera to a region: it fills about 1/``context`` of the canvas.
 
-        Where a part of the image is seen, no more of what lies beside it is than must be.
+        At the image's edge it lies a little off the centre, for more of the image to be seen.
         """
         row0, col0, row1, col1 = mask.box
         if not keep_zoom:
@@ -287,9 +333,11 @@ class LayerSet:
         ):
             half = screen / (2 * camera.zoom * abs(scale))
             if 2 * half >= length:
-                centre.append((length - 1) / 2)
+                inside = (length - 1) / 2
             else:
-                centre.append(min(max(at, half - 0.5), length - 0.5 - half))
+                inside = min(max(at, half - 0.5), length - 0.5 - half)
+            most = MAX_OFF_CENTRE * half
+            centre.append(at + min(max(inside - at, -most), most))
         camera.center = (0.0, *self._placement.world(*centre))
 
     # ---- classes, coming and going
@@ -303,31 +351,39 @@ class LayerSet:
                 layer.colormap = _class_colors(self._classes)
 
     def forget(self, layer: Layer) -> LayerKind | None:
-        """Note that a layer has been removed from the viewer; return which it was."""
+        """Note that a layer has been removed from the viewer; return which of ours it was."""
+        self._may_resize = False
         kind = self.kind_of(layer)
         if kind is not None:
             del self._layers[kind]
         return kind
 
-    def close(self) -> None:
+    def forget_all(self) -> None:
+        """Let go of all layers, where they are."""
+        self._layers.clear()
+
+    def clear(self) -> None:
         """Take all layers away."""
-        layers, self._layers = list(self._layers.values()), {}
-        for layer in layers:
-            if layer in self._viewer.layers:
-                self._viewer.layers.remove(layer)
+        for kind in list(self._layers):
+            self._remove(kind)
+        self._reset()
+
+    def _remove(self, kind: LayerKind) -> None:
+        layer = self._layers.pop(kind, None)
+        if layer is not None:
+            self._wanted[kind] = bool(layer.visible)
+            self._may_resize = False
+            self._viewer.layers.remove(layer)
 
     def _add(self, kind: LayerKind, picture: NDArray[Any] | None) -> None:
         active = self._viewer.layers.selection.active
         layer = self._make(kind, picture)
         layer.metadata["napari_al"] = kind
-        self._viewer.add_layer(layer)
+        above = {id(self._layers[k]) for k in ORDER[ORDER.index(kind) + 1 :] if k in self._layers}
+        places = [i for i, other in enumerate(self._viewer.layers) if id(other) in above]
+        self._viewer.layers.insert(min(places, default=len(self._viewer.layers)), layer)
         self._layers[kind] = layer
-        above = [k for k in ORDER[ORDER.index(kind) + 1 :] if k in self._layers]
-        if above:
-            names = [id(held) for held in self._viewer.layers]
-            place = min(names.index(id(self._layers[k])) for k in above)
-            self._viewer.layers.move(len(names) - 1, place)
-        if active is not None:
+        if active is not None and active in self._viewer.layers:
             self._viewer.layers.selection.active = active
         self.added.emit(layer)
 
@@ -363,7 +419,7 @@ class LayerSet:
                 return Image(
                     picture,
                     rgb=False,
-                    colormap=_query_colors(self._dim),
+                    colormap=_query_colors(self._dim_shown),
                     contrast_limits=(-0.5, highlight.N_CODES - 0.5),
                     interpolation2d="nearest",
                     **common,

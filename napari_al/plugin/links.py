@@ -1,7 +1,8 @@
 """Every connection of the plugin, in lists that can take them all down.
 
-Two lists: what a session needs in its viewer (`link_workbench`, lives as long as the session is
-open), and what a dock widget shows of it (`link_dock`, lives as long as the widget).
+Three lists: what concerns a viewer (`link_viewer`), what a session needs in it (`link_workbench`,
+lives as long as the session is open), and what a dock widget shows of it (`link_dock`, lives as
+long as the widget).
 """
 
 from __future__ import annotations
@@ -52,10 +53,16 @@ class Links:
         return len(self._ends)
 
 
+def link_viewer(links: Links, bench: Workbench) -> None:
+    """Connect what concerns the viewer whether a session is open or not."""
+    removed = bench.viewer.layers.events.removed
+    links.connect(removed, lambda event: bench.on_layer_removed(event.value))
+
+
 def link_workbench(links: Links, bench: Workbench) -> None:
     """Connect an open session, its layers and the viewer's keys with the workbench."""
-    session, layers = bench.session, bench.layers
-    if session is None or layers is None:
+    session = bench.session
+    if session is None:
         raise RuntimeError("link_workbench needs an open session")
     connect = links.connect
     connect(session.events.answered, bench.on_answered)
@@ -65,9 +72,10 @@ def link_workbench(links: Links, bench: Workbench) -> None:
     connect(session.events.round_changed, bench.on_round_changed)
     connect(session.events.job_progress, bench.on_job_progress)
     connect(session.events.job_finished, bench.on_job_finished)
-    connect(bench.viewer.layers.events.removed, lambda event: bench.on_layer_removed(event.value))
     connect(camera_zoom(bench.viewer), lambda _: bench.on_zoomed())
-    connect(layers.added, lambda layer: _link_layer(links, bench, layer))
+    for layer in bench.layers.all():
+        _link_layer(links, bench, layer)
+    connect(bench.layers.added, lambda layer: _link_layer(links, bench, layer))
     for key, action in key_actions(bench).items():
         links.bind(bench.viewer, key, action)
 

@@ -17,7 +17,6 @@ from napari_al.plugin.pictures import displayed
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
-    from napari.viewer import Viewer
     from numpy.typing import NDArray
 
     from napari_al.methods import Regions
@@ -47,7 +46,7 @@ class Preview:
 
     Parameters
     ----------
-    viewer : napari.Viewer
+    layers : LayerSet
     dispatch : callable
         Runs a function on the window's thread.
     """
@@ -56,10 +55,9 @@ class Preview:
     """A ``Cut``, when the regions shown have changed."""
     failed = Signal(str)
 
-    def __init__(self, viewer: Viewer, dispatch: Callable[[Callable[[], None]], None]) -> None:
-        self._viewer, self._dispatch = viewer, dispatch
+    def __init__(self, layers: LayerSet, dispatch: Callable[[Callable[[], None]], None]) -> None:
+        self._layers, self._dispatch = layers, dispatch
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="preview")
-        self._layers: LayerSet | None = None
         self._wish: _Wish | None = None
         self._busy = self._closed = False
         self._pixels: tuple[object, NDArray[Any]] | None = None
@@ -78,24 +76,19 @@ class Preview:
         """
         if self._closed:
             return
-        if self._layers is None:
-            self._layers = LayerSet(self._viewer, (), placement)
-            self._layers.set_wanted("borders", True)
-            self._layers.set_opacity("borders", 0.8)
+        self._layers.place(placement or Placement())
+        self._layers.set_wanted("borders", True)
         self._wish = _Wish(key, read, kind, n_per_image)
         self._go_on()
 
-    def clear(self) -> None:
-        """Take the preview's layers away."""
+    def stop(self) -> None:
+        """Show nothing more; what is there stays for whoever comes next."""
         self._wish = None
-        if self._layers is not None:
-            self._layers.close()
-            self._layers = None
 
     def close(self) -> None:
         """End it."""
         self._closed = True
-        self.clear()
+        self.stop()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _go_on(self) -> None:
@@ -124,7 +117,7 @@ class Preview:
 
     def _show(self, wish: _Wish, done: Future[Any]) -> None:
         self._busy = False
-        if self._wish is None or self._layers is None:
+        if self._wish is None:
             return
         error = done.exception()
         if isinstance(error, InputError | OSError):
@@ -140,8 +133,6 @@ class Preview:
         self, wish: _Wish, image: NDArray[np.uint8], region_map: NDArray[np.int32] | None
     ) -> None:
         layers = self._layers
-        if layers is None:
-            return
         before = layers.get("image")
         is_new = before is None or before.data.shape != image.shape
         layers.show("image", image)

@@ -20,7 +20,7 @@ from napari_al.plugin.costs import tally
 from napari_al.plugin.dispatch import MainThread
 from napari_al.plugin.highlight import Marks
 from napari_al.plugin.layers import LayerSet, Placement
-from napari_al.plugin.links import Links, link_workbench
+from napari_al.plugin.links import Links, link_viewer, link_workbench
 from napari_al.plugin.pictures import KINDS, Key, PictureKind, PictureStore
 from napari_al.plugin.preview import Preview
 from napari_al.plugin.sketch import Sketch
@@ -94,14 +94,16 @@ class Workbench:
         self.events = WorkbenchEvents()
         self.dispatch = MainThread()
         self.view = ViewSettings()
-        self.preview = Preview(viewer, self.dispatch)
+        self.layers = LayerSet(viewer)
+        self.preview = Preview(self.layers, self.dispatch)
         self.session: Session | None = None
-        self.layers: LayerSet | None = None
         self.query: Query | None = None
         self.pause = ""
+        self.may_end = False  # while the window is closing: nothing is shown any more
         self.last_result: JobResult | None = None
         self._pictures: PictureStore | None = None
-        self._links = Links()
+        self._links, self._viewer_links = Links(), Links()
+        link_viewer(self._viewer_links, self)
         self._stamps: dict[tuple[str, PictureKind], int] = {}
         self._generation = 0
         self._image = ""
@@ -124,8 +126,11 @@ class Workbench:
     def open(self, session: Session, placement: Placement | None = None) -> None:
         """Show a session; an earlier one is closed."""
         self.close()
+        self.preview.stop()
         self.session = session
-        self.layers = LayerSet(self.viewer, session.config.classes, placement)
+        self.layers.place(placement or Placement())
+        self.layers.set_classes(session.config.classes)
+        self.layers.set_wanted("borders", False)
         self._pictures = PictureStore(session, self.dispatch, self._on_picture)
         self._n_learnt = self._count_learnt()
         link_workbench(self._links, self)
@@ -143,9 +148,8 @@ class Workbench:
         self._leave_sketch()
         if self._pictures is not None:
             self._pictures.close()
-        if self.layers is not None:
-            self.layers.close()
-        self._pictures = self.layers = self.query = self.last_result = None
+        self.layers.clear()
+        self._pictures = self.query = self.last_result = None
         self._image, self._chosen, self._revisited = "", frozenset(), None
         self._stamps.clear()
         session.close()
@@ -155,6 +159,8 @@ class Workbench:
         """Close for good, with the viewer."""
         self.dispatch.close()
         self.preview.close()
+        self._viewer_links.close()
+        self.layers.forget_all()
         self.close()
 
     # ---- answers
@@ -284,7 +290,7 @@ class Workbench:
 
     def _show(self, query: Query | None, revisited: Answer | None) -> None:
         """Put a query on screen."""
-        if self.session is None or self.layers is None:
+        if self.session is None:
             return
         self.query, self._revisited, self._chosen = query, revisited, frozenset()
         self._leave_sketch()
@@ -306,7 +312,7 @@ class Workbench:
 
     def _show_region(self) -> None:
         query, layers = self.query, self.layers
-        if query is None or layers is None or self._image != query.region.image:
+        if query is None or self._image != query.region.image:
             return
         layers.focus(query.region.mask, self.view.context, keep_zoom=self.view.keep_zoom)
         marks = None
@@ -322,12 +328,10 @@ class Workbench:
 
     def wanted(self, kind: PictureKind) -> bool:
         """Whether a kind of picture is to be seen."""
-        return self.layers is not None and self.layers.wants(kind)
+        return self.layers.wants(kind)
 
     def set_wanted(self, kind: PictureKind, wanted: bool) -> None:
         """Show or hide a kind of picture."""
-        if self.layers is None:
-            return
         self.layers.set_wanted(kind, wanted)
         if wanted:
             self._show_picture(kind)
@@ -339,7 +343,7 @@ class Workbench:
 
     def focus(self) -> None:
         """Bring the region back into view."""
-        if self.query is not None and self.layers is not None:
+        if self.query is not None:
             self.layers.focus(self.query.region.mask, self.view.context)
             self.layers.activate("drawing" if self._sketch is not None else "query")
 
@@ -354,8 +358,7 @@ class Workbench:
 
     def set_dim(self, dim: float) -> None:
         """Darken what is not the region, 0 to 1."""
-        if self.layers is not None:
-            self.layers.set_dim(dim)
+        self.layers.set_dim(dim)
 
     def set_train_when_spent(self, on: bool) -> None:
         """Start training by itself when a round's budget is spent, or wait to be told."""
@@ -365,7 +368,7 @@ class Workbench:
 
     def whole_image(self) -> None:
         """Show the whole image."""
-        if self.layers is not None and self._image:
+        if self._image:
             self.layers.whole_image()
 
     def picture_of(self, image: str) -> NDArray[np.uint8] | None:
@@ -391,7 +394,7 @@ class Workbench:
 
     def _show_image(self, image: str) -> None:
         """Show an image, or as soon as it is there; its overlays too."""
-        if self._pictures is None or self.layers is None:
+        if self._pictures is None:
             return
         key = self._key(image, "image")
         if not self._pictures.is_ready(key):
@@ -407,7 +410,7 @@ class Workbench:
 
     def _show_picture(self, kind: PictureKind) -> None:
         """Show an overlay of the image on screen; an outdated one stays until the new is there."""
-        if self._pictures is None or self.layers is None or not self._image:
+        if self._pictures is None or not self._image:
             return
         if not self.layers.wants(kind):
             return
@@ -419,8 +422,6 @@ class Workbench:
 
     def _on_picture(self, key: Key, error: str | None) -> None:
         """Show a picture that has become ready, if it is still current."""
-        if self.layers is None:
-            return
         if error is not None:
             self.events.told.emit(error)
         wanted_image = self.query.region.image if self.query is not None else self._image
@@ -509,9 +510,9 @@ class Workbench:
 
     def on_layer_removed(self, layer: Layer) -> None:
         """Make a removed layer again where it is needed."""
-        if self.layers is None:
-            return
         kind = self.layers.forget(layer)
+        if self.session is None:
+            return
         if kind in ("image", "query", "drawing"):
             QTimer.singleShot(0, self._show_again)
         elif kind is not None:
@@ -519,7 +520,7 @@ class Workbench:
             self.events.view_changed.emit()
 
     def _show_again(self) -> None:
-        if self.session is not None:
+        if self.session is not None and not self.may_end:
             self._image = ""
             self._show(self.query, self._revisited)
 
@@ -529,12 +530,12 @@ class Workbench:
 
     def on_layer_visible(self, kind: PictureKind) -> None:
         """Follow the eye in napari's layer list."""
+        self.layers.follow_eye()
         self._show_picture(kind)
         self.events.view_changed.emit()
 
     def _on_zoom_settled(self) -> None:
-        if self.layers is not None:
-            self.layers.redraw(only_if_zoomed=True)
+        self.layers.redraw(only_if_zoomed=True)
 
     # ---- inside
 

@@ -1,0 +1,99 @@
+"""Which files a data folder has, by split and name. Looks at names only, opens nothing.
+
+Links are followed. Hidden files and files with other suffixes are passed over.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from napari_al.errors import InputError
+from napari_al.formats.images import ID_SUFFIXES, IMAGE_SUFFIXES
+
+Split = Literal["train", "val"]
+Kind = Literal["labels", "initial_labels", "masks"]
+KINDS: tuple[Kind, ...] = ("labels", "initial_labels", "masks")
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One image and the files of the same name beside it."""
+
+    split: Split
+    name: str
+    image: Path
+    maps: dict[Kind, Path]
+
+
+def list_images(path: Path) -> list[Listed]:
+    """Return the images of a data folder, train before val, by name.
+
+    Raises
+    ------
+    InputError
+        If there are none, if two have the same name, or if files meant for them are named unlike
+        any.
+    """
+    if not path.is_dir():
+        what = "is not a folder" if path.exists() else "does not exist"
+        raise InputError(f"{path} {what}; expected a folder with train/images or images.")
+    if (path / "train").is_dir():
+        listed = _list_split("train", path / "train", path / "train" / "images")
+        if (path / "val" / "images").is_dir():
+            listed += _list_split("val", path / "val", path / "val" / "images")
+        return listed
+    images = path / "images"
+    return _list_split("train", path, images if images.is_dir() else path)
+
+
+def _list_split(split: Split, root: Path, images: Path) -> list[Listed]:
+    found = _find(images, IMAGE_SUFFIXES, deep=images != root)
+    if not found:
+        suffixes = ", ".join(IMAGE_SUFFIXES)
+        raise InputError(f"{images} has no images; expected files that end in {suffixes}.")
+    maps = {kind: _find(root / kind, ID_SUFFIXES, deep=True) for kind in KINDS}
+    for kind, files in maps.items():
+        if files and not files.keys() & found.keys():
+            raise InputError(
+                f"No file in {root / kind} is named like an image: {min(files)!r} is there, "
+                f"and an image is called {min(found)!r}. Give both the same name."
+            )
+    return [
+        Listed(
+            split, name, found[name], {k: files[name] for k, files in maps.items() if name in files}
+        )
+        for name in sorted(found)
+    ]
+
+
+def _find(folder: Path, suffixes: tuple[str, ...], *, deep: bool) -> dict[str, Path]:
+    """Return the files with these suffixes, by name: the path below `folder` without suffix."""
+    found: dict[str, Path] = {}
+    seen: set[str] = set()  # links may lead back to a folder above
+    if not folder.exists():
+        return found
+    for here, folders, files in os.walk(folder, followlinks=True, onerror=_cannot_list):
+        seen.add(os.path.realpath(here))
+        folders[:] = [
+            name
+            for name in sorted(folders)
+            if deep and not name.startswith(".") and os.path.realpath(Path(here, name)) not in seen
+        ]
+        for file in sorted(files):
+            path = Path(here, file)
+            if file.startswith(".") or path.suffix.lower() not in suffixes:
+                continue
+            name = path.relative_to(folder).with_suffix("").as_posix()
+            if name in found:
+                raise InputError(
+                    f"{found[name]} and {path.name} have the same name; rename or remove one."
+                )
+            found[name] = path
+    return found
+
+
+def _cannot_list(error: OSError) -> None:
+    raise InputError(f"{error.filename} cannot be listed: {error.strerror}.") from error

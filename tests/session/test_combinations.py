@@ -1,0 +1,135 @@
+"""Columns of the method table combined anew, and data at the edges of what a method expects."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+from pydantic import ValidationError
+from scenes import SHAPE, write_data, write_initial
+
+from napari_al.formats.dataset import DataFolder
+from napari_al.methods import METHODS, Method
+from napari_al.session.config import ProjectConfig, RegionSettings, TrainingSettings
+from napari_al.session.session import Session
+from napari_al.simulate.oracle import Oracle
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MERGED_SETS = {
+    "merging": "adaptive",
+    "query": "multi-class",
+    "acquisition": "pixbal",
+    "targets": "localise",
+    "loss": "multi-class",
+    "classifier": "cosine",
+}
+FITTING = {
+    "merged superpixels, sets of classes": MERGED_SETS,
+    "sets of classes, one stage": {**MERGED_SETS, "merging": "none", "targets": "partial"},
+    "ABC on superpixels": {"query": "correction", "acquisition": "abc", "targets": "correct"},
+    "automatic corrections on superpixels": {
+        "regions": "slic",
+        "query": "correction",
+        "acquisition": "lcil",
+        "targets": "correct",
+        "correction": "automatic",
+    },
+    "sieved rectangles": {"regions": "grid", "acquisition": "pixbal", "targets": "sieve"},
+    "precise at random": {
+        "regions": "grid",
+        "query": "precise",
+        "acquisition": "random",
+        "targets": "exact",
+    },
+}
+REFUSED = [
+    ({"acquisition": "abc"}, "start without labels"),
+    ({"targets": "correct"}, "cannot be made from dominant"),
+    ({"query": "multi-class", "targets": "partial"}, "trains on sets of classes"),
+    ({"correction": "automatic"}, "changes labels that are there"),
+    ({"query": "precise", "targets": "exact"}, "inside a rectangle"),
+    ({"regions": "masks"}, "come with initial labels"),
+    ({"query": "correction", "targets": "correct", "merging": "adaptive"}, "whole objects already"),
+]
+
+
+def run(data_path: Path, out: Path, method: Method, n_rounds: int = 2) -> list[dict[str, str]]:
+    config = ProjectConfig(
+        data=str(data_path),
+        classes=DataFolder.open(data_path).classes,
+        method=method,
+        budget=5,
+        regions=RegionSettings(n_per_image=20, side_px=16),
+        training=TrainingSettings(steps=2, batch_size=2, crop_px=32, threads=1),
+    )
+    with Session.create(out, config) as session:
+        oracle = Oracle(session.data)
+        if session.round == 0:
+            session.train()
+        while session.round <= n_rounds:
+            session.prepare()
+            while (query := session.query()) is not None:
+                session.submit(oracle.answer(query))
+            session.train()
+        return session.rounds()
+
+
+@pytest.mark.parametrize("columns", FITTING.values(), ids=FITTING)
+def test_fitting_columns_make_a_method(columns: dict[str, str], tmp_path: Path) -> None:
+    data_path = write_initial(write_data(tmp_path / "data"))
+    rows = run(data_path, tmp_path / "run", Method(name="mine", **columns))
+    assert rows[-1]["round"] == "2"
+    assert float(rows[-1]["data_miou"]) > 0
+
+
+@pytest.mark.parametrize(("columns", "reason"), REFUSED)
+def test_columns_that_do_not_fit_are_refused_with_the_reason(
+    columns: dict[str, str], reason: str
+) -> None:
+    with pytest.raises(ValidationError, match=reason):
+        Method(name="mine", **columns)
+
+
+def write_odd_data(path: Path, truths: list[np.ndarray], n_classes: int) -> Path:
+    """A data folder of flat pictures of given ground truth, which is its initial labels too."""
+    rng = np.random.default_rng(3)
+    for folder in ("images", "labels", "initial_labels", "masks"):
+        (path / "train" / folder).mkdir(parents=True)
+    for index, truth in enumerate(truths):
+        image = (truth % 7 * 30 + rng.integers(0, 20, SHAPE)).astype(np.uint8)
+        masks = np.where(np.indices(SHAPE)[1] < 40, 1, 2).astype(np.uint8)
+        for folder, pixels in zip(
+            ("images", "labels", "initial_labels", "masks"),
+            (image, truth, truth, masks),
+            strict=True,
+        ):
+            iio.imwrite(path / "train" / folder / f"{index}.png", pixels)
+    names = [{"id": i, "name": f"class {i}"} for i in range(n_classes)]
+    (path / "classes.json").write_text(json.dumps(names))
+    return path
+
+
+HALF_VOID = np.where(np.indices(SHAPE)[0] < 24, 255, np.indices(SHAPE)[1] // 33).astype(np.uint8)
+ODD = {
+    "no ignored pixel": ([np.full(SHAPE, 1, np.uint8), np.zeros(SHAPE, np.uint8)], 2),
+    "half ignored": ([HALF_VOID, HALF_VOID], 2),
+    "classes that never occur": ([HALF_VOID, np.full(SHAPE, 5, np.uint8)], 9),
+    "one class": ([np.zeros(SHAPE, np.uint8)] * 2, 1),
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+def test_every_method_stands_odd_data(
+    method: str, odd: tuple[list[np.ndarray], int], tmp_path: Path
+) -> None:
+    truths, n_classes = odd
+    data_path = write_odd_data(tmp_path / "data", truths, n_classes)
+    rows = run(data_path, tmp_path / "run", METHODS[method], n_rounds=2)
+    assert rows[-1]["model_miou"] == "", "there is no validation split"
+    assert 0 < float(rows[-1]["data_miou"]) <= 1
