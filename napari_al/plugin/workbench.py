@@ -161,6 +161,7 @@ class Workbench:
         self.preview.close()
         self._viewer_links.close()
         self.layers.forget_all()
+        self._sketch = None
         self.close()
 
     # ---- answers

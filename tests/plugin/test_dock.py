@@ -1,0 +1,387 @@
+"""The dock, used as a person uses it: keys over the picture, clicks on buttons."""
+
+from __future__ import annotations
+
+import csv
+import gc
+import json
+import weakref
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication, QRadioButton
+
+from napari_al.plugin import workbench
+from napari_al.plugin.highlight import CLEAR
+from napari_al.plugin.layers import NAMES
+
+CTRL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
+
+
+def _layer(desk, kind):
+    return desk.viewer.layers[NAMES[kind]]
+
+
+def _highlighted(desk):
+    """The pixels that the highlight leaves free, at the image's own fineness."""
+    picture = _layer(desk, "query").data
+    shape = desk.session.data.shape(desk.query.region.image)
+    k = picture.shape[0] // shape[0]
+    return picture[k // 2 :: k, k // 2 :: k] == CLEAR
+
+
+def _assert_shown(desk):
+    mask = desk.query.region.mask
+    inside = mask.to_array(desk.session.data.shape(desk.query.region.image))
+    assert _highlighted(desk)[inside].all()
+    centre = np.array(desk.viewer.scene.camera.center[1:])
+    low, high = np.array(mask.box[:2]), np.array(mask.box[2:])
+    half = np.array(desk.viewer.canvas.size) / 2 / desk.viewer.scene.camera.zoom
+    assert (low > centre - half).all()
+    assert (high - 1 < centre + half).all()
+
+
+def test_from_sample_data_to_exported_labels(desk, tmp_path):
+    desk.press("Sample data")
+    desk.until(lambda: desk.dock.start.source is not None)
+    desk.until(lambda: NAMES["borders"] in desk.viewer.layers)
+    QTest.keyClick(desk.dock.start.project, Qt.Key.Key_A, CTRL)
+    QTest.keyClicks(desk.dock.start.project, str(tmp_path / "project"))
+    desk.press("Start")
+    desk.until_asked()
+    seen = []
+    for key in (Qt.Key.Key_1, Qt.Key.Key_2, Qt.Key.Key_8):
+        seen.append(desk.query)
+        _assert_shown(desk)
+        desk.key(key)
+        desk.until_asked()
+    desk.press("road")
+    desk.until_asked()
+
+    answers = desk.session.answers()
+    assert [a.class_ids for a in answers] == [(0,), (1,), (7,), (5,)]
+    assert [a.query for a in answers[:3]] == seen
+    assert all(a.seconds > 0 for a in answers)
+
+    desk.dock.annotate.tabs.setCurrentIndex(4)
+    desk.press("Export")
+    desk.until(lambda: (tmp_path / "project-labels" / "classes.json").is_file())
+    region = answers[0].query.region
+    written = iio.imread(tmp_path / "project-labels" / "labels" / f"{region.image}.png")
+    assert (written[region.mask.to_array(written.shape)] == 0).all()
+
+
+def test_every_answer_shows_the_next_region_at_once(open_session):
+    desk = open_session(budget=50)
+    layers = list(desk.viewer.layers)
+    regions = []
+    for _ in range(12):
+        regions.append(desk.query.region)
+        _assert_shown(desk)
+        desk.key(Qt.Key.Key_2)
+        desk.until_asked()
+    assert len(set(regions)) == 12
+    assert list(desk.viewer.layers) == layers  # only their data changed
+
+
+def test_skip_unsure_ignore_cost_a_click_and_are_kept(open_session):
+    desk = open_session()
+    for key in (Qt.Key.Key_S, Qt.Key.Key_U, Qt.Key.Key_X):
+        desk.key(key)
+        desk.until_asked()
+    answers = desk.session.answers()
+    assert [a.outcome for a in answers] == ["skipped", "unsure", "ignored"]
+    assert desk.session.clicks_in_round == 3
+    assert "0 · 0 · 0" not in desk.dock.annotate.progress._values["without"].text()
+
+
+def test_undo_shows_the_query_again_and_redo_goes_on(open_session):
+    desk = open_session()
+    first = desk.query
+    desk.key(Qt.Key.Key_1)
+    desk.until_asked()
+    second = desk.query
+
+    desk.key(Qt.Key.Key_Z, CTRL)
+    assert desk.query == first
+    assert desk.session.answers() == ()
+    desk.key(Qt.Key.Key_Z, CTRL | SHIFT)
+    assert desk.query == second
+    assert len(desk.session.answers()) == 1
+    desk.key(Qt.Key.Key_Backspace)
+    desk.key(Qt.Key.Key_3)
+    assert [a.class_ids for a in desk.session.answers()] == [(2,)]
+    assert desk.query == second
+
+
+def test_multi_class_toggles_and_enter(open_session):
+    desk = open_session("multi-class")
+    desk.key(Qt.Key.Key_Return)
+    assert desk.session.answers() == ()  # nothing chosen yet
+    for key in (Qt.Key.Key_3, Qt.Key.Key_1, Qt.Key.Key_2, Qt.Key.Key_2):
+        desk.key(key)
+    checked = [b.info.name for b in desk.dock.annotate.classes._buttons if b.isChecked()]
+    assert checked == ["ground", "car"]
+    desk.key(Qt.Key.Key_Return)
+    (answer,) = desk.session.answers()
+    assert answer.class_ids == (0, 2)
+    assert answer.clicks.total == 2
+    desk.until_asked()
+    assert not any(b.isChecked() for b in desk.dock.annotate.classes._buttons)
+
+
+def test_a_past_answer_is_changed_from_the_film_strip(open_session):
+    desk = open_session()
+    first = desk.query
+    for key in (Qt.Key.Key_1, Qt.Key.Key_2):
+        desk.key(key)
+        desk.until_asked()
+    upcoming = desk.query
+    desk.dock.annotate.tabs.setCurrentIndex(3)
+    strip = desk.dock.annotate.queue._past
+    item = strip.item(strip.count() - 1)  # the oldest
+    QTest.mouseClick(
+        strip.viewport(),
+        Qt.MouseButton.LeftButton,
+        Qt.KeyboardModifier.NoModifier,
+        strip.visualItemRect(item).center(),
+    )
+    assert desk.query == first
+    desk.key(Qt.Key.Key_4)
+    desk.until_asked()
+    assert sorted(a.class_ids for a in desk.session.answers()) == [(1,), (3,)]
+    assert desk.query == upcoming
+
+
+def test_several_at_once_and_one_undo(open_session):
+    desk = open_session()
+    desk.dock.annotate.tabs.setCurrentIndex(3)
+    queue = desk.dock.annotate.queue
+    for row in (0, 2):
+        item = queue._coming.item(row)
+        queue._coming.scrollToItem(item)
+        QTest.mouseClick(
+            queue._coming.viewport(),
+            Qt.MouseButton.LeftButton,
+            CTRL,
+            queue._coming.visualItemRect(item).center(),
+        )
+    queue._class.setCurrentIndex(2)
+    desk.press("Give")
+    desk.until_asked()
+    assert [a.class_ids for a in desk.session.answers()] == [(2,), (2,)]
+    desk.key(Qt.Key.Key_Z, CTRL)
+    assert desk.session.answers() == ()
+
+
+def test_budget_spent_trains_while_answering_goes_on(open_session):
+    desk = open_session(budget=3)
+    for _ in range(3):
+        desk.key(Qt.Key.Key_1)
+    assert desk.session.is_busy
+    assert desk.session.round == 2
+    desk.until_asked()
+    desk.key(Qt.Key.Key_2)
+    assert len(desk.session.answers()) == 4
+    desk.until(lambda: not desk.session.is_busy)
+    desk.until(lambda: desk.session.scores_round == 1)
+    desk.until_asked()
+    assert "1 answers old" in desk.dock.annotate.model._state.text()
+    assert desk.dock.annotate.model.loss.n_points > 0
+    assert desk.dock.annotate.model.miou.n_points == 1
+    for key, kind in ((Qt.Key.Key_H, "heatmap"), (Qt.Key.Key_P, "prediction")):
+        desk.key(key)
+        desk.until(lambda kind=kind: NAMES[kind] in desk.viewer.layers)
+        assert _layer(desk, kind).visible
+        desk.key(key)
+        assert not _layer(desk, kind).visible
+
+
+def test_training_can_be_stopped(open_session):
+    desk = open_session(training={"steps": 100_000, "batch_size": 2, "crop_px": 32})
+    desk.key(Qt.Key.Key_1)
+    desk.until_asked()
+    desk.dock.annotate.tabs.setCurrentIndex(1)
+    desk.press("Train now")
+    desk.until(lambda: desk.dock.annotate.model.loss.n_points > 2)
+    desk.press("Stop")
+    desk.until(lambda: not desk.session.is_busy)
+    assert desk.session.round == 1
+    assert desk.dock.bench.query is not None
+
+
+@pytest.mark.parametrize("kind", ["image", "query", "borders"])
+def test_a_layer_removed_by_hand_comes_back_when_needed(open_session, kind):
+    desk = open_session()
+    if kind == "borders":
+        desk.key(Qt.Key.Key_B)
+        desk.until(lambda: NAMES["borders"] in desk.viewer.layers)
+    desk.viewer.layers.remove(_layer(desk, kind))
+    if kind == "borders":
+        desk.key(Qt.Key.Key_B)
+    desk.until(lambda: NAMES[kind] in desk.viewer.layers)
+    _assert_shown(desk)
+    desk.key(Qt.Key.Key_1)
+    assert len(desk.session.answers()) == 1
+    names = [layer.name for layer in desk.viewer.layers]
+    assert names.index(NAMES["query"]) == len(names) - 1
+
+
+def test_keys_work_whatever_layer_of_ours_is_active(open_session):
+    desk = open_session(budget=50)
+    for key, kind in ((Qt.Key.Key_L, "answers"), (Qt.Key.Key_B, "borders")):
+        desk.key(key)
+        desk.until(lambda kind=kind: NAMES[kind] in desk.viewer.layers)
+    for n, layer in enumerate(list(desk.viewer.layers)):
+        desk.viewer.layers.selection.active = layer
+        desk.key(Qt.Key.Key_1)
+        assert len(desk.session.answers()) == n + 1
+        desk.until_asked()
+
+
+def test_keys_work_with_the_focus_in_the_dock(open_session):
+    desk = open_session()
+    desk.dock.setFocus()
+    QTest.keyClick(desk.dock, Qt.Key.Key_3)
+    assert [a.class_ids for a in desk.session.answers()] == [(2,)]
+
+
+def test_a_session_outlives_its_dock_and_ends_with_the_window(open_session):
+    desk = open_session()
+    desk.key(Qt.Key.Key_1)
+    desk.until_asked()
+    query, session = desk.query, desk.session
+    before = weakref.ref(desk.dock)
+    desk.viewer.window.remove_dock_widget(desk.dock)
+    desk.dock.deleteLater()
+    desk.dock = None
+    desk.until(lambda: gc.collect() is not None and before() is None)
+
+    from napari_al.plugin.app import open_dock
+
+    desk.dock = open_dock(desk.viewer)
+    desk.until(desk.dock.isVisible)
+    assert desk.query == query
+    assert "Which class" in desk.dock.annotate._question.text()
+    desk.key(Qt.Key.Key_2)
+    assert len(session.answers()) == 2
+
+    desk.viewer.close()
+    desk.until(lambda: not workbench._WORKBENCHES)
+    assert desk.dock.bench.session is None
+
+
+def test_closing_leaves_no_connection_and_no_key(open_session):
+    desk = open_session()
+    session, bench, viewer = desk.session, desk.dock.bench, desk.viewer
+    keys = dict(viewer.keymap)
+    desk.dock.annotate.tabs.setCurrentIndex(4)
+    desk.press("Close this project")
+    assert len(session.events.answered) == len(session.events.job_finished) == 0
+    assert len(keys) > 20
+    assert not viewer.keymap
+    assert not viewer.layers
+    assert len(bench._links) == 0
+
+
+def test_costs_as_csv(open_session, tmp_path):
+    desk = open_session()
+    desk.key(Qt.Key.Key_2)
+    desk.dock.annotate.progress.csv_wanted.emit(tmp_path / "costs.csv")
+    rows = list(csv.DictReader((tmp_path / "costs.csv").read_text().splitlines()))
+    assert [row["classes"] for row in rows] == ["sky"]
+
+
+def test_images_of_the_viewer_stack_and_scale(desk, tmp_path):
+    rng = np.random.default_rng(0)
+    stack = (rng.random((3, 40, 50)) * 60000).astype(np.uint16)
+    desk.viewer.add_image(stack, name="a stack", scale=(5, 0.5, 0.25), translate=(0, 10, 20))
+    desk.press("Images in the viewer")
+    desk.dock.start.class_list.entry.setFocus()
+    QTest.keyClicks(desk.dock.start.class_list.entry, "background, cell")
+    QTest.keyClick(desk.dock.start.class_list.entry, Qt.Key.Key_Return)
+    desk.dock.start.project.setText(str(tmp_path / "project"))
+    desk.dock.start._on_own_project()
+    desk.press("Start")
+    desk.until_asked()
+
+    assert desk.session.data.train == ("a_stack_0", "a_stack_1", "a_stack_2")
+    config = json.loads((tmp_path / "project" / "config.json").read_text())
+    assert config["data"] == "data"
+    np.testing.assert_array_equal(desk.session.data.image("a_stack_1")[..., 0], stack[1])
+    assert tuple(_layer(desk, "image").scale) == (0.5, 0.25)
+    assert tuple(_layer(desk, "image").translate) == (10, 20)
+    desk.key(Qt.Key.Key_2)
+    assert [a.class_ids for a in desk.session.answers()] == [(1,)]
+
+
+@pytest.mark.parametrize(
+    ("folder", "words"),
+    [("missing", "does not exist"), ("empty", "no images")],
+)
+def test_bad_folders_are_named_in_the_dock(desk, tmp_path, folder, words):
+    (tmp_path / "empty").mkdir()
+    desk.dock.look(tmp_path / folder)
+    desk.until(lambda: words in desk.dock.start._message.text())
+    assert desk.dock.start._message.isVisibleTo(desk.dock)
+
+
+def test_a_folder_without_classes_asks_for_them(desk, tmp_path):
+    (tmp_path / "photos").mkdir()
+    for name in "ab":
+        iio.imwrite(tmp_path / "photos" / f"{name}.png", np.zeros((20, 30, 3), np.uint8))
+    desk.dock.look(tmp_path / "photos")
+    desk.until(lambda: desk.dock.start.source is not None)
+    desk.press("Start")
+    assert "two classes" in desk.dock.start._message.text()
+
+
+def test_labels_to_correct_are_needed_for_corrections(desk, data_path):
+    desk.dock.look(data_path)
+    desk.until(lambda: desk.dock.start.source is not None)
+    radios = {r.text(): r for r in desk.dock.start.findChildren(QRadioButton)}
+    assert not radios["Is the label right?"].isEnabled()
+    QTest.mouseClick(radios["Which classes are in it?"], Qt.MouseButton.LeftButton)
+    QApplication.processEvents()
+    assert desk.dock.start.method_name in ("classbal", "multi-class")
+
+
+def test_themes_change_while_it_is_open(open_session):
+    desk = open_session()
+    dark = desk.dock.styleSheet()
+    desk.viewer.theme = "light"
+    assert desk.dock.styleSheet() != dark
+
+
+def test_help_comes_and_goes(open_session):
+    desk = open_session()
+    desk.key(Qt.Key.Key_F1)
+    assert desk.dock._help.isVisible()
+    desk.key(Qt.Key.Key_F1)
+    assert desk.dock._help is None
+
+
+def test_many_classes_are_found_by_typing(desk, tmp_path, data_path):
+    classes = [{"id": i, "name": f"thing {i:02d}"} for i in range(30)]
+    folder = tmp_path / "many"
+    folder.mkdir()
+    iio.imwrite(folder / "a.png", np.random.default_rng(0).integers(0, 255, (40, 40, 3), np.uint8))
+    (folder / "classes.json").write_text(json.dumps(classes))
+    from napari_al.formats.dataset import DataFolder
+    from napari_al.session.session import Session
+    from napari_al.session.settings import make_config
+
+    config = make_config(DataFolder.open(folder), {"regions": {"n_per_image": 9}}, "random")
+    session = Session.create(tmp_path / "p", config, dispatch=desk.dock.bench.dispatch)
+    session.prepare()
+    desk.dock.bench.open(session)
+    desk.until_asked()
+    search = desk.dock.annotate.classes._search
+    desk.key(Qt.Key.Key_Slash)
+    QTest.keyClicks(search, "27")
+    QTest.keyClick(search, Qt.Key.Key_Return)
+    assert [a.class_ids for a in desk.session.answers()] == [(27,)]
+    assert search.text() == ""
