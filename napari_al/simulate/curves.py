@@ -113,6 +113,4 @@ def draw_stacks(
     axes.invert_yaxis()
     axes.set_xlabel(what)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(
-        frameon=False, fontsize="small", ncols=3, loc="lower left", bbox_to_anchor=(0, 1.0)
-    )
+    axes.legend(frameon=False, fontsize="small", ncols=3, loc="lower left", bbox_to_anchor=(0, 1.0))

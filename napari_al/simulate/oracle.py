@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_al.core import IGNORE
-from napari_al.core.clicks import Clicks
+from napari_al.core.clicks import Clicks, precise_clicks
 from napari_al.session.records import Answer, Piece
 from napari_al.simulate.confusion import Confusion, no_confusion
 from napari_al.simulate.truth import (
@@ -20,6 +20,7 @@ from napari_al.simulate.truth import (
     dominant_class,
     pieces_of,
     truth_of,
+    vertices_of,
 )
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class Oracle:
         self._trim_px = trim_px
         self._correction_rule = correction_rule
         self._truth = lru_cache(maxsize=N_KEPT)(partial(truth_of, data))
+        self._vertices = lru_cache(maxsize=N_KEPT)(partial(vertices_of, data))
 
     def answer(self, query: Query) -> Answer:
         """Answer a query of any type, in no time."""
@@ -124,10 +126,8 @@ class Oracle:
             for piece in pieces_of(truth, mask)
         )
         class_ids = tuple(sorted({piece.class_id for piece in pieces}))
-        return _answer(query, class_ids, self._drawing_clicks(query), pieces)
-
-    def _drawing_clicks(self, query: Query) -> Clicks:
-        raise NotImplementedError
+        clicks = precise_clicks(truth, mask.box, self._vertices(query.region.image))
+        return _answer(query, class_ids, clicks, pieces)
 
 
 _ANSWERS: Mapping[

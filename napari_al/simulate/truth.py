@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from napari_al.core import IGNORE
+from napari_al.core.clicks import trace_vertices
 from napari_al.core.masks import Mask
 from napari_al.core.opencv import cv2
 from napari_al.errors import InputError
+from napari_al.formats.polygons import read_polygons
 from napari_al.session.records import Piece
 
 if TYPE_CHECKING:
@@ -45,6 +47,20 @@ def truth_of(data: DataFolder, image: str) -> NDArray[np.uint8]:
     if truth is None:
         raise InputError(f"{image!r} has no ground truth; add train/labels/{image}.png")
     return truth
+
+
+def vertices_of(data: DataFolder, image: str) -> NDArray[np.float64]:
+    """Return the (n, 2) polygon vertices, x before y, with which an image's objects are drawn.
+
+    Those of an annotation file (Cityscapes or labelme JSON) named like the image, in
+    ``train/polygons`` or beside the image; traced from the ground truth where there is none.
+    """
+    for folder in ("polygons", "images"):
+        path = data.path / "train" / folder / f"{image}.json"
+        if path.is_file():
+            vertices = [polygon.vertices_xy for polygon in read_polygons(path)]
+            return np.concatenate([np.empty((0, 2)), *vertices])
+    return trace_vertices(truth_of(data, image))
 
 
 def dominant_class(class_ids: NDArray[np.uint8]) -> int:

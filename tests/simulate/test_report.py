@@ -8,6 +8,7 @@ import pytest
 
 from napari_al.errors import InputError
 from napari_al.formats.dataset import DataFolder
+from napari_al.session.config import TrainingSettings
 from napari_al.session.project import Project
 from napari_al.session.settings import make_config
 from napari_al.simulate.report import write_report
@@ -90,7 +91,7 @@ def test_runs_with_other_settings_are_other_lines(tmp_path: Path, data: DataFold
     ]
     (study,) = studies_of([read_run(path) for path in runs])
     assert [line.label for line in study.lines] == [
-        "classbal (training.steps=150)",
+        f"classbal (training.steps={TrainingSettings().steps})",
         "classbal (training.steps=5)",
         "random",
     ]

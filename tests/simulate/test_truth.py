@@ -1,17 +1,26 @@
 from __future__ import annotations
 
+import json
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
+from scenes import write_data
 
 from napari_al.core import IGNORE
 from napari_al.core.masks import Mask
+from napari_al.formats.dataset import DataFolder
 from napari_al.simulate.truth import (
     classes_inside,
     corrected_class,
     dominant_class,
     interior,
     pieces_of,
+    vertices_of,
 )
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def grid(n: int, side: int) -> np.ndarray:
@@ -119,3 +128,14 @@ def test_pieces_tile_the_region_but_for_ignored_pixels() -> None:
         [False, True, True],
         [False, False, False],
     ]
+
+
+def test_polygons_of_an_annotation_file_come_before_traced_ones(tmp_path: Path) -> None:
+    data = DataFolder.open(write_data(tmp_path / "data", n_train=1))
+    assert len(vertices_of(data, "scene_0")) > 4
+    folder = tmp_path / "data" / "train" / "polygons"
+    folder.mkdir()
+    points = [[1, 2], [9, 2], [9, 8]]
+    shape = {"label": "car", "points": points, "shape_type": "polygon"}
+    (folder / "scene_0.json").write_text(json.dumps({"shapes": [shape]}))
+    assert vertices_of(data, "scene_0").tolist() == points
