@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING
 import imageio.v3 as iio
 import numpy as np
 
+from napari_al.formats.dataset import DataFolder
+from napari_al.methods import METHODS
+from napari_al.session.config import ProjectConfig, RegionSettings, TrainingSettings
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -56,3 +60,16 @@ def write_initial(path: Path) -> Path:
             (path / "train" / folder).mkdir(exist_ok=True)
             iio.imwrite(path / "train" / folder / labels.name, pixels)
     return path
+
+
+def project_config(data_path: Path, method: str = "classbal", **changes: object) -> ProjectConfig:
+    """Settings with which a round takes a moment."""
+    settings = {
+        "data": str(data_path),
+        "classes": DataFolder.open(data_path).classes,
+        "method": METHODS[method],
+        "budget": 6,
+        "regions": RegionSettings(n_per_image=20, side_px=16),
+        "training": TrainingSettings(steps=3, batch_size=2, crop_px=32, threads=1),
+    }
+    return ProjectConfig(**(settings | changes))

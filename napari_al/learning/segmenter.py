@@ -209,9 +209,9 @@ def build_segmenter(
         raise InputError(
             f"classifier={classifier!r}: expected one of {', '.join(get_args(ClassifierName))}"
         )
-    if n_channels < 1 or n_classes < 2:
+    if n_channels < 1 or n_classes < 1:
         raise InputError(
-            f"a segmenter needs images of at least 1 channel and at least 2 classes, got "
+            f"a segmenter needs images of at least 1 channel and at least 1 class, got "
             f"{n_channels} and {n_classes}"
         )
     if len(mean) != n_channels or len(std) != n_channels or min(std) <= 0 or temperature <= 0:

@@ -23,10 +23,10 @@ ROAD = {"id": 1, "name": "road", "color": "#804080"}
 
 BAD: dict[str, tuple[object, str]] = {
     "not a list": ({"sky": 0}, "expected a list"),
-    "one class": ([SKY], "expected 2 to 255 classes, got 1"),
+    "no class": ([], "expected 1 to 255 classes, got 0"),
     "too many": (
         [{"id": i, "name": f"c{i}"} for i in range(256)],
-        "expected 2 to 255 classes, got 256",
+        "expected 1 to 255 classes, got 256",
     ),
     "gap": ([SKY, {**ROAD, "id": 2}], "0 to 1, each once; got 0, 2"),
     "twice the same id": ([SKY, {**ROAD, "id": 0}], "each once; got 0, 0"),

@@ -136,7 +136,7 @@ def test_seed_decides_the_weights_and_nothing_else():
     [
         ({"name": "huge"}, "compact"),
         ({"classifier": "round"}, "linear, cosine"),
-        ({"n_classes": 1}, "at least 2 classes"),
+        ({"n_classes": 0}, "at least 1 class"),
         ({"mean": [0.0]}, "3 channel"),
         ({"std": [1.0, 0.0, 1.0]}, "positive"),
         ({"temperature": 0.0}, "positive"),

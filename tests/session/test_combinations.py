@@ -132,4 +132,7 @@ def test_every_method_stands_odd_data(
     data_path = write_odd_data(tmp_path / "data", truths, n_classes)
     rows = run(data_path, tmp_path / "run", METHODS[method], n_rounds=2)
     assert rows[-1]["model_miou"] == "", "there is no validation split"
-    assert 0 < float(rows[-1]["data_miou"]) <= 1
+    if float(rows[-1]["data_coverage"]) > 0:
+        assert 0 < float(rows[-1]["data_miou"]) <= 1
+    else:  # one merged region, and most of it void: there is nothing to measure
+        assert (method, rows[-1]["data_miou"]) == ("adaptive-superpixel", "")

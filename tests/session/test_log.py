@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import sqlite3
 import subprocess
 import sys
@@ -379,6 +378,7 @@ def test_read_only_folder(path: Path) -> None:
 @pytest.fixture
 def full_disk() -> Iterator[object]:
     """Call with a size in bytes that no file may pass from then on."""
+    resource = pytest.importorskip("resource")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -395,7 +395,7 @@ def test_full_disk_loses_nothing_and_says_so(path: Path, full_disk: object) -> N
         assert log.active() == tuple(kept)
         with AnnotationLog(path, read_only=True) as reader:
             assert reader.active() == tuple(kept)
-        full_disk(resource.RLIM_INFINITY)
+        full_disk(-1)
         kept.append(answer())
         assert log.append(kept[-1:]) == 2
     with AnnotationLog(path) as log:

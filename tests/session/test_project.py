@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -224,6 +223,7 @@ def test_training_survives_torn_lines(project: Project) -> None:
 def test_write_atomic_keeps_the_old_file_when_the_disk_is_full(tmp_path: Path) -> None:
     path = tmp_path / ("x" * 250)  # as long as names get
     write_atomic(path, b"old")
+    resource = pytest.importorskip("resource")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
     try:
@@ -237,6 +237,7 @@ def test_write_atomic_keeps_the_old_file_when_the_disk_is_full(tmp_path: Path) -
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
 def test_write_atomic_is_never_seen_half(tmp_path: Path) -> None:
     """Kill writers; whoever reads sees one of the contents, whole."""
     path = tmp_path / "file"
