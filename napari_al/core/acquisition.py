@@ -42,14 +42,14 @@ def bvsb(
     >>> float(bvsb(np.array([0.5, 0.3, 0.2])))
     0.6
     """
+    if len(probs) == 1:
+        only: NDArray[np.floating[Any]] | torch.Tensor = probs[0] * 0
+        return only
     if isinstance(probs, np.ndarray):
-        if len(probs) == 1:
-            return np.zeros_like(probs[0])
         ordered = np.partition(probs, len(probs) - 2, axis=0)
         second, best = ordered[-2], ordered[-1]
-        return second / np.maximum(best, np.finfo(best.dtype).tiny)
-    if len(probs) == 1:
-        return probs[0] * 0
+        ratio: NDArray[np.floating[Any]] = second / np.maximum(best, np.finfo(best.dtype).tiny)
+        return ratio
     two = probs.topk(2, dim=0).values
     return two[1] / two[0].clamp_min(1e-38 if two.dtype.itemsize > 2 else 1e-7)
 
@@ -147,7 +147,9 @@ def class_prior(
     (C,) float64
         Sums to 1; all zeros if there are no pixels.
     """
-    return np.einsum("r,rc->c", size, mean_probs, dtype=np.float64) / max(int(size.sum()), 1)
+    n_pixels_of_class = np.einsum("r,rc->c", size, mean_probs, dtype=np.float64)
+    prior: NDArray[np.float64] = n_pixels_of_class / max(int(size.sum()), 1)
+    return prior
 
 
 def pixbal(
@@ -181,4 +183,7 @@ def pixbal(
     if nu < 0:
         raise InputError(f"pixbal: nu must be 0 or more, got {nu}")
     weighted = bvsb_by_class @ (1 + nu * class_prior) ** -2.0
-    return np.divide(weighted, size, out=np.full(len(size), -np.inf), where=size > 0)
+    score: NDArray[np.float64] = np.divide(
+        weighted, size, out=np.full(len(size), -np.inf), where=size > 0
+    )
+    return score

@@ -57,4 +57,5 @@ def _keys(a: NDArray[np.integer[Any]], b: NDArray[np.integer[Any]]) -> NDArray[n
     a, b = a[differ].astype(np.int64), b[differ].astype(np.int64)
     both = (a >= 0) & (b >= 0)
     a, b = a[both], b[both]
-    return (np.minimum(a, b) << 32) | np.maximum(a, b)
+    keys: NDArray[np.int64] = (np.minimum(a, b) << 32) | np.maximum(a, b)
+    return keys

@@ -100,19 +100,26 @@ def adaptive_merge(
 
 def _normalised(p: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     total = np.sum(p, axis=-1, keepdims=True, dtype=np.float64)
-    return np.divide(p, total, out=np.full(p.shape, np.nan), where=total > 0)
+    normalised: NDArray[np.float64] = np.divide(
+        p, total, out=np.full(p.shape, np.nan), where=total > 0
+    )
+    return normalised
 
 
 def _distance(p: NDArray[np.float64], q: NDArray[np.float64]) -> NDArray[np.float64]:
     middle = (p + q) / 2
     divergence = (_relative_entropy(p, middle) + _relative_entropy(q, middle)) / 2
-    return np.sqrt(np.maximum(divergence, 0))
+    distance: NDArray[np.float64] = np.sqrt(np.maximum(divergence, 0))
+    return distance
 
 
 def _relative_entropy(p: NDArray[np.float64], q: NDArray[np.float64]) -> NDArray[np.float64]:
     """Sum of p ln(p / q) over the last axis, where 0 ln 0 is 0."""
     safe = np.finfo(np.float64).tiny
-    return np.sum(p * np.log(np.maximum(p, safe) / np.maximum(q, safe)), axis=-1)
+    entropy: NDArray[np.float64] = np.sum(
+        p * np.log(np.maximum(p, safe) / np.maximum(q, safe)), axis=-1
+    )
+    return entropy
 
 
 def _neighbours(

@@ -88,7 +88,10 @@ def per_class_iou(confusion: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
     """
     hits = confusion.diagonal().astype(np.float64)
     union = confusion.sum(axis=0) + confusion.sum(axis=1) - hits
-    return np.divide(hits, union, out=np.full(len(hits), np.nan), where=union > 0)
+    iou: NDArray[np.float64] = np.divide(
+        hits, union, out=np.full(len(hits), np.nan), where=union > 0
+    )
+    return iou
 
 
 def mean_iou(confusion: NDArray[np.integer[Any]]) -> float:

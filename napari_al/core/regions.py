@@ -53,7 +53,7 @@ class RegionTable:
     @property
     def n_classes(self) -> int:
         """C."""
-        return self.mean_probs.shape[1]
+        return int(self.mean_probs.shape[1])
 
     @property
     def dominant(self) -> NDArray[np.int64]:
@@ -61,7 +61,8 @@ class RegionTable:
 
         D_theta(s) of Cai et al. 2021 and Kim et al. 2023. 0 where a region has no pixels.
         """
-        return self.class_histogram.argmax(axis=1)
+        class_ids: NDArray[np.int64] = self.class_histogram.argmax(axis=1)
+        return class_ids
 
 
 @dataclass(slots=True)
@@ -173,7 +174,7 @@ def _sums_on_cpu(
     ids = np.asarray(region_map).ravel().astype(np.intp)
     ids[ids < 0] = n_regions
     ratio = np.empty(ids.size, np.float32)
-    top = np.empty(ids.size, np.uint8 if n_classes <= 256 else np.intp)
+    top: NDArray[Any] = np.empty(ids.size, np.uint8 if n_classes <= 256 else np.intp)
     for start in range(0, ids.size, _BLOCK_PX):
         block = slice(start, start + _BLOCK_PX)
         _best_and_second(pixels[:, block], ratio[block], top[block])

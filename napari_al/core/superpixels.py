@@ -145,7 +145,8 @@ def _grid(image: NDArray[Any], settings: CutSettings) -> NDArray[np.integer[Any]
     n_cols = math.ceil(width / settings.side_px)
     rows = np.arange(height) // settings.side_px
     cols = np.arange(width) // settings.side_px
-    return rows[:, None] * n_cols + cols
+    ids: NDArray[np.int64] = rows[:, None] * n_cols + cols
+    return ids
 
 
 SUPERPIXELS: Mapping[str, Callable[[NDArray[Any], CutSettings], NDArray[np.integer[Any]]]] = {
@@ -199,7 +200,7 @@ def seeds_count(height: int, width: int, n_superpixels: int, n_levels: int) -> i
         if min(cell_height, cell_width) >= 1:
             in_rows = height // math.ceil(cell_height) >> (n_levels - 1)
             in_cols = width // math.ceil(cell_width) >> (n_levels - 1)
-            return in_rows * in_cols
+            return int(in_rows * in_cols)
         n_levels -= 1
     return 0
 
@@ -231,10 +232,12 @@ def _channels(image: NDArray[Any], hue: Hue) -> NDArray[np.float32]:
 def _equalised(values: NDArray[Any]) -> NDArray[np.float32]:
     """Share of values that are not larger: histogram equalisation, whatever the type and range."""
     if values.dtype in (np.uint8, np.uint16):
-        counts = np.bincount(values.ravel())
-        return (np.cumsum(counts) / values.size).astype(np.float32)[values]
-    _, rank, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(counts) / values.size).astype(np.float32)[rank.reshape(values.shape)]
+        counts, rank = np.bincount(values.ravel()), values
+    else:
+        _, rank, counts = np.unique(values, return_inverse=True, return_counts=True)
+    share = (np.cumsum(counts) / values.size).astype(np.float32)
+    equalised: NDArray[np.float32] = share[rank].reshape(values.shape)
+    return equalised
 
 
 def _principal_components(image: NDArray[Any]) -> NDArray[np.float32]:
@@ -249,10 +252,13 @@ def _principal_components(image: NDArray[Any]) -> NDArray[np.float32]:
     largest = np.abs(axes).argmax(axis=0)
     axes *= np.sign(axes[largest, np.arange(3)])
     scale = 4 * math.sqrt(max(variance[-1], np.finfo(np.float64).tiny))
-    return (pixels @ axes / scale + 0.5).reshape(*image.shape[:2], 3).astype(np.float32)
+    components: NDArray[np.float32] = (pixels @ axes / scale + 0.5).astype(np.float32)
+    return components.reshape(*image.shape[:2], 3)
 
 
 def _contiguous(labels: NDArray[np.integer[Any]]) -> NDArray[np.int32]:
     """Ids from 0 without gaps, in the same order."""
     occurs = np.bincount(labels.ravel()) > 0
-    return (np.cumsum(occurs) - 1).astype(np.int32)[labels]
+    new_ids = np.cumsum(occurs, dtype=np.int32) - 1
+    contiguous: NDArray[np.int32] = new_ids[labels]
+    return contiguous
