@@ -161,10 +161,10 @@ class BatchLoader:
         position = step * self.batch_size + place
         for _ in range(N_TRIES):
             sample = self._get_sample(self._index(position))
-            rows, cols = np.nonzero(sample.labelled())
-            if rows.size:
-                at = int(rng.integers(rows.size))
-                return _cut(sample, (int(rows[at]), int(cols[at])), self._crop_px, rng)
+            labelled = np.flatnonzero(sample.labelled())
+            if labelled.size:
+                anchor = divmod(int(rng.choice(labelled)), sample.image.shape[1])
+                return _cut(sample, anchor, self._crop_px, rng)
             position = int(rng.integers(self._n_samples))
         return _cut(sample, (0, 0), self._crop_px, rng)
 
