@@ -29,10 +29,12 @@ if TYPE_CHECKING:
     import napari
     from qtpy.QtGui import QShowEvent
 
+    from napari_al.formats.export import Format
     from napari_al.plugin.costs import Tally
     from napari_al.plugin.pictures import PictureKind
     from napari_al.plugin.start import Found, StartChoice
     from napari_al.plugin.workbench import Workbench
+    from napari_al.session.exporting import Source
     from napari_al.session.records import Query
     from napari_al.session.session import Session
 
@@ -198,7 +200,7 @@ class ActiveLearning(QWidget):
 
     # ---- exporting
 
-    def export(self, format: str, source: str, folder: Path) -> None:
+    def export(self, format: Format, source: Source, folder: Path) -> None:
         """Write labels."""
         from napari_al.session.exporting import export_session
 

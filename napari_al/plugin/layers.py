@@ -208,9 +208,19 @@ class LayerSet:
             self._remove(kind)
             self._add(kind, picture)
             return
-        layer.data = picture
+        if layer.data.shape == picture.shape and layer.data.dtype == picture.dtype:
+            np.copyto(layer.data, picture)  # a third of the time that `layer.data = ...` takes
+            layer.refresh(thumbnail=False, highlight=False, extent=False)
+        else:
+            layer.data = picture.copy()
         if kind == "heatmap":
             layer.contrast_limits = _limits(picture)
+
+    def refresh_thumbnails(self) -> None:
+        """Bring napari's layer list up to date, when there is time."""
+        for layer in self._layers.values():
+            if layer.visible:
+                layer.refresh(data_displayed=False, highlight=False, extent=False)
 
     def _resize(self, image: NDArray[Any]) -> None:
         """Make everything as large as the next image, so that nothing of the last one shows."""
@@ -377,7 +387,7 @@ class LayerSet:
 
     def _add(self, kind: LayerKind, picture: NDArray[Any] | None) -> None:
         active = self._viewer.layers.selection.active
-        layer = self._make(kind, picture)
+        layer = self._make(kind, picture if picture is self._picture else _own(picture))
         layer.metadata["napari_al"] = kind
         above = {id(self._layers[k]) for k in ORDER[ORDER.index(kind) + 1 :] if k in self._layers}
         places = [i for i, other in enumerate(self._viewer.layers) if id(other) in above]
@@ -427,6 +437,11 @@ class LayerSet:
             case "drawing":
                 common |= {"visible": True, "opacity": 0.6}
                 return Shapes(ndim=2, edge_width=1, **common)
+
+
+def _own(picture: NDArray[Any] | None) -> NDArray[Any] | None:
+    """Return a copy that may be written to."""
+    return None if picture is None else picture.copy()
 
 
 def _limits(scores: NDArray[np.float32] | None) -> tuple[float, float]:

@@ -600,6 +600,7 @@ class Workbench:
         session = self.session
         if session is None or self._pictures is None:
             return
+        self.layers.refresh_thumbnails()
         self.events.counted.emit(tally(session.answers()))
         coming = tuple(session.upcoming(N_AHEAD)) if session.has_scores else ()
         for image in dict.fromkeys(query.region.image for query in coming):

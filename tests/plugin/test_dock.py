@@ -10,9 +10,10 @@ import weakref
 import imageio.v3 as iio
 import numpy as np
 import pytest
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QRadioButton
+from scenes import write_data, write_initial
 
 from napari_al.plugin import workbench
 from napari_al.plugin.highlight import CLEAR
@@ -385,3 +386,89 @@ def test_many_classes_are_found_by_typing(desk, tmp_path, data_path):
     QTest.keyClick(search, Qt.Key.Key_Return)
     assert [a.class_ids for a in desk.session.answers()] == [(27,)]
     assert search.text() == ""
+
+
+@pytest.fixture
+def correcting(open_session, tmp_path):
+    """A project that corrects initial labels, after its first training."""
+    data = write_initial(write_data(tmp_path / "data"))
+    return open_session("alc", data, budget=50)
+
+
+def test_corrections_accept_with_space_and_correct_with_a_key(correcting):
+    desk = correcting
+    page = desk.dock.annotate
+    names = [info.name for info in desk.session.config.classes]
+    first = desk.query
+    assert first.pixel_rc is not None
+    assert f"Is this pixel a <i>{names[first.pseudo_label]}</i>?" in page._question.text()
+    assert not _highlighted(desk).all()
+    row, col = first.pixel_rc
+    assert _highlighted(desk)[row, col]  # the marker leaves its pixel free
+    desk.key(Qt.Key.Key_Space)
+    desk.until_asked()
+    second = desk.query
+    other = (second.pseudo_label + 1) % len(names)
+    desk.key(Qt.Key(Qt.Key.Key_1 + other))
+    desk.until_asked()
+    answers = desk.session.answers()
+    assert [a.class_ids for a in answers] == [(first.pseudo_label,), (other,)]
+    assert [a.clicks.total for a in answers] == [1, 1]
+    desk.until(lambda: page.progress._values["corrected"].text() == "1")
+    assert page.progress._values["accepted"].text() == "1"
+
+
+def _click(desk, row, col, double=False):
+    """Click an image pixel on the canvas."""
+    camera, size = desk.viewer.scene.camera, desk.viewer.canvas.size
+    y = (row - camera.center[1]) * camera.zoom + size[0] / 2
+    x = (col - camera.center[2]) * camera.zoom + size[1] / 2
+    point = QPoint(round(x), round(y))
+    act = QTest.mouseDClick if double else QTest.mouseClick
+    QTest.mouseMove(desk.canvas, point)
+    act(desk.canvas, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, point)
+    QApplication.processEvents()
+
+
+def _draw(desk, corners):
+    for row, col in corners:
+        _click(desk, row, col)
+    desk.key(Qt.Key.Key_Return)  # napari's key to close a polygon
+
+
+def test_precise_answers_are_drawn(open_session):
+    desk = open_session("rectangle-precise", budget=100)
+    row0, col0, row1, col1 = desk.query.region.mask.box
+    desk.key(Qt.Key.Key_3)
+    _draw(desk, [(row0 + 4, col0 + 4), (row0 + 4, col0 + 12), (row0 + 12, col0 + 12)])
+    desk.key(Qt.Key.Key_2)
+    _draw(desk, [(row0 + 14, col0 + 4), (row0 + 14, col0 + 12), (row0 + 20, col0 + 12)])
+    desk.key(Qt.Key.Key_Z, CTRL)  # takes the last polygon away, not an answer
+    desk.key(Qt.Key.Key_1)
+    desk.key(Qt.Key.Key_R)
+    query = desk.query
+    desk.key(Qt.Key.Key_Space)
+    desk.until_asked()
+
+    (answer,) = desk.session.answers()
+    assert answer.query == query
+    assert answer.class_ids == (0, 2)
+    assert (answer.clicks.class_clicks, answer.clicks.polygon_clicks) == (2, 3)
+    sizes = {piece.class_id: piece.mask.size for piece in answer.pieces}
+    assert sum(sizes.values()) == query.region.mask.size
+    assert 20 < sizes[2] < 50
+    assert desk.query != query
+    assert _layer(desk, "drawing").nshapes == 0
+    assert (row1 - row0) * (col1 - col0) == query.region.mask.size
+
+
+def test_a_rectangle_of_one_class_takes_two_keys(open_session):
+    desk = open_session("rectangle-precise", budget=100)
+    desk.key(Qt.Key.Key_Space)
+    assert desk.session.answers() == ()  # nothing chosen
+    desk.key(Qt.Key.Key_4)
+    desk.key(Qt.Key.Key_R)
+    desk.key(Qt.Key.Key_Space)
+    (answer,) = desk.session.answers()
+    assert answer.class_ids == (3,)
+    assert answer.clicks.total == 1
