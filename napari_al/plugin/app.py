@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from napari_al.session.records import Answer, Query
 
 NAME = "Active learning"
+MAX_WIDTH_PX, MAX_HEIGHT_PX = 1700, 1100
 TICK_MS = 10
 """Between two answers of a simulated annotator."""
 SETTLE_MS = 1000
@@ -32,6 +33,21 @@ def open_dock(viewer: napari.Viewer) -> ActiveLearning:
         found = ActiveLearning(viewer)
         viewer.window.add_dock_widget(found, name=NAME, area="right")
     return found  # type: ignore[no-any-return]
+
+
+def open_window() -> napari.Viewer:
+    """Return a new viewer whose window fills most of the screen: the picture needs the room."""
+    import napari
+    from qtpy.QtGui import QGuiApplication
+
+    viewer = napari.Viewer(title="napari-al")
+    screen = QGuiApplication.primaryScreen()
+    if screen is not None:
+        room = screen.availableGeometry()
+        viewer.window.resize(
+            min(MAX_WIDTH_PX, room.width() * 95 // 100), min(MAX_HEIGHT_PX, room.height() * 9 // 10)
+        )
+    return viewer
 
 
 def run(
@@ -57,7 +73,7 @@ def run(
     """
     import napari
 
-    viewer = napari.Viewer(title="napari-al")
+    viewer = open_window()
     dock = open_dock(viewer)
     if path is not None:
         dock.open(path, project=project, method=method, settings=settings or {})
@@ -99,7 +115,7 @@ def run_simulated(
 
     from napari_al.session.session import Session
 
-    viewer = napari.Viewer(title="napari-al")
+    viewer = open_window()
     bench = open_dock(viewer).bench
     session = Session.open(project, dispatch=bench.dispatch)
     failures: list[str] = []
