@@ -7,6 +7,7 @@ looks at first; the scores do not depend on it.
 
 from __future__ import annotations
 
+import os
 import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -87,7 +88,7 @@ def _rows_at_random(work: Work) -> dict[str, _ImageRows]:
         ids = np.arange(n_regions, dtype=np.int32)
         return _ImageRows(ids, {"score": rng.random(n_regions)})
 
-    pool = ThreadPoolExecutor()
+    pool = ThreadPoolExecutor(os.cpu_count())
     try:
         futures = {image: pool.submit(rows_of, image) for image in _shuffled(work)}
         return _pass(work, "superpixels", lambda image: futures[image].result())

@@ -115,9 +115,9 @@ class Session:
         self._held: list[tuple[Answer, ...]] = []
         self._timings: dict[str, float] = {}
         self._running: _Running | None = None
-        self._boundary = self._before_training = self._last_done()
         self._under_way = False
-        self._recount()
+        self._set_boundary(self._last_done())
+        self._before_training = self._boundary
         if not project.read_only:
             self._write_rows()
         self._adopt(self._stored_pool())
@@ -159,6 +159,7 @@ class Session:
         """
         running, self._running = self._running, None
         if running is not None:
+            running.job.abandon()  # it can be killed at any moment
             running.job.close()
         self.save()
         self._log.close()
@@ -424,8 +425,7 @@ class Session:
 
         if self.config.method.correction == "manual" or self.round < 1:
             return ()
-        before = {answer.id for answer in self._log.active(self._boundary_seq)}
-        answers = [answer for answer in self._log.active() if answer.id not in before]
+        answers = [answer for answer in self._log.active() if answer.id not in self._earlier]
         asked_by = self._checked_pool().parts[0]
         return propose_corrections(self._now, asked_by.scores, answers, self.round)
 
@@ -617,18 +617,27 @@ class Session:
 
     def _count(self, answer: Answer) -> None:
         """Take one more answer into account."""
-        region = answer.query.region
+        region, is_earlier = answer.query.region, answer.id in self._earlier
         self._now.answers.setdefault(region.image, []).append(answer)
         self._clicks += answer.clicks
         self._n_answers += 1
-        self._clicks_in_round += answer.clicks.total
-        book = self._skipped if answer.outcome == "skipped" else self._settled
-        book.setdefault(region.image, set()).update(region.ids)
+        if not is_earlier:
+            self._clicks_in_round += answer.clicks.total
+        if answer.outcome != "skipped":
+            self._settled.setdefault(region.image, set()).update(region.ids)
+        elif not is_earlier:
+            self._skipped.setdefault(region.image, set()).update(region.ids)
+
+    def _set_boundary(self, boundary: _Round | None) -> None:
+        """Let the answers up to a position of the log belong to earlier rounds."""
+        self._boundary = boundary
+        earlier = self._log.active(0 if boundary is None else boundary.log_seq)
+        self._earlier = frozenset(answer.id for answer in earlier)
+        self._recount()
 
     def _recount(self) -> None:
         """Derive everything from the log again: after opening, undo, redo, a new round."""
         active = self._log.active()
-        before = {answer.id for answer in self._log.active(self._boundary_seq)}
         self._now = Snapshot(
             self.project,
             self.config,
@@ -644,17 +653,6 @@ class Session:
         held = [answer for answers in self._held for answer in answers]
         for answer in (*active, *held):
             self._count(answer)
-        earlier = [answer for answer in active if answer.id in before]
-        for answer in earlier:
-            if answer.outcome == "skipped":
-                self._skipped[answer.query.region.image] -= set(answer.query.region.ids)
-        in_round = (a for a in (*active, *held) if a.id not in before)
-        self._clicks_in_round = sum(answer.clicks.total for answer in in_round)
-
-    @property
-    def _boundary_seq(self) -> int:
-        """Position of the log up to which answers belong to earlier rounds."""
-        return self._boundary.log_seq if self._boundary is not None else 0
 
     # -- inside: training
 
@@ -690,9 +688,8 @@ class Session:
         self._save_held()
         args = self._job_args(self.round)
         self._before_training = self._boundary
-        self._boundary = _Round(args["round"], args["log_seq"])
         self._under_way = True
-        self._recount()
+        self._set_boundary(_Round(args["round"], args["log_seq"]))
         self.events.round_changed.emit(self.round)
         return args
 
@@ -702,8 +699,7 @@ class Session:
         if self._boundary == self._last_done():
             self._write_rows()
         else:
-            self._boundary = self._before_training
-            self._recount()
+            self._set_boundary(self._before_training)
         self.events.round_changed.emit(self.round)
 
     def _last_done(self) -> _Round | None:
