@@ -110,8 +110,7 @@ def _seeds(image: NDArray[Any], settings: CutSettings) -> NDArray[np.integer[Any
     height, width, _ = image.shape
     layout = seeds_layout(height, width, settings.n_per_image)
     if layout is None:
-        side_px = math.ceil(math.sqrt(height * width / settings.n_per_image))
-        return _grid(image, CutSettings(side_px=side_px))
+        return _grid(image, CutSettings(side_px=_side_px(height, width, settings.n_per_image)))
     bins, n_bins = _bins(image, settings.seeds_hue)
     n_superpixels, n_levels = layout
     seeds = cv2.ximgproc.createSuperpixelSEEDS(
@@ -181,6 +180,16 @@ def seeds_layout(height: int, width: int, n_asked: int) -> tuple[int, int] | Non
     good = [layout for layout in nearest if factor(layout) <= _TOLERATED_FACTOR]
     best = good[0] if good else min(nearest, key=factor)
     return best if factor(best) <= 2 else None
+
+
+def _side_px(height: int, width: int, n_asked: int) -> int:
+    """Side of squares of which the image has about ``n_asked``: never more than double."""
+
+    def factor(side_px: int) -> float:
+        n = math.ceil(height / side_px) * math.ceil(width / side_px)
+        return max(n / n_asked, n_asked / n)
+
+    return min(range(1, max(height, width) + 1), key=factor)
 
 
 def seeds_count(height: int, width: int, n_superpixels: int, n_levels: int) -> int:
