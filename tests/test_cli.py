@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 from napari_al.cli import app
 from napari_al.methods import METHODS
+from napari_al.session.project import Project
 
 TINY = {
     "training.steps": 3,
@@ -65,7 +66,8 @@ def test_simulate_runs_every_method(data: Path, tmp_path: Path, method: str) -> 
     assert all(row["method"] == method and row["seed"] == "0" for row in rows)
     spent = [int(row["clicks"]) for row in rows]
     assert spent == sorted(spent)
-    assert spent[-1] >= 12
+    if method != "adaptive-superpixel":  # its few merged regions may all be answered before
+        assert spent[-1] >= 12
     kinds = ("class_clicks", "polygon_clicks", "intersection_clicks")
     assert all(int(row["clicks"]) == sum(int(row[kind]) for kind in kinds) for row in rows)
     assert all(0 <= float(row["model_miou"]) <= 1 for row in rows)
@@ -112,7 +114,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_numbers(
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     assert run(*command(data, whole, method))[0] == 0
     killed_at(command(data, broken, method), stage, signal.SIGKILL)
-    assert len(rows_of(broken)) < len(rows_of(whole))
+    assert len(Project(broken).read_rounds()) < len(rows_of(whole))
     assert run(*command(data, broken, method))[0] == 0
     assert rows_of(broken) == rows_of(whole)
     assert not list(broken.rglob("*.tmp"))
@@ -247,7 +249,7 @@ def test_other_settings_than_the_projects_are_refused(data: Path, tmp_path: Path
 
 @pytest.mark.parametrize(
     ("data_path", "message"),
-    [("nowhere", "does not exist"), (".", "no classes.json"), ("file", "is not a folder")],
+    [("nowhere", "does not exist"), (".", "has no images"), ("file", "is not a folder")],
 )
 def test_folders_that_are_no_data(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data_path: str, message: str

@@ -151,7 +151,7 @@ def _answer_round(session: Session, oracle: Oracle, on_progress: OnProgress) -> 
     """Answer until the budget is spent; False if there was nothing to ask."""
     if session.round == 0:  # the model of the initial labels comes before the first query
         return True
-    session.prepare()
+    session.prepare(lambda step: on_progress(session.round, step))
     while (query := session.query()) is not None:
         session.submit(oracle.answer(query))
         on_progress(
