@@ -91,7 +91,7 @@ def partial_labels(snapshot: Snapshot, image: str) -> tuple[NDArray[np.int32], N
     Returns
     -------
     region_map : (H, W) int32, -1 where there is no answer
-    candidates : (R, C) bool
+    candidates : (R, C) bool; no class for a region that is to be ignored
     """
     answers = [
         answer
@@ -102,7 +102,7 @@ def partial_labels(snapshot: Snapshot, image: str) -> tuple[NDArray[np.int32], N
     candidates = np.zeros((len(answers), len(snapshot.config.classes)), bool)
     for row, answer in enumerate(answers):
         mask = answer.query.region.mask
-        mask.view(region_map)[mask.crop()] = row if answer.outcome == "labelled" else -1
+        mask.view(region_map)[mask.crop()] = row
         candidates[row, list(answer.class_ids)] = True
     return region_map, candidates
 
