@@ -29,8 +29,8 @@ def rank(scores: NDArray[np.floating[Any]], rng: np.random.Generator) -> NDArray
     (m,) int64
         Indices of the regions that may be asked, the best first.
     """
-    shuffled = rng.permutation(len(scores))
-    return _best_first(scores, shuffled[scores[shuffled] > -np.inf])
+    shuffled = _shuffled(scores, rng)
+    return shuffled[_best_first(-scores[shuffled])]
 
 
 def select_batch(
@@ -68,32 +68,41 @@ def select_batch(
             f"select_batch: a cost of 0 or more was expected for each of {len(scores)} regions, "
             f"got an array of shape {costs.shape}"
         )
-    shuffled = rng.permutation(len(scores))
-    may_be_asked = scores[shuffled] > -np.inf
-    if excluded is not None:
-        may_be_asked &= ~excluded[shuffled]
-    shuffled = shuffled[may_be_asked]
+    shuffled = _shuffled(scores, rng, excluded)
     if budget <= 0:
         return shuffled[:0]
+    falling = -scores[shuffled]
     n_sorted = _FIRST_GUESS
     while True:
-        order = _best_first(scores, shuffled, n_sorted)
+        order = shuffled[_best_first(falling, n_sorted)]
         spent = np.cumsum(costs[order])
         if len(order) == len(shuffled) or spent[-1] >= budget:
             return order[: np.searchsorted(spent, budget) + 1]
         n_sorted *= 8
 
 
-def _best_first(
-    scores: NDArray[np.floating[Any]], shuffled: NDArray[np.int64], n_first: int | None = None
+def _shuffled(
+    scores: NDArray[np.floating[Any]],
+    rng: np.random.Generator,
+    excluded: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.int64]:
-    """Sort indices by descending score, ties as they come; at least the ``n_first`` best of them.
+    """Indices of the regions that may be asked, in random order."""
+    may_be_asked = scores > -np.inf
+    if excluded is not None:
+        may_be_asked &= ~excluded
+    shuffled = rng.permutation(len(scores))
+    return shuffled[may_be_asked[shuffled]]
+
+
+def _best_first(
+    falling: NDArray[np.floating[Any]], n_first: int | None = None
+) -> NDArray[np.int64]:
+    """Positions of ascending values, ties as they come; at least the ``n_first`` lowest of them.
 
     All ties with the last of these are in it too, so that what is left out cannot matter.
     """
-    falling = -scores[shuffled]
-    if n_first is not None and n_first < len(shuffled):
-        last = np.partition(falling, n_first - 1)[n_first - 1]
-        among_first = falling <= last
-        shuffled, falling = shuffled[among_first], falling[among_first]
-    return shuffled[np.argsort(falling, kind="stable")]
+    if n_first is None or n_first >= len(falling):
+        return np.argsort(falling, kind="stable")
+    last = np.partition(falling, n_first - 1)[n_first - 1]
+    among_first = np.flatnonzero(falling <= last)
+    return among_first[np.argsort(falling[among_first], kind="stable")]
