@@ -35,17 +35,26 @@ _ACCEPT: dict[QueryType, str] = {
     "multi-class": "These are all",
     "precise": "Drawn",
 }
+_HOW: dict[QueryType, str] = {
+    "multi-class": f"Choose all of them, then {hint('accept')}.",
+    "correction": f"{hint('accept')} if it is; else choose its class.",
+    "precise": f"Choose a class, click corners, Enter closes; {hint('rest')} fills the rest.",
+}
 _ENDS: tuple[tuple[str, Outcome, ActionName, str], ...] = (
     ("Skip", "skipped", "skip", "ask this again in a later round"),
     ("Unsure", "unsure", "unsure", "leave it without a label and do not ask again"),
     ("Ignore", "ignored", "ignore", "none of the classes: train on nothing here"),
 )
 _PAUSES = {
-    "working": "One moment: the regions to ask about are being found.",
-    "spent": "This round's budget is spent.",
-    "done": "Every region has an answer.",
-    "failed": "Something went wrong; the message below says what.",
     "": "",
+    "scoring": "Finding regions to ask about…",
+    "training": "The model is being trained; the next question comes with it.",
+    "proposing": "Looking for look-alikes of what you corrected…",
+    "reviewing": "Look at the proposed corrections.",
+    "spent": "This round's budget is spent. Train when you are ready.",
+    "done": "Every region has an answer.",
+    "stopped": "Stopped. Train when you are ready.",
+    "failed": "That went wrong; see the message below, then train again.",
 }
 
 
@@ -176,13 +185,21 @@ class AnnotatePage(QWidget):
             self._about.setText("")
             return
         self._question.setText(question(query, classes))
-        name = query.region.image
-        self._about.setText(f"{name} · {query.region.mask.size} px · round {query.round}")
+        about = f"{query.region.image} · {query.region.mask.size} px · round {query.round}"
+        how = _HOW.get(query.query_type)
+        self._about.setText(f"{how}<br>{escape(about)}" if how else escape(about))
 
     def show_chosen(self, class_ids: frozenset[int], query_type: QueryType) -> None:
         """Show what has been chosen so far."""
         several = query_type in ("multi-class", "precise")
         self.classes.set_chosen(class_ids, several=several)
+
+    def show_rest(self, name: str | None) -> None:
+        """Show which class the rest of a rectangle gets."""
+        words = "The rest is this class" if name is None else f"The rest is {name}"
+        self._rest.setText(f"{words}   {hint('rest')}")
+        self._rest.setCheckable(name is not None)
+        self._rest.setChecked(name is not None)
 
     def show_tally(self, tally: Tally, spent: int, budget: int) -> None:
         """Show what it has cost, and how long the rest of the budget may take."""
@@ -213,7 +230,7 @@ def question(query: Query, classes: tuple[ClassInfo, ...]) -> str:
         case "multi-class":
             return "Which classes are in it?"
         case "precise":
-            return "Draw the classes in the rectangle."
+            return "Draw what is in it."
         case "correction":
             known = query.pseudo_label
             if known is None or known == IGNORE or known >= len(classes):

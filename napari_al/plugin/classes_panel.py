@@ -98,15 +98,11 @@ class ClassesPanel(QWidget):
         self._search.textChanged.connect(self._filter)
         self._search.returnPressed.connect(self._choose_first)
         self._search.installEventFilter(self)
-        self._holder = QWidget()
-        self._grid = QGridLayout(self._holder)
-        self._grid.setContentsMargins(0, 0, 0, 0)
-        self._grid.setSpacing(2)
+        self._grid = QGridLayout()
         self._scroll = QScrollArea()
         self._scroll.setWidgetResizable(True)
         self._scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self._scroll.setWidget(self._holder)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(3)
@@ -115,13 +111,16 @@ class ClassesPanel(QWidget):
 
     def set_classes(self, classes: Sequence[ClassInfo]) -> None:
         """Show these classes."""
-        for button in self._buttons:
-            button.deleteLater()
         self._buttons = []
+        holder = QWidget()
+        self._grid = QGridLayout(holder)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setSpacing(2)
         for info, key in zip(classes, class_keys(len(classes)), strict=True):
             button = ClassButton(info, key)
             button.clicked.connect(lambda _=False, class_id=info.id: self.chosen.emit(class_id))
             self._buttons.append(button)
+        self._scroll.setWidget(holder)  # Qt deletes the one before
         self._search.setVisible(len(classes) > N_WITHOUT_SEARCH)
         self._search.clear()
         self._filter("")

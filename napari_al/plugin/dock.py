@@ -19,6 +19,7 @@ from napari_al.plugin.annotate_page import AnnotatePage
 from napari_al.plugin.help_overlay import HelpOverlay
 from napari_al.plugin.links import Links, link_dock
 from napari_al.plugin.parts import scrolled
+from napari_al.plugin.review_page import ReviewPage
 from napari_al.plugin.start_page import StartPage
 from napari_al.plugin.theme import style_sheet, tones_of
 from napari_al.plugin.workbench import close_workbench, workbench_of
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from napari_al.plugin.start import Found, StartChoice
     from napari_al.plugin.workbench import Workbench
     from napari_al.session.exporting import Source
-    from napari_al.session.records import Query
+    from napari_al.session.records import AutomaticCorrection, Query
     from napari_al.session.session import Session
 
 MIN_WIDTH_PX = 340
@@ -55,6 +56,7 @@ class ActiveLearning(QWidget):
         self.bench = workbench_of(napari_viewer)
         self.start = StartPage()
         self.annotate = AnnotatePage()
+        self.review = ReviewPage()
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="start")
         self._found: Found | None = None
         self._help: HelpOverlay | None = None
@@ -62,6 +64,7 @@ class ActiveLearning(QWidget):
         self._stack = QStackedWidget()
         self._stack.addWidget(scrolled(self.start))
         self._stack.addWidget(scrolled(self.annotate))
+        self._stack.addWidget(scrolled(self.review))
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self._stack)
@@ -265,6 +268,13 @@ class ActiveLearning(QWidget):
         if session is not None:
             self.annotate.show_chosen(class_ids, session.config.method.query)
 
+    def on_rest_changed(self, class_id: int | None) -> None:
+        """Show which class the rest of the rectangle gets."""
+        session = self.bench.session
+        if session is not None:
+            known = None if class_id is None else session.config.classes[class_id].name
+            self.annotate.show_rest(known)
+
     def on_counted(self, tally: Tally) -> None:
         """Show new figures."""
         session = self.bench.session
@@ -280,13 +290,31 @@ class ActiveLearning(QWidget):
         """Show what comes next."""
         self.annotate.queue.show_coming(queries, self.bench.picture_of)
 
+    def on_proposed(self, corrections: tuple[AutomaticCorrection, ...]) -> None:
+        """Turn to the page to look at corrections."""
+        session = self.bench.session
+        if session is not None:
+            self.review.show_corrections(corrections, session.config.classes, self.bench.picture_of)
+            self._stack.setCurrentIndex(2)
+
+    def on_decided(
+        self,
+        accepted: tuple[AutomaticCorrection, ...],
+        refused: tuple[AutomaticCorrection, ...],
+        always: bool,
+    ) -> None:
+        """Go on with what was decided."""
+        self._stack.setCurrentIndex(1)
+        self.bench.view.review_corrections = not always
+        self.bench.decide(accepted, refused)
+
     def on_job_changed(self) -> None:
         """Show whether a job runs, and how the last one ended."""
         session, result = self.bench.session, self.bench.last_result
         if session is None:
             return
         if session.is_busy:
-            self.annotate.model.show_busy()
+            self.annotate.model.show_busy(is_training=session.is_training)
         else:
             ended = "" if result is None or result.status == "done" else result.reason
             self.annotate.model.show_idle(ended)

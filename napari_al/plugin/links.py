@@ -70,6 +70,8 @@ def link_workbench(links: Links, bench: Workbench) -> None:
     connect(session.events.redone, bench.on_taken_back)
     connect(session.events.scores_changed, bench.on_scores_changed)
     connect(session.events.round_changed, bench.on_round_changed)
+    connect(session.events.unsaved_changed, bench.on_unsaved_changed)
+    connect(session.events.warned, bench.on_warned)
     connect(session.events.job_progress, bench.on_job_progress)
     connect(session.events.job_finished, bench.on_job_finished)
     connect(camera_zoom(bench.viewer), lambda _: bench.on_zoomed())
@@ -139,10 +141,12 @@ def _link_workbench_to_dock(links: Links, dock: ActiveLearning) -> None:
         (events.closed, dock.on_closed),
         (events.asked, dock.on_asked),
         (events.chosen, dock.on_chosen),
+        (events.rest_changed, dock.on_rest_changed),
         (events.counted, dock.on_counted),
         (events.came_up, dock.on_came_up),
         (events.progressed, page.model.show_progress),
         (events.job_changed, dock.on_job_changed),
+        (events.proposed, dock.on_proposed),
         (events.told, page.show_message),
         (events.find_class, page.classes.find),
         (events.help, dock.toggle_help),
@@ -189,5 +193,7 @@ def _link_annotate_page(links: Links, dock: ActiveLearning) -> None:
         (page.queue.picked, bench.go_to),
         (page.queue.many_answered, bench.answer_many),
         (page.export.export_wanted, dock.export),
+        (dock.review.decided, dock.on_decided),
+        (dock.review.looked_at, bench.look_at),
     ):
         links.connect(signal, slot)

@@ -22,6 +22,7 @@ _STAGES = {
     "targets": "Making training labels",
     "training": "Training",
     "validation": "Validating",
+    "pseudo-labels": "Making pseudo-labels",
     "scoring": "Finding what to ask",
 }
 
@@ -81,13 +82,14 @@ class ModelPanel(QWidget):
         self.train.setEnabled(True)
         self.stop.setEnabled(False)
 
-    def show_busy(self) -> None:
-        """Show that a job has begun."""
-        self._bar.setVisible(True)
-        self._bar.setRange(0, 0)
-        self._stage.setVisible(True)
-        self._stage.setText("Starting…")
-        self.train.setEnabled(False)
+    def show_busy(self, *, is_training: bool) -> None:
+        """Show that a job is under way; only training keeps another one from beginning."""
+        if not self._bar.isVisibleTo(self):
+            self._bar.setVisible(True)
+            self._bar.setRange(0, 0)
+            self._stage.setVisible(True)
+            self._stage.setText("Starting…")
+        self.train.setEnabled(not is_training)
         self.stop.setEnabled(True)
 
     def show_progress(self, progress: JobProgress) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,10 +25,12 @@ from napari_al.plugin.links import Links, link_viewer, link_workbench
 from napari_al.plugin.pictures import KINDS, Key, PictureKind, PictureStore
 from napari_al.plugin.preview import Preview
 from napari_al.plugin.sketch import Sketch
+from napari_al.session.log import LogWriteError
 from napari_al.session.records import Answer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+    from concurrent.futures import Future
 
     import numpy as np
     from napari.layers import Layer
@@ -35,9 +38,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_al.session.jobs import JobProgress, JobResult
-    from napari_al.session.records import AutomaticCorrection, Outcome, Query
+    from napari_al.session.records import AutomaticCorrection, Outcome, Query, Region
     from napari_al.session.session import Session
 
+SAVE_EVERY_MS = 5000
+"""Between attempts to write answers that could not be written."""
 ONE_CLICK = Clicks(class_clicks=1)
 N_AHEAD = 6
 """Queries whose pictures are made in advance."""
@@ -54,6 +59,8 @@ class WorkbenchEvents(SignalGroup):
     """The query now on screen, or None: ``Workbench.pause`` says why."""
     chosen = Signal(object)
     """The classes chosen so far for the query on screen (frozenset)."""
+    rest_changed = Signal(object)
+    """The class that the rest of a rectangle gets, or None."""
     counted = Signal(object)
     """A new ``Tally``."""
     came_up = Signal(tuple)
@@ -62,6 +69,8 @@ class WorkbenchEvents(SignalGroup):
     """A ``JobProgress``."""
     job_changed = Signal()
     """A job began or ended, or another model's scores are there."""
+    proposed = Signal(tuple)
+    """Corrections to look at; `Workbench.decide` takes the decision."""
     told = Signal(str)
     """A sentence for the person at the screen."""
     find_class = Signal()
@@ -79,6 +88,7 @@ class ViewSettings:
     context: float = 5.0
     keep_zoom: bool = False
     train_when_spent: bool = True
+    review_corrections: bool = True
 
 
 class Workbench:
@@ -112,14 +122,14 @@ class Workbench:
         self._sketch: Sketch | None = None
         self._shown_at = 0.0
         self._n_learnt = 0
-        self._later = QTimer()
-        self._later.setSingleShot(True)
-        self._later.setInterval(30)  # after the next query has been painted
-        self._later.timeout.connect(self._catch_up)
-        self._zoomed = QTimer()
-        self._zoomed.setSingleShot(True)
-        self._zoomed.setInterval(60)
-        self._zoomed.timeout.connect(self._on_zoom_settled)
+        self._looked_at: Region | None = None
+        self._proposing: Future[tuple[AutomaticCorrection, ...]] | None = None
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="workbench")
+        self._later = _timer(30, self._catch_up)  # after the next query has been painted
+        self._zoomed = _timer(60, self._on_zoom_settled)
+        self._scored = _timer(400, self._on_scores_settled)
+        self._saving = _timer(SAVE_EVERY_MS, self._on_saving)
+        self._saving.setSingleShot(False)
 
     # ---- open, close
 
@@ -135,6 +145,8 @@ class Workbench:
         self._n_learnt = self._count_learnt()
         link_workbench(self._links, self)
         self.events.opened.emit()
+        for problem in session.problems[:1]:
+            self.events.told.emit(problem)
         self.ask()
 
     def close(self) -> None:
@@ -142,8 +154,8 @@ class Workbench:
         session, self.session = self.session, None
         if session is None:
             return
-        self._later.stop()
-        self._zoomed.stop()
+        for timer in (self._later, self._zoomed, self._scored, self._saving):
+            timer.stop()
         self._links.close()
         self._leave_sketch()
         if self._pictures is not None:
@@ -159,6 +171,7 @@ class Workbench:
         """Close for good, with the viewer."""
         self.dispatch.close()
         self.preview.close()
+        self._thread.shutdown(wait=False, cancel_futures=True)
         self._viewer_links.close()
         self.layers.forget_all()
         self._sketch = None
@@ -212,21 +225,26 @@ class Workbench:
 
     def fill_rest(self) -> None:
         """Say that what is not drawn is of the chosen class."""
-        if self._sketch is not None:
-            self._sketch.fill_rest()
-            self.events.chosen.emit(self._chosen)
+        if self._sketch is None:
+            return
+        if self._sketch.class_id is None:
+            self.events.told.emit("Choose a class first.")
+            return
+        self._sketch.fill_rest()
+        self.events.rest_changed.emit(self._sketch.rest)
 
     def answer_many(self, queries: Iterable[Query], class_id: int) -> None:
         """Give several coming queries the same class; one undo takes all back."""
         if self.session is None:
             return
         answers = [Answer(query, (class_id,), ONE_CLICK) for query in queries]
-        if answers and self._guarded(lambda session: session.submit(*answers)):
+        if answers and self._hand_in(*answers):
             self.ask()
 
     def undo(self) -> None:
         """Take the last answer back (in a drawing: the last polygon) and show its query again."""
         if self._sketch is not None and self._sketch.undo():
+            self.events.rest_changed.emit(self._sketch.rest)
             return
         if self.session is None:
             return
@@ -274,19 +292,21 @@ class Workbench:
         session = self.session
         if session is None:
             return False
-        if session.is_busy:
-            waits = session.budget_is_spent or not session.has_scores or session.round < 1
-            self.pause = "working" if waits else "done"
+        if session.round < 1 or session.budget_is_spent:
+            if session.is_training:
+                self.pause = "training"
+            elif session.round < 1 or self.view.train_when_spent:
+                return self._train_or_propose()
+            else:
+                self.pause = "spent"
             return False
-        if not session.has_scores and session.round >= 1:
-            self.pause = "working"
+        if session.scores_are_complete:
+            self.pause = "done"
+            return False
+        self.pause = "scoring"
+        if not session.is_busy:
             self._guarded(lambda s: s.start_scoring())
             self.events.job_changed.emit()
-            return False
-        if session.round < 1 or (session.budget_is_spent and self.view.train_when_spent):
-            self.pause = "working"
-            return self._begin_training()
-        self.pause = "spent" if session.budget_is_spent else "done"
         return False
 
     def _show(self, query: Query | None, revisited: Answer | None) -> None:
@@ -294,6 +314,7 @@ class Workbench:
         if self.session is None:
             return
         self.query, self._revisited, self._chosen = query, revisited, frozenset()
+        self._looked_at = None
         self._leave_sketch()
         if query is None:
             self.layers.highlight(None)
@@ -309,17 +330,24 @@ class Workbench:
         self._shown_at = time.perf_counter()
         self.events.asked.emit(query)
         self.events.chosen.emit(self._chosen)
+        if self._sketch is not None:
+            self.events.rest_changed.emit(None)
         self._later.start()
 
     def _show_region(self) -> None:
-        query, layers = self.query, self.layers
-        if query is None or self._image != query.region.image:
+        region, query, layers = self._region, self.query, self.layers
+        if region is None or self._image != region.image:
             return
-        layers.focus(query.region.mask, self.view.context, keep_zoom=self.view.keep_zoom)
+        layers.focus(region.mask, self.view.context, keep_zoom=self.view.keep_zoom)
         marks = None
-        if query.query_type == "correction":
+        if query is not None and query.query_type == "correction":
             marks = Marks(pixel_rc=query.pixel_rc, box=True)
-        layers.highlight(query.region.mask, marks)
+        layers.highlight(region.mask, marks)
+
+    @property
+    def _region(self) -> Region | None:
+        """What is highlighted: the query's region, or one that is looked at."""
+        return self.query.region if self.query is not None else self._looked_at
 
     # ---- pictures
 
@@ -405,6 +433,8 @@ class Workbench:
             return
         if image != self._image:
             self._image = image
+            if self.session is not None:
+                self.session.look_at(image)
             self.layers.show("image", self._pictures.get(key))
             for kind in KINDS[1:]:
                 self._show_picture(kind)
@@ -425,7 +455,8 @@ class Workbench:
         """Show a picture that has become ready, if it is still current."""
         if error is not None:
             self.events.told.emit(error)
-        wanted_image = self.query.region.image if self.query is not None else self._image
+        region = self._region
+        wanted_image = region.image if region is not None else self._image
         if key.image != wanted_image or key != self._key(key.image, key.kind):
             return
         if key.kind != "image":
@@ -453,10 +484,66 @@ class Workbench:
 
     def train(self) -> bool:
         """Start training in the background; return whether it has begun."""
-        begun = self._begin_training()
+        begun = self._train_or_propose()
         if begun and self.query is None:
             self.ask()
         return begun
+
+    def _train_or_propose(self) -> bool:
+        """Start training, unless there may be corrections to look at before."""
+        session = self.session
+        if session is None:
+            return False
+        automatic = session.config.method.correction == "automatic" and session.round >= 1
+        if automatic and not session.is_training:
+            self._propose(session)
+            return False
+        return self._begin_training()
+
+    def _propose(self, session: Session) -> None:
+        """Have corrections proposed, in a thread; `_on_proposed` goes on."""
+        self.pause = "proposing"
+        if self._proposing is None:
+            self._proposing = self._thread.submit(session.propose_corrections)
+            self._proposing.add_done_callback(
+                lambda done: self.dispatch(lambda: self._on_proposed(session, done))
+            )
+
+    def _on_proposed(self, session: Session, done: Future[tuple[AutomaticCorrection, ...]]) -> None:
+        self._proposing = None
+        if session is not self.session or done.cancelled():
+            return
+        error = done.exception()
+        if error is not None and not isinstance(error, InputError | OSError):
+            raise error
+        proposed = () if error is not None else done.result()
+        if error is not None:
+            self.events.told.emit(str(error))
+        if proposed and self.view.review_corrections:
+            self.pause = "reviewing"
+            self._show(None, None)
+            self.events.proposed.emit(proposed)
+        else:
+            self.decide(proposed, ())
+
+    def decide(
+        self,
+        accepted: tuple[AutomaticCorrection, ...],
+        refused: tuple[AutomaticCorrection, ...],
+    ) -> None:
+        """Accept and refuse corrections that were proposed, then train."""
+        if not self._guarded(lambda session: session.decide_corrections(accepted, refused)):
+            return
+        for correction in accepted:
+            self._outdate(correction.region.image)
+        if self._begin_training():
+            self.ask()
+
+    def look_at(self, region: Region) -> None:
+        """Show a region without asking about it."""
+        self._looked_at = region
+        self._show_image(region.image)
+        self._show_region()
 
     def _begin_training(self) -> bool:
         begun = self._guarded(lambda session: session.start_training())
@@ -484,11 +571,33 @@ class Workbench:
         self._later.start()
 
     def on_scores_changed(self) -> None:
-        """Outdate everything; the query on screen stays."""
+        """Outdate everything, a moment later; the query on screen stays."""
+        if self.query is None and self.pause == "scoring":
+            self.ask()
+        if not self._scored.isActive():  # a job brings scores in image by image
+            self._scored.start()
+
+    def _on_scores_settled(self) -> None:
         self._n_learnt = self._count_learnt()
         self._outdate(None)
         self.events.job_changed.emit()
         self._later.start()
+
+    def on_warned(self, words: str) -> None:
+        """Pass on what should be known."""
+        self.events.told.emit(words)
+
+    def on_unsaved_changed(self, n_unsaved: int) -> None:
+        """Keep trying to write answers that are in memory only, and say so once."""
+        if n_unsaved and not self._saving.isActive():
+            self._saving.start()
+        elif not n_unsaved and self._saving.isActive():
+            self._saving.stop()
+            self.events.told.emit("All answers are on disk again.")
+
+    def _on_saving(self) -> None:
+        if self.session is not None:
+            self.session.save()
 
     def on_round_changed(self, _: int) -> None:
         """Count anew: another round's budget."""
@@ -504,10 +613,14 @@ class Workbench:
         self.last_result = result
         self.events.job_changed.emit()
         if result.status == "failed":
-            self.pause = "failed"
             self.events.told.emit(result.reason)
-        elif self.query is None and result.status == "done":
+        if self.query is not None or self.pause == "reviewing":
+            return
+        if result.status == "done":
             self.ask()
+        else:
+            self.pause = "failed" if result.status == "failed" else "stopped"
+            self._show(None, None)
 
     def on_layer_removed(self, layer: Layer) -> None:
         """Make a removed layer again where it is needed."""
@@ -562,12 +675,28 @@ class Workbench:
             self.query, class_ids, clicks, outcome=outcome, seconds=round(seconds, 3), **more
         )
         before = self._revisited
-        if self._guarded(
-            lambda session: (
-                session.submit(answer) if before is None else session.amend(before.id, answer)
-            )
-        ):
+        if before is not None:
+            taken = self._guarded(lambda session: session.amend(before.id, answer))
+        else:
+            taken = self._hand_in(answer)
+        if taken:
             self.ask()
+
+    def _hand_in(self, *answers: Answer) -> bool:
+        """Submit answers; where they cannot be written, keep them and go on."""
+        if self.session is None:
+            return False
+        try:
+            self.session.submit(*answers)
+        except LogWriteError as error:
+            first = self.session.n_unsaved == 0
+            self.session.hold(*answers)
+            if first:
+                self.events.told.emit(f"{error} Until then answers are kept in memory.")
+        except (InputError, OSError) as error:
+            self.events.told.emit(str(error))
+            return False
+        return True
 
     def _submit_sketch(self) -> None:
         if self._sketch is None:
@@ -608,6 +737,14 @@ class Workbench:
                 if kind == "image" or self.wanted(kind):
                     self._pictures.request(self._key(image, kind))
         self.events.came_up.emit(coming)
+
+
+def _timer(interval_ms: int, on_timeout: Callable[[], None]) -> QTimer:
+    timer = QTimer()
+    timer.setSingleShot(True)
+    timer.setInterval(interval_ms)
+    timer.timeout.connect(on_timeout)
+    return timer
 
 
 _WORKBENCHES: dict[int, Workbench] = {}
