@@ -77,10 +77,7 @@ def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
         if isinstance(error, OSError):
-            raise WriteError(
-                f"{path} could not be written ({error.strerror}); make room on the disk or make "
-                "the folder writable"
-            ) from error
+            raise _cannot_write(path, error) from error
         raise
 
 
@@ -279,7 +276,10 @@ class Project:
         self._check_writable()
         self.models.mkdir(exist_ok=True)
         path = self.model_file(round_number, stage=stage)
-        save_segmenter(path, segmenter, {"round": str(round_number)})
+        try:
+            save_segmenter(path, segmenter, {"round": str(round_number)})
+        except OSError as error:
+            raise _cannot_write(path, error) from error
 
     def load_model(self, round_number: int) -> Segmenter:
         """Read the model trained after a round, on the CPU."""
@@ -388,10 +388,7 @@ class Project:
                     line = b"\n" + line
                 file.write(line)
         except OSError as error:
-            raise WriteError(
-                f"{self.training_file} could not be written ({error.strerror}); make room on the "
-                "disk or make the folder writable"
-            ) from error
+            raise _cannot_write(self.training_file, error) from error
 
     def read_training(self) -> list[dict[str, Any]]:
         """Lines of ``training.jsonl``, oldest first; those cut short by a crash are left out."""
@@ -427,6 +424,13 @@ def _config(fields: dict[str, Any], path: Path) -> ProjectConfig:
             for problem in error.errors(include_url=False)[:3]
         ]
         raise InputError(f"{path}: {'; '.join(problems)}") from error
+
+
+def _cannot_write(path: Path, error: OSError) -> WriteError:
+    return WriteError(
+        f"{path} could not be written ({error.strerror}); make room on the disk or make the folder "
+        "writable"
+    )
 
 
 def _field(value: object) -> str:

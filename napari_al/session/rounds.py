@@ -189,11 +189,10 @@ def _write_targets(work: Work) -> tuple[str, ...]:
 
     for image, error in snapshot.lost_images():
         work.leave_out(image, error)
-    images = target_images(snapshot)
+    images = [image for image in target_images(snapshot) if image not in work.left_out]
     written = []
     for n_done, image in enumerate(images, start=1):
         with work.using(image):
-            snapshot.maps.check_size(image)
             class_map = rule.make(snapshot, image, predict)
             pictures.write_class_map(project.target_file(work.round, image), class_map)
             written.append(image)
@@ -309,7 +308,7 @@ def _validate(work: Work, segmenter: Segmenter) -> NDArray[np.int64] | None:
         return None
     confusion = np.zeros((data.n_classes, data.n_classes), np.int64)
     for n_done, name in enumerate(data.val, start=1):
-        with work.using(f"val/{name}"):
+        with work.using(f"{name} (val)"):
             truth = data.labels(name, "val")
             if truth is not None:
                 probs = predict_probs(segmenter, data.image(name, "val"), work.device)

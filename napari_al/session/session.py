@@ -310,7 +310,7 @@ class Session:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What cannot be used of the data folder, a sentence each; [] = all is well."""
+        """What cannot be used of the data folder, a sentence each; () = all is well."""
         broken = [broken.reason for broken in self.data.broken]
         return (*broken, *(str(error) for _, error in self._now.lost_images()))
 
@@ -608,12 +608,14 @@ class Session:
         """Write what is held in memory, in order, as far as it goes."""
         if not self._held:
             return
+        before = self.n_unsaved
         try:
             while self._held:
                 self._log.append(self._held[0])
                 del self._held[0]
         finally:
-            self.events.unsaved_changed.emit(self.n_unsaved)
+            if self.n_unsaved != before:
+                self.events.unsaved_changed.emit(self.n_unsaved)
 
     def _count(self, answer: Answer) -> None:
         """Take one more answer into account."""
@@ -731,6 +733,8 @@ class Session:
             self._dispatch(lambda: self._on_job_progress(running, progress, pool))
 
         def on_finished(result: JobResult) -> None:
+            for image in result.value.get("left_out", ()):
+                self._shapes.pop(image, None)  # not to be asked, until the project is opened again
             pool = self._pool_with(args["round"]) if result.status == "done" else None
             self._dispatch(lambda: self._on_job_finished(running, result, pool))
 

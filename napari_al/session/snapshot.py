@@ -42,11 +42,16 @@ class Snapshot:
     corrections: dict[str, list[AutomaticCorrection]]
 
     def lost_images(self) -> Iterator[tuple[str, InputError]]:
-        """Images that have answers and are no longer in the data folder, or cannot be used."""
+        """Images that have answers and are gone, cannot be read or have another size than then."""
         broken = {b.path.with_suffix("").as_posix(): b.reason for b in self.data.broken}
         here = set(self.data.train)
         for image in self.answers:
-            if image not in here:
+            if image in here:
+                try:
+                    self.maps.check_size(image)
+                except InputError as error:
+                    yield image, error
+            else:
                 reasons = (why for path, why in broken.items() if path.endswith(f"/{image}"))
                 gone = f"it is no longer in {self.data.path}; put it back"
                 yield (
