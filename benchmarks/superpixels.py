@@ -3,8 +3,7 @@
     python benchmarks/superpixels.py [image ...] [--n-per-image 200] [--repeats 3]
 
 Without images, two made ones of 360 x 480 and 1024 x 2048 pixels are cut. Prints seconds (least of
-the repeats, wall clock and CPU) and whether the
-superpixels are the same.
+the repeats, wall clock and CPU) and whether the superpixels are the same.
 """
 
 from __future__ import annotations
