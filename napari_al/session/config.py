@@ -54,8 +54,19 @@ class TargetSettings(_Settings):
     sieve_points: Annotated[int, Field(ge=3)] = Field(
         20, description="points on a region's confidence curve"
     )
+    expansion_rule: Literal["passing", "any"] = Field(
+        "passing",
+        description="stage 2: the likest class of those that pass their own threshold (eq. 13), or "
+        "of all once any passes (the authors' code)",
+    )
+    expansion_conflicts: Literal["nearest", "last"] = Field(
+        "nearest", description="stage 2, two regions expand to a pixel: the likest, or the last"
+    )
     lcm_confidence: Annotated[tuple[Fraction, ...], Field(min_length=1)] = Field(
         (0.99,), description="least confidence of an automatic correction; by round, the last stays"
+    )
+    lcm_loss: Literal["cross-entropy", "softmax-twice"] = Field(
+        "cross-entropy", description="of the correction module; the authors' code: 'softmax-twice'"
     )
     lcm_tail: Fraction = Field(0.5, description="share of classes never given automatically")
 

@@ -56,6 +56,7 @@ def propose_corrections(
         targets[known],
         counts,
         seed=config.seed + round_number,
+        loss=config.targets.lcm_loss,
     )
     predicted, confidence = predict_corrections(module, scores.features)
     labels, protected = _majority_labels(snapshot, scores)

@@ -335,7 +335,14 @@ def _second_stage(
             probs, features = predict_features(segmenter, snapshot.data.image(image), work.device)
             region_map, labelled, candidates = localisation_input(snapshot, image)
             class_map = localise(
-                features, probs, region_map, labelled, candidates, stride=segmenter.stride
+                features,
+                probs,
+                region_map,
+                labelled,
+                candidates,
+                stride=segmenter.stride,
+                expansion_rule=config.targets.expansion_rule,
+                conflicts=config.targets.expansion_conflicts,
             )
             pictures.write_class_map(project.target_file(work.round, image, stage=2), class_map)
             localised.append(image)
