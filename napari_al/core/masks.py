@@ -7,12 +7,14 @@ a log stays valid when superpixels are cut anew, merged or split.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_al.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 
@@ -37,7 +39,7 @@ class Mask:
         if row0 < 0 or col0 < 0 or row1 <= row0 or col1 <= col0:
             raise InputError(f"mask: a box (row0, col0, row1, col1) was expected, got {self.box}")
         if min(self.runs, default=0) < 0 or sum(self.runs) != (row1 - row0) * (col1 - col0):
-            raise InputError("mask: the run lengths do not add up to the box; the record is damaged")
+            raise InputError("mask: the run lengths do not fill the box; the record is damaged")
 
     @classmethod
     def from_array(cls, inside: NDArray[np.bool_], origin: tuple[int, int] = (0, 0)) -> Mask:

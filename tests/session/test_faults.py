@@ -193,7 +193,7 @@ def test_training_goes_on_without_an_image_and_says_so(data_path: Path, tmp_path
         (images / "scene_1.png").unlink()
         iio.imwrite(images / "scene_2.png", np.zeros((60, 80, 3), np.uint8))
         (images / "scene_3.png").write_bytes(b"no picture")
-        with pytest.raises(InputError, match="scene_[123]"):
+        with pytest.raises(InputError, match=r"scene_[123]"):
             session.train()  # the figures of a benchmark are of all images, or there are none
         assert session.round == 1
         warned, ended = [], []
