@@ -30,6 +30,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--steps", type=int, default=750)
     parser.add_argument("--every", type=int, default=TrainingSettings().steps)
+    parser.add_argument("--crop-px", type=int, default=TrainingSettings().crop_px)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
 
@@ -47,7 +48,7 @@ def main() -> None:
     settings = TrainSettings(
         steps=options.every,
         batch_size=defaults.batch_size,
-        crop_px=defaults.crop_px,
+        crop_px=options.crop_px,
         learning_rate=defaults.learning_rate,
         weight_decay=defaults.weight_decay,
     )
