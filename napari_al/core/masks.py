@@ -85,6 +85,16 @@ class Mask:
             )
         return image[row0:row1, col0:col1]
 
+    def holds(self, pixel_rc: tuple[int, int]) -> bool:
+        """Whether a (row, column) of the image is in the mask."""
+        row0, col0, row1, col1 = self.box
+        row, col = pixel_rc
+        if not (row0 <= row < row1 and col0 <= col < col1):
+            return False
+        position = (row - row0) * (col1 - col0) + col - col0
+        run = np.searchsorted(np.cumsum(self.runs), position, side="right")
+        return bool(run % 2)
+
     def central_pixel(self) -> tuple[int, int]:
         """(row, column) of the pixel nearest to the centre of mass; the first one on a tie."""
         pixels = np.argwhere(self.crop())

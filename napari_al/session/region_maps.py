@@ -1,4 +1,7 @@
-"""Base regions of each image: cut once, kept in ``cache/regions``, cut again if that is gone."""
+"""Base regions of each image: cut once, kept in ``cache/regions``, cut again if that is gone.
+
+Also the labels that an image started with: both are read for every question about it.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import numpy as np
 
 from napari_al.errors import InputError
 from napari_al.session import pictures
-from napari_al.session.initial import initial_masks
+from napari_al.session.initial import initial_labels, initial_masks
 from napari_al.session.project import WriteError
 
 if TYPE_CHECKING:
@@ -32,10 +35,15 @@ class RegionMaps:
     def __init__(self, project: Project, data: DataFolder, config: ProjectConfig) -> None:
         self._project, self._data, self._config = project, data, config
         self._get = lru_cache(maxsize=N_KEPT)(self._read_or_cut)
+        self._get_labels = lru_cache(maxsize=N_KEPT)(self._read_labels)
 
     def __call__(self, image: str) -> NDArray[np.int32]:
         """Return an image's map; not to be written to."""
         return self._get(image)
+
+    def initial_labels(self, image: str) -> NDArray[np.uint8]:
+        """Return the (H, W) labels an image started with (``initial.py``); not to be written to."""
+        return self._get_labels(image)
 
     def check_size(self, image: str) -> None:
         """Find out whether the image still has the size that it had when its regions were cut.
@@ -68,6 +76,11 @@ class RegionMaps:
                     pictures.write_ids(path, region_map)
         region_map.flags.writeable = False
         return region_map
+
+    def _read_labels(self, image: str) -> NDArray[np.uint8]:
+        labels = initial_labels(self._project, self._data, image)
+        labels.flags.writeable = False
+        return labels
 
     def _cut(self, image: str) -> NDArray[np.int32]:
         settings = self._config.regions

@@ -8,6 +8,7 @@ the rounds that are done is derived from them, so a Session can be opened again 
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +61,8 @@ class SessionEvents(SignalGroup):
 
 
 NOTHING: frozenset[int] = frozenset()
+N_READ_AHEAD = 12
+"""Questions whose images' region maps are read before they are asked, off the views' thread."""
 SCORING_STAGES = ("superpixels", "scoring")
 """Stages of a job after the training."""
 
@@ -535,13 +538,12 @@ class Session:
         region = region_of_row(self._now, scores, own_row)
         pixel_rc = pseudo_label = None
         if self.config.method.query == "correction":
-            labels = self._now.current_labels(image)
             if scores.pixel is None:
                 pixel_rc = region.mask.central_pixel()
             else:
-                r, c = divmod(int(scores.pixel[own_row]), labels.shape[1])
+                r, c = divmod(int(scores.pixel[own_row]), self.data.shape(image)[1])
                 pixel_rc = (r, c)
-            pseudo_label = int(labels[pixel_rc])
+            pseudo_label = self._now.current_label(image, pixel_rc)
         return Query(
             region=region,
             query_type=self.config.method.query,
@@ -754,7 +756,12 @@ class Session:
         if new is None:
             return None
         old = () if self._pool is None else self._pool.parts
-        return self._pool_of([*(part for part in old if part.round < model_round), new])
+        pool = self._pool_of([*(part for part in old if part.round < model_round), new])
+        if pool is not None:
+            for row in pool.order[:N_READ_AHEAD].tolist():
+                with suppress(InputError):  # whoever asks about the image will say so
+                    self._maps(pool.image(row))
+        return pool
 
     def _on_job_progress(self, running: _Running, progress: JobProgress, pool: Pool | None) -> None:
         if running is not self._running:  # it was abandoned meanwhile

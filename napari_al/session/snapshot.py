@@ -10,7 +10,6 @@ import numpy as np
 from napari_al.core import IGNORE
 from napari_al.errors import InputError
 from napari_al.formats.dataset import DataFolder
-from napari_al.session.initial import initial_labels
 from napari_al.session.log import AnnotationLog
 from napari_al.session.project import Project
 from napari_al.session.region_maps import RegionMaps
@@ -83,13 +82,26 @@ class Snapshot:
 
     def current_labels(self, image: str) -> NDArray[np.uint8]:
         """(H, W) initial labels, automatic corrections over them, answers over both."""
-        class_map = initial_labels(self.project, self.data, image).copy()
+        class_map = self.maps.initial_labels(image).copy()
         for correction in self.corrections.get(image, ()):
             mask = correction.region.mask
             mask.view(class_map)[mask.crop()] = correction.new_class
         for answer in self.answers.get(image, ()):
             paint(class_map, answer)
         return class_map
+
+    def current_label(self, image: str, pixel_rc: tuple[int, int]) -> int:
+        """Return what ``current_labels`` has at one pixel, without painting them all."""
+        for answer in reversed(self.answers.get(image, ())):
+            if answer.query.region.mask.holds(pixel_rc):
+                if answer.outcome == "labelled":
+                    return answer.class_ids[0]
+                if answer.outcome == "ignored":
+                    return IGNORE
+        for correction in reversed(self.corrections.get(image, ())):
+            if correction.region.mask.holds(pixel_rc):
+                return correction.new_class
+        return int(self.maps.initial_labels(image)[pixel_rc])
 
 
 def open_data(project: Project, config: ProjectConfig) -> DataFolder:
