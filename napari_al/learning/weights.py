@@ -10,6 +10,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
+from napari_al.core import IGNORE
 from napari_al.errors import InputError
 from napari_al.learning.segmenter import ClassifierName, Segmenter, build_segmenter
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
     from torch import Tensor
+
+MAX_CHANNELS = 4096
+"""Of a model file that is read."""
 
 
 def save_segmenter(path: Path, segmenter: Segmenter, metadata: Mapping[str, str]) -> None:
@@ -64,11 +68,13 @@ def load_segmenter(path: Path) -> Segmenter:
     """
     try:
         header, tensors = _read(path)
-        n_channels = int(header["n_channels"])
+        n_channels, n_classes = int(header["n_channels"]), int(header["n_classes"])
+        if n_channels > MAX_CHANNELS or n_classes > IGNORE:  # before memory is taken for them
+            raise ValueError(f"{n_channels} channels, {n_classes} classes")
         segmenter = build_segmenter(
             header["name"],
             n_channels,
-            int(header["n_classes"]),
+            n_classes,
             classifier=cast("ClassifierName", header["classifier"]),
             temperature=float(header["temperature"]),
             mean=[0.0] * n_channels,
