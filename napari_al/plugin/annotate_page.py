@@ -21,6 +21,8 @@ from napari_al.plugin.queue_panel import QueuePanel
 from napari_al.plugin.view_panel import ViewPanel
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from qtpy.QtWidgets import QPushButton
 
     from napari_al.formats.dataset import ClassInfo
@@ -161,11 +163,11 @@ class AnnotatePage(QWidget):
 
     # ---- showing
 
-    def set_session(self, session: Session) -> None:
+    def set_session(self, session: Session, keys: Sequence[str | None]) -> None:
         """Fit the page to a session."""
         query_type = session.config.method.query
         classes = session.config.classes
-        self.classes.set_classes(classes)
+        self.classes.set_classes(classes, keys)
         self.progress.set_query_type(query_type)
         self.queue.set_classes(classes, bulk=query_type == "dominant")
         self.export.set_session(session)

@@ -18,7 +18,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_al.plugin.keys import class_keys, hint, shown
+from napari_al.plugin.keys import hint, shown
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -109,14 +109,14 @@ class ClassesPanel(QWidget):
         column.addWidget(self._search)
         column.addWidget(self._scroll)
 
-    def set_classes(self, classes: Sequence[ClassInfo]) -> None:
-        """Show these classes."""
+    def set_classes(self, classes: Sequence[ClassInfo], keys: Sequence[str | None]) -> None:
+        """Show these classes and their keys."""
         self._buttons = []
         holder = QWidget()
         self._grid = QGridLayout(holder)
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setSpacing(2)
-        for info, key in zip(classes, class_keys(len(classes)), strict=True):
+        for info, key in zip(classes, keys, strict=True):
             button = ClassButton(info, key)
             button.clicked.connect(lambda _=False, class_id=info.id: self.chosen.emit(class_id))
             self._buttons.append(button)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from napari_al.formats.export import Format
     from napari_al.plugin.costs import Tally
+    from napari_al.plugin.ledger import Ledger
     from napari_al.plugin.pictures import PictureKind
     from napari_al.plugin.start import Found, StartChoice
     from napari_al.plugin.workbench import Workbench
@@ -57,6 +58,8 @@ class ActiveLearning(QWidget):
         self.start = StartPage()
         self.annotate = AnnotatePage()
         self.review = ReviewPage()
+        for page in (self.start, self.annotate.view, self.annotate.model):
+            page.set_preferences(self.bench.preferences)
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="start")
         self._found: Found | None = None
         self._help: HelpOverlay | None = None
@@ -245,7 +248,7 @@ class ActiveLearning(QWidget):
         session = self.bench.session
         if session is None:
             return
-        self.annotate.set_session(session)
+        self.annotate.set_session(session, self.bench.class_keys)
         self.annotate.model.show_rounds(session.rounds())
         self._stack.setCurrentIndex(1)
         self.on_job_changed()
@@ -285,6 +288,12 @@ class ActiveLearning(QWidget):
         self.annotate.redo.setEnabled(session.can_redo)
         self._show_model_state()
         self.annotate.queue.show_past(session.answers(), self.bench.picture_of)
+
+    def on_balanced(self, ledger: Ledger) -> None:
+        """Show figures that take time."""
+        session = self.bench.session
+        if session is not None:
+            self.annotate.progress.show_ledger(ledger, session.config.classes)
 
     def on_came_up(self, queries: tuple[Query, ...]) -> None:
         """Show what comes next."""
@@ -365,7 +374,9 @@ class ActiveLearning(QWidget):
                 return
         session = self.bench.session
         classes = session.config.classes if session is not None else ()
-        self._help = HelpOverlay(self._main_window(), classes, tones_of(self.viewer.theme))
+        self._help = HelpOverlay(
+            self._main_window(), classes, self.bench.class_keys, tones_of(self.viewer.theme)
+        )
 
     # ---- coming and going
 

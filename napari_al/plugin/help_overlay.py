@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFrame, QGridLayout, QLabel, QWidget
 
-from napari_al.plugin.keys import ACTIONS, class_keys, shown
+from napari_al.plugin.keys import ACTIONS, shown
 from napari_al.plugin.parts import text
 from napari_al.plugin.theme import Tones, style_sheet
 
@@ -19,12 +19,22 @@ if TYPE_CHECKING:
     from napari_al.formats.dataset import ClassInfo
 
 N_CLASS_ROWS = 14
+_CLICKS = {
+    "Answer": ("Shift+click", "join a neighbouring region to this one, or take it out again"),
+    "Look": ("Drag, wheel", "move and zoom the picture"),
+}
 
 
 class HelpOverlay(QFrame):
     """A sheet over the window; a click or the same key puts it away."""
 
-    def __init__(self, over: QWidget, classes: Sequence[ClassInfo], tones: Tones) -> None:
+    def __init__(
+        self,
+        over: QWidget,
+        classes: Sequence[ClassInfo],
+        keys: Sequence[str | None],
+        tones: Tones,
+    ) -> None:
         super().__init__(over)
         self.setObjectName("keys")
         self.setStyleSheet(
@@ -40,13 +50,13 @@ class HelpOverlay(QFrame):
         for column, group in ((0, "Answer"), (3, "Look")):
             grid.addWidget(text(group, "title", wrap=False), 0, column, 1, 2)
             rows = [action for action in ACTIONS.values() if action.group == group]
+            clicks = _CLICKS[group]
             for row, action in enumerate(rows, start=1):
-                keys = " or ".join(dict.fromkeys(shown(key) for key in action.keys))
-                self._add(grid, row, column, keys, action.text)
+                caps = " or ".join(dict.fromkeys(shown(key) for key in action.keys))
+                self._add(grid, row, column, caps, action.text)
+            self._add(grid, len(rows) + 1, column, *clicks)
         grid.addWidget(text("Classes", "title", wrap=False), 0, 6, 1, 2)
-        for row, (info, key) in enumerate(
-            zip(classes[:N_CLASS_ROWS], class_keys(len(classes)), strict=False), start=1
-        ):
+        for row, (info, key) in enumerate(zip(classes[:N_CLASS_ROWS], keys, strict=False), start=1):
             self._add(grid, row, 6, shown(key) if key else "/", info.name)
         last = grid.rowCount()
         grid.addWidget(text("Click here, or press ? again, to go on.", "muted"), last, 0, 1, 8)

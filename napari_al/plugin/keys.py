@@ -23,6 +23,7 @@ ActionName = Literal[
     "heatmap",
     "answers",
     "rest",
+    "split",
     "help",
 ]
 
@@ -51,6 +52,7 @@ ACTIONS: dict[ActionName, Action] = {
         Action("redo", ("Control-Shift-Z", "Control-Y"), "put it back"),
         Action("find_class", ("/",), "find a class by typing its name"),
         Action("rest", ("R",), "drawing: the rest of the rectangle is this class"),
+        Action("split", ("D",), "divide: cut the region in two and answer both parts"),
         Action("focus", ("F",), "bring the region back into view", "Look"),
         Action("whole_image", ("W",), "see the whole image", "Look"),
         Action("borders", ("B",), "borders of all regions", "Look"),
@@ -66,13 +68,15 @@ CLASS_KEYS = (*"1234567890", *(c for c in "QWERTYUIOPASDFGHJKLZXCVBNM" if c not 
 """Keys for classes in the order in which they are given out."""
 
 
-def class_keys(n_classes: int) -> tuple[str | None, ...]:
+def class_keys(n_classes: int, preferred: str = "") -> tuple[str | None, ...]:
     """Return a key for each class, None for those left over when the keys run out.
 
-    Digits first, then letters in the order in which they lie on the keyboard, without those that
-    do something else.
+    First those of ``preferred`` (one character a key) that are free, then digits, then letters in
+    the order in which they lie on the keyboard, without those that do something else.
     """
-    return tuple(CLASS_KEYS[i] if i < len(CLASS_KEYS) else None for i in range(n_classes))
+    wished = [key for key in preferred.upper() if key in CLASS_KEYS]
+    order = list(dict.fromkeys((*wished, *CLASS_KEYS)))
+    return tuple(order[i] if i < len(order) else None for i in range(n_classes))
 
 
 _SHOWN = {

@@ -297,6 +297,16 @@ class LayerSet:
         if layer is not None and self._viewer.layers.selection.active is not layer:
             self._viewer.layers.selection.active = layer
 
+    def pixel_at(self, position: Sequence[float]) -> tuple[int, int]:
+        """Return row and column of the image's pixel at a place in the world."""
+        row, col = (
+            round((at - offset) / scale)
+            for at, offset, scale in zip(
+                position[-2:], self._placement.translate, self._placement.scale, strict=True
+            )
+        )
+        return row, col
+
     # ---- drawing
 
     def drawing(self) -> Shapes:

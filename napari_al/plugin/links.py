@@ -11,7 +11,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from napari_al.plugin.keys import ACTIONS, class_keys
+from napari_al.plugin.keys import ACTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,6 +41,11 @@ class Links:
         """Bind a key of a viewer or a layer; what was bound before comes back in the end."""
         before = provider.bind_key(key, lambda _: action(), overwrite=True)
         self._ends.append(lambda: provider.bind_key(key, before, overwrite=True))
+
+    def append(self, callbacks: list[Any], callback: Any) -> None:
+        """Add a callback to a list of napari's."""
+        callbacks.append(callback)
+        self._ends.append(lambda: callbacks.remove(callback) if callback in callbacks else None)
 
     def close(self) -> None:
         """End everything, the newest first; may be called again."""
@@ -78,6 +83,7 @@ def link_workbench(links: Links, bench: Workbench) -> None:
     for layer in bench.layers.all():
         _link_layer(links, bench, layer)
     connect(bench.layers.added, lambda layer: _link_layer(links, bench, layer))
+    links.append(bench.viewer.mouse_drag_callbacks, lambda _, event: bench.on_pressed(event))
     for key, action in key_actions(bench).items():
         links.bind(bench.viewer, key, action)
 
@@ -91,7 +97,6 @@ def camera_zoom(viewer: Any) -> Any:
 
 def key_actions(bench: Workbench) -> dict[str, Callable[[], object]]:
     """Return what each key does while a session is open."""
-    n_classes = len(bench.session.config.classes) if bench.session is not None else 0
     does: dict[ActionName, Callable[[], object]] = {
         "accept": bench.accept,
         "skip": partial(bench.end, "skipped"),
@@ -101,6 +106,7 @@ def key_actions(bench: Workbench) -> dict[str, Callable[[], object]]:
         "redo": bench.redo,
         "find_class": bench.events.find_class.emit,
         "rest": bench.fill_rest,
+        "split": bench.split,
         "focus": bench.focus,
         "whole_image": bench.whole_image,
         "borders": partial(bench.toggle, "borders"),
@@ -110,7 +116,7 @@ def key_actions(bench: Workbench) -> dict[str, Callable[[], object]]:
         "help": bench.events.help.emit,
     }
     out = {key: does[name] for name, action in ACTIONS.items() for key in action.keys}
-    for class_id, class_key in enumerate(class_keys(n_classes)):
+    for class_id, class_key in enumerate(bench.class_keys):
         if class_key is not None:
             out[class_key] = partial(bench.choose, class_id)
     return out
@@ -143,6 +149,7 @@ def _link_workbench_to_dock(links: Links, dock: ActiveLearning) -> None:
         (events.chosen, dock.on_chosen),
         (events.rest_changed, dock.on_rest_changed),
         (events.counted, dock.on_counted),
+        (events.balanced, dock.on_balanced),
         (events.came_up, dock.on_came_up),
         (events.progressed, page.model.show_progress),
         (events.job_changed, dock.on_job_changed),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
 
+from napari_al.plugin.advice import advise, in_words
 from napari_al.plugin.costs import duration
 from napari_al.plugin.curve import Curve
 from napari_al.plugin.parts import button, text
@@ -14,6 +15,7 @@ from napari_al.plugin.parts import button, text
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from napari_al.plugin.preferences import Preferences
     from napari_al.plugin.theme import Tones
     from napari_al.session.jobs import JobProgress
 
@@ -50,6 +52,8 @@ class ModelPanel(QWidget):
         self._stage = text("", "muted")
         self.loss = Curve("Loss", "step", digits=2)
         self.miou = Curve("Model mIoU on the validation images", "clicks", digits=2, dots=True)
+        self._advice = text("", "muted")
+        self._advice.setToolTip("a 90 % interval; mIoU taken to grow with the logarithm of clicks")
         buttons = QHBoxLayout()
         buttons.addWidget(self.train, 1)
         buttons.addWidget(self.stop, 1)
@@ -62,8 +66,13 @@ class ModelPanel(QWidget):
         column.addWidget(self._auto)
         column.addWidget(self.loss)
         column.addWidget(self.miou)
+        column.addWidget(self._advice)
         column.addStretch()
         self.show_idle()
+
+    def set_preferences(self, preferences: Preferences) -> None:
+        """Begin with what the user prefers."""
+        self._auto.setChecked(preferences.train_when_spent)
 
     def set_tones(self, tones: Tones) -> None:
         """Use a theme's colours."""
@@ -107,3 +116,5 @@ class ModelPanel(QWidget):
         """Show the learning curve."""
         points = [(float(r["clicks"]), float(r["model_miou"])) for r in rows if r["model_miou"]]
         self.miou.set_points(points)
+        advice = advise(rows)
+        self._advice.setText("" if advice is None else in_words(advice))

@@ -10,17 +10,23 @@ from qtpy.QtWidgets import QFileDialog, QGridLayout, QVBoxLayout, QWidget
 
 from napari_al.plugin.costs import duration
 from napari_al.plugin.parts import button, text
+from napari_al.plugin.share_bar import ShareBar
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from qtpy.QtWidgets import QLabel
 
+    from napari_al.formats.dataset import ClassInfo
     from napari_al.plugin.costs import Tally
+    from napari_al.plugin.ledger import Ledger
 
 _ROWS = (
     ("queries", "Queries", "answers in force"),
     ("class", "Class clicks", "a class chosen, or an answer without one"),
     ("polygon", "Polygon clicks", "corners drawn inside a rectangle"),
     ("intersection", "Crossing clicks", "outlines that cross a rectangle's side"),
+    ("drawn", "The same drawn exactly, about", "polygon and class clicks, from regions' outlines"),
     ("accepted", "Accepted", "labels that were right"),
     ("corrected", "Corrected", "labels that were wrong"),
     ("without", "Skipped · unsure · ignored", "answers without a class"),
@@ -54,6 +60,9 @@ class ProgressPanel(QWidget):
         self._csv = button("Save as CSV…", "one row an answer, with clicks and seconds", self._save)
         column = QVBoxLayout(self)
         column.addLayout(grid)
+        self.shares = ShareBar()
+        column.addWidget(text("Pixels labelled, by class", "muted"))
+        column.addWidget(self.shares)
         column.addWidget(self._csv)
         column.addStretch()
 
@@ -84,6 +93,12 @@ class ProgressPanel(QWidget):
         }
         for key, value in shown.items():
             self._values[key].setText(value)
+
+    def show_ledger(self, ledger: Ledger, classes: Sequence[ClassInfo]) -> None:
+        """Show what takes time to find out."""
+        self._values["drawn"].setText(f"{ledger.drawn_clicks} clicks")
+        shares = [(c.name, c.color, ledger.px_by_class[c.id]) for c in classes]
+        self.shares.set_shares(shares)
 
     def _save(self) -> None:
         name, _ = QFileDialog.getSaveFileName(self, "Save costs", "costs.csv", "CSV (*.csv)")

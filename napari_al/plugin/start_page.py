@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from napari_al.methods import QueryType
     from napari_al.plugin.from_viewer import ViewerImages
+    from napari_al.plugin.preferences import Preferences
     from napari_al.plugin.preview import Cut
     from napari_al.plugin.start import Found
 
@@ -84,6 +85,11 @@ class StartPage(QWidget):
         self.budget.setRange(1, 1_000_000)
         self.budget.setValue(DEFAULT_BUDGET)
         self.budget.setToolTip("clicks after which a model is trained on all answers so far")
+        self.order = QComboBox()
+        self.order.addItem("the most worth asking first", "score")
+        self.order.addItem("image by image", "image")
+        self.order.setToolTip("a round's queries; image by image the eye stays put")
+        self.device = "auto"
         self.project = QLineEdit()
         self.project.setToolTip("a new folder; answers and models are kept there")
         self.project.textEdited.connect(self._on_own_project)
@@ -122,6 +128,7 @@ class StartPage(QWidget):
         form = QFormLayout()
         form.setContentsMargins(0, 4, 0, 0)
         form.addRow("Clicks a round", self.budget)
+        form.addRow("Order", self.order)
         form.addRow("Project", self._make_project())
         column.addLayout(form)
         column.addWidget(self._message)
@@ -172,6 +179,11 @@ class StartPage(QWidget):
         return row
 
     # ---- showing
+
+    def set_preferences(self, preferences: Preferences) -> None:
+        """Begin with what the user prefers."""
+        self.budget.setValue(preferences.budget)
+        self.device = preferences.device
 
     def show_found(self, found: Found) -> None:
         """Show what a folder turned out to be."""
@@ -248,6 +260,8 @@ class StartPage(QWidget):
         settings = {
             "budget": self.budget.value(),
             "regions": {"n_per_image": self.n_per_image},
+            "acquisition": {"order": self.order.currentData()},
+            "training": {"device": self.device},
         }
         return StartChoice(
             self.source,

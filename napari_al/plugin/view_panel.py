@@ -14,6 +14,7 @@ from napari_al.plugin.parts import text
 if TYPE_CHECKING:
     from napari_al.plugin.keys import ActionName
     from napari_al.plugin.pictures import PictureKind
+    from napari_al.plugin.preferences import Preferences
 
 _OVERLAYS: dict[PictureKind, tuple[ActionName | None, str]] = {
     "answers": ("answers", "the answers so far, in the classes' colours"),
@@ -72,6 +73,12 @@ class ViewPanel(QWidget):
         grid.addWidget(slider, row, 1)
         if action is not None:
             grid.addWidget(text(hint(action), "key", wrap=False), row, 2)
+
+    def set_preferences(self, preferences: Preferences) -> None:
+        """Begin with what the user prefers."""
+        self.context.setValue(preferences.context)
+        self.dim.setValue(preferences.dim)
+        self.keep_zoom.setChecked(preferences.keep_zoom)
 
     def show_overlay(self, kind: PictureKind, wanted: bool, opacity: float) -> None:
         """Follow what was changed elsewhere."""

@@ -20,10 +20,14 @@ from napari_al.errors import InputError
 from napari_al.plugin.costs import tally
 from napari_al.plugin.dispatch import MainThread
 from napari_al.plugin.highlight import Marks
+from napari_al.plugin.keys import class_keys
 from napari_al.plugin.layers import LayerSet, Placement
+from napari_al.plugin.ledger import Bookkeeper
 from napari_al.plugin.links import Links, link_viewer, link_workbench
 from napari_al.plugin.pictures import KINDS, Key, PictureKind, PictureStore
+from napari_al.plugin.preferences import load
 from napari_al.plugin.preview import Preview
+from napari_al.plugin.reshape import join, split
 from napari_al.plugin.sketch import Sketch
 from napari_al.session.log import LogWriteError
 from napari_al.session.records import Answer
@@ -37,12 +41,15 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
     from numpy.typing import NDArray
 
+    from napari_al.plugin.ledger import Ledger
     from napari_al.session.jobs import JobProgress, JobResult
     from napari_al.session.records import AutomaticCorrection, Outcome, Query, Region
     from napari_al.session.session import Session
 
 SAVE_EVERY_MS = 5000
 """Between attempts to write answers that could not be written."""
+RESHAPED = ("dominant", "multi-class")
+"""Queries whose regions can be cut in two and joined."""
 ONE_CLICK = Clicks(class_clicks=1)
 N_AHEAD = 6
 """Queries whose pictures are made in advance."""
@@ -63,6 +70,8 @@ class WorkbenchEvents(SignalGroup):
     """The class that the rest of a rectangle gets, or None."""
     counted = Signal(object)
     """A new ``Tally``."""
+    balanced = Signal(object)
+    """A new ``Ledger``, some time after the tally."""
     came_up = Signal(tuple)
     """The queries that come next."""
     progressed = Signal(object)
@@ -103,7 +112,14 @@ class Workbench:
         self.viewer = viewer
         self.events = WorkbenchEvents()
         self.dispatch = MainThread()
-        self.view = ViewSettings()
+        self.preferences = load()
+        self.view = ViewSettings(
+            context=float(self.preferences.context),
+            keep_zoom=self.preferences.keep_zoom,
+            train_when_spent=self.preferences.train_when_spent,
+            review_corrections=self.preferences.review_corrections,
+        )
+        self.class_keys: tuple[str | None, ...] = ()
         self.layers = LayerSet(viewer)
         self.preview = Preview(self.layers, self.dispatch)
         self.session: Session | None = None
@@ -120,6 +136,10 @@ class Workbench:
         self._chosen: frozenset[int] = frozenset()
         self._revisited: Answer | None = None
         self._sketch: Sketch | None = None
+        self._parts: list[Query] = []  # of a region that was cut in two: those still to ask
+        self._given: list[Answer] = []  # and the answers to the others
+        self._bookkeeper = Bookkeeper()
+        self._balancing: Future[Ledger] | None = None
         self._shown_at = 0.0
         self._n_learnt = 0
         self._looked_at: Region | None = None
@@ -140,6 +160,9 @@ class Workbench:
         self.session = session
         self.layers.place(placement or Placement())
         self.layers.set_classes(session.config.classes)
+        self.layers.set_dim(self.preferences.dim / 100)
+        n_classes = len(session.config.classes)
+        self.class_keys = class_keys(n_classes, self.preferences.class_keys)
         self.layers.set_wanted("borders", False)
         self._pictures = PictureStore(session, self.dispatch, self._on_picture)
         self._n_learnt = self._count_learnt()
@@ -233,6 +256,43 @@ class Workbench:
         self._sketch.fill_rest()
         self.events.rest_changed.emit(self._sketch.rest)
 
+    def split(self) -> None:
+        """Cut the region in two and ask about both parts; their answers go in together."""
+        query = self.query
+        if query is None:
+            return
+        image = self.picture_of(query.region.image)
+        if query.query_type not in RESHAPED or self._revisited is not None or image is None:
+            self.events.told.emit("This region cannot be cut.")
+            return
+        try:
+            first, second = split(query, image)
+        except InputError as error:
+            self.events.told.emit(str(error))
+            return
+        parts, given = [second, *self._parts], self._given
+        self._show(first, None)
+        self._parts, self._given = parts, given
+        self.events.told.emit(f"Cut in two: {len(given) + len(parts) + 1} parts to answer.")
+
+    def join(self, position: tuple[int, int]) -> None:
+        """Join the region at a pixel to the one asked about, or take it out again."""
+        query = self.query
+        if query is None or self.session is None:
+            return
+        if query.query_type not in RESHAPED or self._parts or self._given:
+            self.events.told.emit("Regions cannot be joined here.")
+            return
+        try:
+            joined = join(query, self.session.region_map(query.region.image), position)
+        except InputError as error:
+            self.events.told.emit(str(error))
+            return
+        chosen, revisited, since = self._chosen, self._revisited, self._shown_at
+        self._show(joined, revisited)
+        self._chosen, self._shown_at = chosen, since
+        self.events.chosen.emit(chosen)
+
     def answer_many(self, queries: Iterable[Query], class_id: int) -> None:
         """Give several coming queries the same class; one undo takes all back."""
         if self.session is None:
@@ -315,6 +375,7 @@ class Workbench:
             return
         self.query, self._revisited, self._chosen = query, revisited, frozenset()
         self._looked_at = None
+        self._parts, self._given = [], []
         self._leave_sketch()
         if query is None:
             self.layers.highlight(None)
@@ -638,6 +699,11 @@ class Workbench:
             self._image = ""
             self._show(self.query, self._revisited)
 
+    def on_pressed(self, event: Any) -> None:
+        """Join the region under the cursor on Shift+click."""
+        if "Shift" in event.modifiers and self._image:
+            self.join(self.layers.pixel_at(event.position))
+
     def on_zoomed(self) -> None:
         """Fit the outline's thickness once zooming has come to rest."""
         self._zoomed.start()
@@ -675,10 +741,16 @@ class Workbench:
             self.query, class_ids, clicks, outcome=outcome, seconds=round(seconds, 3), **more
         )
         before = self._revisited
+        if self._parts:
+            part, *parts = self._parts
+            given = [*self._given, answer]
+            self._show(part, None)
+            self._parts, self._given = parts, given
+            return
         if before is not None:
             taken = self._guarded(lambda session: session.amend(before.id, answer))
         else:
-            taken = self._hand_in(answer)
+            taken = self._hand_in(*self._given, answer)
         if taken:
             self.ask()
 
@@ -724,12 +796,29 @@ class Workbench:
             return False
         return True
 
+    def _balance(self, session: Session) -> None:
+        """Sum up what takes time, in a thread; what is under way is heard out first."""
+        if self._balancing is None:
+            answers = session.answers()
+            self._balancing = self._thread.submit(self._bookkeeper.balance, answers)
+            self._balancing.add_done_callback(
+                lambda done: self.dispatch(lambda: self._on_balanced(session, len(answers), done))
+            )
+
+    def _on_balanced(self, session: Session, n_answers: int, done: Future[Ledger]) -> None:
+        self._balancing = None
+        if session is self.session and not done.cancelled():
+            self.events.balanced.emit(done.result())
+            if len(session.answers()) != n_answers:
+                self._balance(session)
+
     def _catch_up(self) -> None:
         """What may wait until the query has been painted: counts, and pictures to come."""
         session = self.session
         if session is None or self._pictures is None:
             return
         self.layers.refresh_thumbnails()
+        self._balance(session)
         self.events.counted.emit(tally(session.answers()))
         coming = tuple(session.upcoming(N_AHEAD)) if session.has_scores else ()
         for image in dict.fromkeys(query.region.image for query in coming):

@@ -418,15 +418,14 @@ def test_corrections_accept_with_space_and_correct_with_a_key(correcting):
     assert page.progress._values["accepted"].text() == "1"
 
 
-def _click(desk, row, col, double=False):
+def _click(desk, row, col, modifier=Qt.KeyboardModifier.NoModifier):
     """Click an image pixel on the canvas."""
     camera, size = desk.viewer.scene.camera, desk.viewer.canvas.size
     y = (row - camera.center[1]) * camera.zoom + size[0] / 2
     x = (col - camera.center[2]) * camera.zoom + size[1] / 2
     point = QPoint(round(x), round(y))
-    act = QTest.mouseDClick if double else QTest.mouseClick
     QTest.mouseMove(desk.canvas, point)
-    act(desk.canvas, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, point)
+    QTest.mouseClick(desk.canvas, Qt.MouseButton.LeftButton, modifier, point)
     QApplication.processEvents()
 
 
@@ -472,3 +471,82 @@ def test_a_rectangle_of_one_class_takes_two_keys(open_session):
     (answer,) = desk.session.answers()
     assert answer.class_ids == (3,)
     assert answer.clicks.total == 1
+
+
+def test_look_alikes_are_looked_at_before_they_are_applied(open_session, tmp_path):
+    data = write_initial(write_data(tmp_path / "data", n_train=8))
+    targets = {"lcm_confidence": [0.0], "lcm_tail": 0.0}
+    desk = open_session("a2lc", data, budget=6, targets=targets)
+    for _ in range(6):
+        desk.key(Qt.Key.Key_1)
+        QApplication.processEvents()
+        desk.until(lambda: desk.dock.bench.query or desk.session.budget_is_spent)
+    review = desk.dock.review
+    desk.until(lambda: review._list.count() > 1)
+    assert not desk.session.is_training  # it waits
+    n = review._list.count()
+
+    item = review._list.item(1)
+    box = review._list.visualItemRect(item)
+    QTest.mouseClick(review._list.viewport(), Qt.MouseButton.LeftButton, pos=box.center())
+    looked_at = item.data(Qt.ItemDataRole.UserRole).region
+    desk.until(lambda: desk.dock.bench._image == looked_at.image)
+    item.setCheckState(Qt.CheckState.Unchecked)
+    assert review.apply.text() == f"Apply {n - 1} of {n} and train"
+    QTest.mouseClick(review.apply, Qt.MouseButton.LeftButton)
+
+    assert desk.session.is_training
+    assert len(desk.session.corrections()) == n - 1
+    desk.until_asked()
+    desk.key(Qt.Key.Key_Z, CTRL)  # one undo takes all of them back
+    assert desk.session.corrections() == ()
+    assert len(desk.session.answers()) == 6
+
+
+def test_a_region_is_cut_in_two_and_one_undo_takes_both_back(open_session):
+    desk = open_session()
+    whole = desk.query
+    desk.key(Qt.Key.Key_D)
+    first = desk.query
+    assert first.region.ids == whole.region.ids
+    assert first.region.mask.size < whole.region.mask.size
+    desk.key(Qt.Key.Key_1)
+    second = desk.query
+    assert first.region.mask.size + second.region.mask.size == whole.region.mask.size
+    assert desk.session.answers() == ()  # both go in together
+    desk.key(Qt.Key.Key_2)
+    desk.until_asked()
+    assert [a.class_ids for a in desk.session.answers()] == [(0,), (1,)]
+    assert desk.query.region.ids != whole.region.ids
+    desk.key(Qt.Key.Key_Z, CTRL)
+    assert desk.session.answers() == ()
+
+
+def test_a_neighbour_is_joined_with_shift_click(open_session):
+    desk = open_session()
+    alone = desk.query
+    region_map = desk.session.region_map(alone.region.image)
+    inside = region_map == alone.region.ids[0]
+    grown = np.zeros_like(inside)
+    grown[1:] |= inside[:-1]
+    grown[:-1] |= inside[1:]
+    row, col = np.argwhere(grown & ~inside)[0]
+    neighbour = int(region_map[row, col])
+
+    _click(desk, row, col, SHIFT)
+    assert desk.query.region.ids == tuple(sorted((alone.region.ids[0], neighbour)))
+    desk.key(Qt.Key.Key_2)
+    desk.until_asked()
+    (answer,) = desk.session.answers()
+    assert answer.query.region.mask.size == (inside | (region_map == neighbour)).sum()
+    assert answer.clicks.total == 1
+    labels = desk.session.answers_map(alone.region.image)
+    assert (labels[region_map == neighbour] == 1).all()
+
+
+def test_figures_that_take_time_come_in_later(open_session):
+    desk = open_session()
+    desk.key(Qt.Key.Key_2)
+    panel = desk.dock.annotate.progress
+    desk.until(lambda: panel._values["drawn"].text() not in ("0", "0 clicks"))
+    assert "sky  100.0%" in panel.shares.toolTip()

@@ -1,0 +1,45 @@
+"""What napari's Preferences say; the manifest (``napari.yaml``) declares it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+PLUGIN = "napari-al"
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """Defaults for new projects and for the view; the same as in the manifest."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    budget: int = 100
+    train_when_spent: bool = True
+    review_corrections: bool = True
+    context: int = 5
+    keep_zoom: bool = False
+    dim: int = 60
+    class_keys: str = ""
+
+
+def load() -> Preferences:
+    """Return what the user prefers; the defaults with a napari that has no such page."""
+    try:
+        from napari.settings import get_plugin_settings
+    except ImportError:  # before napari 0.9
+        return Preferences()
+    try:
+        settings: Any = get_plugin_settings(PLUGIN)
+    except KeyError:  # not installed as a plugin
+        return Preferences()
+    new, view = settings.new_projects, settings.view
+    return Preferences(
+        device=new.device,
+        budget=new.budget,
+        train_when_spent=new.train_when_spent,
+        review_corrections=new.review_corrections,
+        context=view.context,
+        keep_zoom=view.keep_zoom,
+        dim=view.dim,
+        class_keys=view.class_keys,
+    )
