@@ -75,7 +75,7 @@ class TrainingSettings(_Settings):
     """One round's training."""
 
     segmenter: str = "compact"
-    steps: Positive = 250
+    steps: Positive = 400
     batch_size: Positive = 8
     crop_px: Annotated[int, Field(ge=16)] = Field(
         352, description="side of a training crop; no larger than the largest image needs"
