@@ -32,17 +32,19 @@ def main() -> None:
     options = parser.parse_args()
     data = DataFolder.open(options.data)
     config = make_config(data, {"budget": 10**6, "training": {"steps": 10**6}}, options.method)
-    with tempfile.TemporaryDirectory() as folder:
-        with Session.create(Path(folder) / "p", config) as session:
-            if session.round == 0:
-                raise SystemExit("a method that starts without a model, please")
-            session.start_scoring()
-            session.wait_for_job()
-            print(f"{len(data.train)} images, {session.n_regions} regions")
-            report("alone", measure(session, options))
-            session.start_training()
-            wait_until_training(session)
-            report("with training", measure(session, options))
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Session.create(Path(folder) / "p", config) as session,
+    ):
+        if session.round == 0:
+            raise SystemExit("a method that starts without a model, please")
+        session.start_scoring()
+        session.wait_for_job()
+        print(f"{len(data.train)} images, {session.n_regions} regions")
+        report("alone", measure(session, options))
+        session.start_training()
+        wait_until_training(session)
+        report("with training", measure(session, options))
 
 
 def wait_until_training(session: Session) -> None:

@@ -1,0 +1,32 @@
+"""Short forms of benchmarks/kill.py and benchmarks/soak.py."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+@pytest.mark.parametrize("kind", ["simulate", "training", "annotator"])
+def test_killed_work_loses_nothing(kind: str) -> None:
+    command = [sys.executable, str(BENCHMARKS / "kill.py"), "--kills", "2", "--only", kind]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_nothing_grows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    from scenes import write_data
+    from soak import Figures, soak
+
+    before = Figures.now()
+    data = write_data(tmp_path / "data")
+    first, last = soak(tmp_path / "p", data, n_answers=40, every=20, n_per_image=20)
+    after = Figures.now()
+    assert (last.files, last.threads, last.children) == (first.files, first.threads, 0)
+    assert last.memory_mb - first.memory_mb < 20
+    assert (after.files, after.threads, after.children) == (before.files, before.threads, 0)
