@@ -128,7 +128,8 @@ def test_later_settings_win_leaf_by_leaf() -> None:
 def test_differences_name_the_settings(data: DataFolder) -> None:
     old = make_config(data, {}, "bvsb")
     new = make_config(data, {"training": {"steps": 5}, "seed": 1}, "bvsb")
-    assert differences(old, new) == ["seed: 0, not 1", f"training.steps: {TrainingSettings().steps}, not 5"]
+    steps = TrainingSettings().steps
+    assert differences(old, new) == ["seed: 0, not 1", f"training.steps: {steps}, not 5"]
     assert differences(old, old) == []
 
 
