@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from napari_al.session.session import Session
 
 MESSAGE_S = 8
-MIN_TAB_PX = 200
+MIN_TAB_PX = 150
 _ACCEPT: dict[QueryType, str] = {
     "correction": "Yes, it is",
     "multi-class": "These are all",

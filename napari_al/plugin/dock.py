@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from napari_al.session.session import Session
 
 MIN_WIDTH_PX = 340
+N_THUMBNAILS = 200
+"""Corrections that are shown with a picture."""
 
 
 class ActiveLearning(QWidget):
@@ -303,8 +305,17 @@ class ActiveLearning(QWidget):
         """Turn to the page to look at corrections."""
         session = self.bench.session
         if session is not None:
-            self.review.show_corrections(corrections, session.config.classes, self.bench.picture_of)
+            self.review.show_corrections(corrections, session.config.classes)
             self._stack.setCurrentIndex(2)
+            for image in dict.fromkeys(c.region.image for c in corrections[:N_THUMBNAILS]):
+                self.on_image_ready(image)
+                self.bench.request_image(image)
+
+    def on_image_ready(self, image: str) -> None:
+        """Show thumbnails of an image that has been made."""
+        picture = self.bench.picture_of(image)
+        if picture is not None and self._stack.currentIndex() == 2:
+            self.review.show_thumbnails(image, picture)
 
     def on_decided(
         self,

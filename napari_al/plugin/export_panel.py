@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
-    QComboBox,
     QFileDialog,
     QFormLayout,
     QHBoxLayout,
@@ -16,7 +15,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_al.plugin.parts import button, text
+from napari_al.plugin.parts import button, choice, text
 
 if TYPE_CHECKING:
     from napari_al.session.session import Session
@@ -42,8 +41,8 @@ class ExportPanel(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.format = _choice(FORMATS, "what other program is to read it")
-        self.source = _choice(
+        self.format = choice(FORMATS, "what other program is to read it")
+        self.source = choice(
             SOURCES,
             "training labels: what the newest model was trained on; prediction: what it says"
             " of every pixel; answers alone: nothing but what was answered",
@@ -94,13 +93,3 @@ class ExportPanel(QWidget):
             self.export_wanted.emit(
                 self.format.currentData(), self.source.currentData(), Path(folder).expanduser()
             )
-
-
-def _choice(rows: dict[str, str], tip: str) -> QComboBox:
-    box = QComboBox()
-    for value, words in rows.items():
-        box.addItem(words, value)
-    box.setToolTip(tip)
-    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    box.setMinimumContentsLength(12)
-    return box

@@ -154,6 +154,7 @@ def _link_workbench_to_dock(links: Links, dock: ActiveLearning) -> None:
         (events.progressed, page.model.show_progress),
         (events.job_changed, dock.on_job_changed),
         (events.proposed, dock.on_proposed),
+        (events.image_ready, dock.on_image_ready),
         (events.told, page.show_message),
         (events.find_class, page.classes.find),
         (events.help, dock.toggle_help),

@@ -5,10 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFrame, QLabel, QPushButton, QScrollArea, QSizePolicy, QWidget
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFrame,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QWidget,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 
 def text(words: str = "", role: str = "", *, wrap: bool = True) -> QLabel:
@@ -40,6 +48,17 @@ def button(
     if on_click is not None:
         made.clicked.connect(lambda _=False: on_click())
     return made
+
+
+def choice(rows: Mapping[str, str], tip: str) -> QComboBox:
+    """Return a list to choose from (value: words) that is no wider than it must be."""
+    box = QComboBox()
+    for value, words in rows.items():
+        box.addItem(words, value)
+    box.setToolTip(tip)
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    box.setMinimumContentsLength(10)
+    return box
 
 
 def scrolled(page: QWidget) -> QScrollArea:

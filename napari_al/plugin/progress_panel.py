@@ -26,7 +26,7 @@ _ROWS = (
     ("class", "Class clicks", "a class chosen, or an answer without one"),
     ("polygon", "Polygon clicks", "corners drawn inside a rectangle"),
     ("intersection", "Crossing clicks", "outlines that cross a rectangle's side"),
-    ("drawn", "The same drawn exactly, about", "polygon and class clicks, from regions' outlines"),
+    ("drawn", "Drawn exactly, about", "polygon and class clicks, from regions' outlines"),
     ("accepted", "Accepted", "labels that were right"),
     ("corrected", "Corrected", "labels that were wrong"),
     ("without", "Skipped · unsure · ignored", "answers without a class"),
@@ -51,7 +51,7 @@ class ProgressPanel(QWidget):
         grid.setVerticalSpacing(4)
         grid.setColumnStretch(0, 1)
         for row, (key, name, tip) in enumerate(_ROWS):
-            self._names[key] = text(name, wrap=False)
+            self._names[key] = text(name)
             self._values[key] = text("0", wrap=False)
             self._values[key].setAlignment(Qt.AlignmentFlag.AlignRight)
             for column, label in enumerate((self._names[key], self._values[key])):

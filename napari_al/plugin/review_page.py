@@ -21,7 +21,7 @@ from napari_al.plugin.parts import button, text
 from napari_al.plugin.queue_panel import THUMB_PX, thumbnail
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -42,6 +42,7 @@ class ReviewPage(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
+        self._classes: Sequence[ClassInfo] = ()
         self._list = QListWidget()
         self._list.setIconSize(QSize(THUMB_PX, THUMB_PX))
         self._list.setToolTip("click: see the region; the box: apply this one or not")
@@ -74,9 +75,9 @@ class ReviewPage(QWidget):
         self,
         corrections: Sequence[AutomaticCorrection],
         classes: Sequence[ClassInfo],
-        image_of: Callable[[str], NDArray[np.uint8] | None],
     ) -> None:
         """List corrections, all ticked."""
+        self._classes = classes
         self._list.blockSignals(True)
         self._list.clear()
         for correction in sorted(corrections, key=lambda c: -c.confidence):
@@ -86,13 +87,21 @@ class ReviewPage(QWidget):
             item.setData(_DATA, correction)
             item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
             item.setCheckState(Qt.CheckState.Checked)
-            image = image_of(correction.region.image)
-            color = classes[correction.new_class].color
-            picture = swatch(color) if image is None else thumbnail(image, correction.region, color)
-            item.setIcon(QIcon(picture))
+            item.setIcon(QIcon(swatch(classes[correction.new_class].color, THUMB_PX)))
             self._list.addItem(item)
         self._list.blockSignals(False)
         self._count()
+
+    def show_thumbnails(self, image: str, picture: NDArray[np.uint8]) -> None:
+        """Show pictures of the regions of one image."""
+        self._list.blockSignals(True)
+        for item in self._items():
+            correction = item.data(_DATA)
+            if correction.region.image == image:
+                color = self._classes[correction.new_class].color
+                item.setIcon(QIcon(thumbnail(picture, correction.region, color)))
+        self._list.blockSignals(False)
+        self._list.viewport().update()
 
     def _items(self) -> list[QListWidgetItem]:
         found = (self._list.item(row) for row in range(self._list.count()))

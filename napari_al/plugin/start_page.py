@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtWidgets import (
     QButtonGroup,
-    QComboBox,
     QFileDialog,
     QFormLayout,
     QGridLayout,
@@ -25,7 +24,7 @@ from qtpy.QtWidgets import (
 from napari_al.errors import InputError
 from napari_al.methods import METHODS
 from napari_al.plugin.class_list import ClassList
-from napari_al.plugin.parts import button, text
+from napari_al.plugin.parts import button, choice, text
 from napari_al.plugin.start import QUESTIONS, RECOMMENDED, StartChoice, suggest_project
 
 if TYPE_CHECKING:
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from napari_al.plugin.start import Found
 
 DEFAULT_BUDGET = 100
+_ORDERS = {"score": "most worth asking first", "image": "image by image"}
 _STEPS = (16, 32, 64, 100, 150, 200, 300, 400, 600, 800, 1200, 2000, 4000, 8000)
 """Superpixels an image, along the slider."""
 
@@ -71,8 +71,9 @@ class StartPage(QWidget):
         self.class_list.failed.connect(self.show_message)
         self.class_list.changed.connect(self._refresh)
         self._questions: dict[QueryType, QRadioButton] = {}
-        self.method = QComboBox()
-        self.method.setToolTip("which regions are asked first, and what is learnt from the answers")
+        self.method = choice(
+            {}, "which regions are asked first, and what is learnt from the answers"
+        )
         self.method.currentIndexChanged.connect(lambda _: self._on_method())
         self._about = text("", "muted")
         self.size = QSlider(Qt.Orientation.Horizontal)
@@ -85,10 +86,7 @@ class StartPage(QWidget):
         self.budget.setRange(1, 1_000_000)
         self.budget.setValue(DEFAULT_BUDGET)
         self.budget.setToolTip("clicks after which a model is trained on all answers so far")
-        self.order = QComboBox()
-        self.order.addItem("the most worth asking first", "score")
-        self.order.addItem("image by image", "image")
-        self.order.setToolTip("a round's queries; image by image the eye stays put")
+        self.order = choice(_ORDERS, "of a round's queries; image by image the eye stays put")
         self.device = "auto"
         self.project = QLineEdit()
         self.project.setToolTip("a new folder; answers and models are kept there")
@@ -194,12 +192,13 @@ class StartPage(QWidget):
         self._own_project = False
         shapes = {data.shape(name) for name in data.train[:50]}
         size = f"{min(shapes)[1]}×{min(shapes)[0]}" if len(shapes) == 1 else "several sizes"
-        words = f"{found.path}: {len(data.train)} images, {size}, {data.n_channels} channels"
+        words = f"{found.path.name}: {len(data.train)} images, {size}, {data.n_channels} channels"
         if data.has_val:
             words += f"; {len(data.val)} to validate on"
         if data.broken:
             words += f"; {len(data.broken)} broken files left out"
         self._images.setText(words)
+        self._images.setToolTip(str(found.path))
         if found.classes_known:
             self.class_list.set_classes(data.classes)
         self._set_can_correct(found.can_correct)

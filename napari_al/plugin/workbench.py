@@ -72,6 +72,8 @@ class WorkbenchEvents(SignalGroup):
     """A new ``Tally``."""
     balanced = Signal(object)
     """A new ``Ledger``, some time after the tally."""
+    image_ready = Signal(str)
+    """An image can be had from `Workbench.picture_of`."""
     came_up = Signal(tuple)
     """The queries that come next."""
     progressed = Signal(object)
@@ -467,6 +469,11 @@ class Workbench:
             return None
         return self._pictures.get(self._key(image, "image"))
 
+    def request_image(self, image: str) -> None:
+        """Have an image made; `WorkbenchEvents.image_ready` says when it is there."""
+        if self._pictures is not None:
+            self._pictures.request(self._key(image, "image"))
+
     def n_answers_behind(self) -> int:
         """Return how many answers the model whose scores show has not learnt from."""
         if self.session is None:
@@ -516,6 +523,8 @@ class Workbench:
         """Show a picture that has become ready, if it is still current."""
         if error is not None:
             self.events.told.emit(error)
+        elif key.kind == "image":
+            self.events.image_ready.emit(key.image)
         region = self._region
         wanted_image = region.image if region is not None else self._image
         if key.image != wanted_image or key != self._key(key.image, key.kind):
