@@ -121,7 +121,7 @@ def run_simulated(
     failures: list[str] = []
 
     def on_job_finished(result: JobResult) -> None:
-        if result.status == "done":
+        if result.status == "done" and session.model_round is not None:
             tell(f"round {session.model_round}: {session.clicks.total} clicks")
         else:
             failures.append(result.reason)
