@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import imageio.v3 as iio
@@ -15,8 +16,8 @@ from napari_al.formats.dataset import DataFolder, default_classes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
+REAL = Path(__file__).parents[2] / "../shared/data"
 RNG = np.random.default_rng(0)
 RGB = RNG.integers(0, 255, (6, 9, 3), np.uint8)
 LABELS = RNG.integers(0, 2, (6, 9), np.uint8)
@@ -94,6 +95,11 @@ def images(path: Path) -> Path:
     return path / "train" / "images"
 
 
+def write_map(path: Path, kind: str, ids: np.ndarray) -> None:
+    (path / "train" / kind).mkdir(exist_ok=True)
+    iio.imwrite(path / "train" / kind / "b.png", ids)
+
+
 def cut_short(path: Path) -> None:
     file = images(path) / "b.png"
     file.write_bytes(file.read_bytes()[:60])
@@ -118,6 +124,15 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
         ),
         r"b\.png has 1 channel and most images have 3",
     ),
+    "initial label that is no class": (
+        lambda p: write_map(p, "initial_labels", LABELS + 7),
+        r"initial_labels/b\.png has the class id [78]",
+    ),
+    "masks of another size": (
+        lambda p: write_map(p, "masks", LABELS[:, :4]),
+        r"masks/b\.png is 4 x 6 pixels and its image is 9 x 6",
+    ),
+    "labels in colour": (lambda p: write_map(p, "labels", RGB), r"b\.png is a colour picture"),
     "link to nowhere": (
         lambda p: (
             (images(p) / "b.png").unlink(),
@@ -171,3 +186,63 @@ def test_an_image_that_changes_later_is_noticed(tmp_path: Path) -> None:
     iio.imwrite(images(path) / "a.png", RGB[:4])
     with pytest.raises(InputError, match="has changed"):
         data.image("a")
+
+
+def test_validation_images_need_labels(tmp_path: Path) -> None:
+    path = write(tmp_path / "data")
+    for folder, pixels in (("images", RGB), ("labels", LABELS)):
+        (path / "val" / folder).mkdir(parents=True)
+        iio.imwrite(path / "val" / folder / "v.png", pixels)
+    data = DataFolder.open(path)
+    assert (data.val, data.has_val) == (("v",), True)
+    np.testing.assert_array_equal(data.labels("v", "val"), LABELS)
+    (path / "val" / "labels" / "v.png").unlink()
+    with pytest.raises(InputError, match=r"v\.png has no labels; validation images need them"):
+        DataFolder.open(path)
+
+
+def test_labels_that_are_named_unlike_any_image_are_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "data", ("a",))
+    (path / "train" / "labels" / "a.png").rename(path / "train" / "labels" / "a_L.png")
+    with pytest.raises(InputError, match="'a_L' is there, and an image is called 'a'"):
+        DataFolder.open(path)
+
+
+def test_masks_hold_more_objects_than_a_byte(tmp_path: Path) -> None:
+    path = write(tmp_path / "data", ("a",))
+    (path / "train" / "masks").mkdir()
+    ids = np.arange(54, dtype=np.int32).reshape(6, 9) * 70_000
+    file = path / "train" / "masks" / "a.tif"
+    tifffile.imwrite(file, ids)
+    data = DataFolder.open(path)
+    assert data.has_masks
+    np.testing.assert_array_equal(data.masks("a"), ids)
+    tifffile.imwrite(file, -ids)
+    with pytest.raises(InputError, match="object ids outside 0 to 2147483647"):
+        data.masks("a")
+
+
+def test_links_are_followed_but_not_in_circles(tmp_path: Path) -> None:
+    path = write(tmp_path / "data", ("a",))
+    (tmp_path / "elsewhere").mkdir()
+    iio.imwrite(tmp_path / "elsewhere" / "z.png", RGB)
+    (images(path) / "linked").symlink_to(tmp_path / "elsewhere")
+    (images(path) / "loop").symlink_to(images(path))
+    assert DataFolder.open(path).train == ("a", "linked/z")
+
+
+@pytest.mark.parametrize("name", ["c", "../../classes", "/etc/passwd", "a.png", ""])
+def test_only_images_of_the_folder_are_read(name: str, tmp_path: Path) -> None:
+    data = DataFolder.open(write(tmp_path / "data"))
+    for access in (data.image, data.labels, data.initial_labels, data.masks, data.shape):
+        with pytest.raises(InputError, match="has no image"):
+            access(name)
+
+
+@pytest.mark.parametrize(("name", "n_train", "n_val"), [("camvid", 367, 101), ("nuclei", 150, 50)])
+def test_real_data(name: str, n_train: int, n_val: int) -> None:
+    if not (REAL / name).is_dir():
+        pytest.skip(f"{name} is not on this machine")
+    data = DataFolder.open(REAL / name)
+    assert (len(data.train), len(data.val)) == (n_train, n_val)
+    assert data.image(data.train[0]).shape == (*data.shape(data.train[0]), 3)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from PIL import Image
+from pycocotools.coco import COCO
 
 from napari_al.core import IGNORE
 from napari_al.errors import InputError
@@ -47,19 +48,12 @@ def test_png(tmp_path: Path) -> None:
     assert [c["name"] for c in classes] == ["sea", "land", "boat"]
 
 
-def decode_coco(segmentation: dict[str, list[int]]) -> np.ndarray:
-    """Uncompressed RLE: columns first, runs outside and inside in turn."""
-    height, width = segmentation["size"]
-    flat: list[bool] = []
-    for index, run in enumerate(segmentation["counts"]):
-        flat += [index % 2 == 1] * run
-    flat += [False] * (height * width - len(flat))
-    return np.array(flat).reshape(width, height).T
-
-
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning:pycocotools")
 def test_coco(tmp_path: Path) -> None:
     export_labels(tmp_path / "out", ITEMS, CLASSES, "coco")
-    coco = json.loads((tmp_path / "out" / "annotations.json").read_text())
+    file = tmp_path / "out" / "annotations.json"
+    coco = json.loads(file.read_text())
+    reader = COCO(file)
     assert [image["file_name"] for image in coco["images"]] == list(MAPS)
     assert len({annotation["id"] for annotation in coco["annotations"]}) == 4
     painted = {
@@ -67,7 +61,7 @@ def test_coco(tmp_path: Path) -> None:
     }
     names = {category["id"]: category["name"] for category in coco["categories"]}
     for annotation in coco["annotations"]:
-        mask = decode_coco(annotation["segmentation"])
+        mask = reader.annToMask(annotation).astype(bool)
         class_id = ["sea", "land", "boat"].index(names[annotation["category_id"]])
         painted[annotation["image_id"]][mask] = class_id
         x, y, width, height = annotation["bbox"]
