@@ -75,6 +75,7 @@ class Snapshot:
 
         Answers with several classes say nothing about single pixels and leave IGNORE.
         """
+        self.maps.check_size(image)
         class_map = np.full(self.data.shape(image), IGNORE, np.uint8)
         for answer in self.answers.get(image, ()):
             paint(class_map, answer)
@@ -82,6 +83,7 @@ class Snapshot:
 
     def current_labels(self, image: str) -> NDArray[np.uint8]:
         """(H, W) initial labels, automatic corrections over them, answers over both."""
+        self.maps.check_size(image)
         class_map = self.maps.initial_labels(image).copy()
         for correction in self.corrections.get(image, ()):
             mask = correction.region.mask
