@@ -277,8 +277,8 @@ class AnnotationLog:
             ) from error
         except sqlite3.Error as error:
             raise LogWriteError(
-                f"{self.path} could not be written ({error}), so the last answer is not saved; "
-                "make room on the disk or make the file writable, then answer again"
+                f"{self.path} could not be written ({error}), so the last answer is not on disk; "
+                "make room on the disk or make the file writable"
             ) from error
 
     def _read_on(self) -> None:

@@ -9,12 +9,14 @@ import pytest
 from scenes import project_config, write_data, write_initial
 
 from napari_al.session import scoring
+from napari_al.session.exporting import export_session
 from napari_al.session.jobs import JobProgress
 from napari_al.session.pool import ModelScores, Pool
 from napari_al.session.rounds import score_round
 from napari_al.session.scores import PoolScores
 from napari_al.session.session import Session
 from napari_al.simulate.oracle import Oracle
+from napari_al.simulate.report import write_report
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -256,3 +258,31 @@ def test_scores_of_a_model_that_was_replaced_are_not_used(trained: Session, tmp_
         assert not session.project.scores_file(1).exists()
         session.prepare()
         assert session.project.scores_file(1).read_bytes() != old
+
+
+# ---- others read meanwhile
+
+
+def test_reports_and_exports_while_answers_come_and_a_model_trains(
+    session: Session, tmp_path: Path
+) -> None:
+    session.prepare()
+    answer(session, 6)
+    session.train()
+    session.prepare()
+    answer(session, 6)
+    ended = []
+    session.events.job_finished.connect(ended.append)
+    session.start_training()
+    n_read = 0
+    while session.is_busy:
+        answer(session, 1) if session.query() is not None else None
+        with Session.open(session.project.path, read_only=True) as reader:
+            assert len(reader.answers()) == len(session.answers())
+            assert reader.rounds()[0]["round"] == "1"
+            export_session(reader, "png", "answers", tmp_path / "export")
+        write_report([session.project.path], tmp_path / "report")
+        n_read += 1
+    assert n_read > 0
+    assert ended[0].status == "done", ended[0].reason
+    assert session.model_round == 2
