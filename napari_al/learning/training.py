@@ -170,7 +170,9 @@ def train(
                 group["lr"] = learning_rate
             try:
                 loss = _step(segmenter, batch.to(device), optimizer, settings, device)
-            except torch.OutOfMemoryError as error:
+            except RuntimeError as error:
+                if not _is_out_of_memory(error):
+                    raise
                 if loader.batch_size == 1:
                     raise InputError(
                         f"not even one crop of {settings.crop_px} pixels fits the memory of "
@@ -243,6 +245,11 @@ def _loss(logits: Tensor, batch: Batch, settings: TrainSettings) -> Tensor:
     if batch.class_map is None:
         raise ValueError("the cross-entropy loss needs samples with a class_map")
     return cross_entropy(logits, batch.class_map)
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether it is a GPU's memory or the CPU's that ran out; the latter has no type of its own."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def _learning_rate(step: int, settings: TrainSettings) -> float:

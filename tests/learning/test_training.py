@@ -193,13 +193,22 @@ def test_all_samples_are_seen_before_any_comes_again():
     assert sorted(asked[:6]) == sorted(asked[6:12]) == list(range(6))
 
 
-def test_batches_are_halved_until_they_fit_the_memory(monkeypatch):
+def as_on_a_gpu():
+    raise torch.OutOfMemoryError("CUDA out of memory")
+
+
+def on_the_cpu():
+    torch.empty(2**55)
+
+
+@pytest.mark.parametrize("run_out", [as_on_a_gpu, on_the_cpu])
+def test_batches_are_halved_until_they_fit_the_memory(run_out, monkeypatch):
     model = new()
     forward = model.forward
 
     def too_big(images):
         if len(images) > 2:
-            raise torch.OutOfMemoryError("out of memory")
+            run_out()
         return forward(images)
 
     monkeypatch.setattr(model, "forward", too_big)
@@ -214,7 +223,7 @@ def test_one_crop_that_does_not_fit_is_an_error(monkeypatch):
     model = new()
 
     def too_big(images):
-        raise torch.OutOfMemoryError("out of memory")
+        on_the_cpu()
 
     monkeypatch.setattr(model, "forward", too_big)
     with pytest.raises(InputError, match="crop_px"):
