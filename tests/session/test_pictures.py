@@ -39,7 +39,8 @@ def test_class_maps_come_back_and_are_no_ids(tmp_path: Path) -> None:
 
 def png(width: int, height: int, body: bytes) -> bytes:
     def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        checksum = struct.pack(">I", zlib.crc32(kind + data))
+        return struct.pack(">I", len(data)) + kind + data + checksum
 
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     signature = b"\x89PNG\r\n\x1a\n"
