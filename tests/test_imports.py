@@ -1,0 +1,63 @@
+"""What is imported when: torch takes seconds, Qt needs a screen, and neither may come too early."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from scenes import project_config
+
+from napari_al.session.session import Session
+from napari_al.simulate.oracle import Oracle
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HEAVY = ("torch", "cv2", "napari", "qtpy", "matplotlib", "skimage", "scipy")
+
+
+def imported(code: str) -> set[str]:
+    """Which of the heavy modules a fresh Python has imported after running the code."""
+    code += f"\nimport sys; print(*[name for name in {HEAVY} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.splitlines()[-1].split()) if done.stdout.strip() else set()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import napari_al",
+        "import napari_al.cli",
+        "import napari_al.session.session",
+        "import napari_al.session.child",
+        "from typer.testing import CliRunner; from napari_al.cli import app\n"
+        "assert CliRunner().invoke(app, ['simulate', '--help']).exit_code == 0",
+        "from typer.testing import CliRunner; from napari_al.cli import app\n"
+        "assert CliRunner().invoke(app, ['methods']).exit_code == 0",
+    ],
+)
+def test_nothing_heavy_before_there_is_work(code: str) -> None:
+    assert imported(code) == set()
+
+
+def test_a_session_asks_and_answers_without_torch(data_path: Path, tmp_path: Path) -> None:
+    with Session.create(tmp_path / "p", project_config(data_path)) as session:
+        session.prepare()
+        session.submit(Oracle(session.data).answer(session.query()))
+        session.train()
+        session.prepare()
+    code = (
+        "from pathlib import Path\n"
+        "from napari_al.core.clicks import Clicks\n"
+        "from napari_al.session.session import Session\n"
+        "from napari_al.session.records import Answer\n"
+        f"with Session.open(Path({str(tmp_path / 'p')!r})) as session:\n"
+        "    query = session.query()\n"
+        "    session.submit(Answer(query, (0,), Clicks(class_clicks=1)))\n"
+        "    session.undo(), session.upcoming(3), session.rounds(), session.problems\n"
+        "    session.score_map(query.region.image), session.answers_map(query.region.image)\n"
+        "    session.prediction(query.region.image), session.targets(query.region.image)\n"
+    )
+    assert imported(code) == {"cv2"}
