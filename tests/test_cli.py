@@ -8,7 +8,9 @@ import os
 import signal
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import imageio.v3 as iio
 import numpy as np
@@ -19,6 +21,9 @@ from typer.testing import CliRunner
 from napari_al.cli import app
 from napari_al.methods import METHODS
 from napari_al.session.project import Project
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 TINY = {
     "training.steps": 3,
@@ -54,12 +59,24 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_initial(write_data(tmp_path_factory.mktemp("cli") / "data"))
 
 
+@pytest.fixture(scope="module")
+def finished(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """A finished run of a method, made once; not to be written to."""
+
+    @cache
+    def run_of(method: str) -> Path:
+        out = tmp_path_factory.mktemp("finished") / method
+        status, stdout, stderr = run(*command(data, out, method))
+        assert status == 0, stderr
+        assert stdout.splitlines()[-2:] == [str(out / "rounds.csv"), str(out / "curve.png")]
+        return out
+
+    return run_of
+
+
 @pytest.mark.parametrize("method", METHODS)
-def test_simulate_runs_every_method(data: Path, tmp_path: Path, method: str) -> None:
-    out = tmp_path / "run"
-    status, stdout, stderr = run(*command(data, out, method))
-    assert status == 0, stderr
-    assert stdout.splitlines()[-2:] == [str(out / "rounds.csv"), str(out / "curve.png")]
+def test_simulate_runs_every_method(finished: Callable[[str], Path], method: str) -> None:
+    out = finished(method)
     rows = rows_of(out)
     first = 0 if METHODS[method].starts_from_labels else 1
     assert [int(row["round"]) for row in rows] == list(range(first, 3))
@@ -109,10 +126,9 @@ def test_config_file_makes_a_new_combination(data: Path, tmp_path: Path) -> None
     ],
 )
 def test_a_killed_run_goes_on_and_ends_with_the_same_numbers(
-    data: Path, tmp_path: Path, method: str, stage: str
+    data: Path, finished: Callable[[str], Path], tmp_path: Path, method: str, stage: str
 ) -> None:
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
-    assert run(*command(data, whole, method))[0] == 0
+    whole, broken = finished(method), tmp_path / "broken"
     killed_at(command(data, broken, method), stage, signal.SIGKILL)
     assert len(Project(broken).read_rounds()) < len(rows_of(whole))
     assert run(*command(data, broken, method))[0] == 0
@@ -238,10 +254,10 @@ def test_options_that_cannot_be_used(
     assert message in stderr
 
 
-def test_other_settings_than_the_projects_are_refused(data: Path, tmp_path: Path) -> None:
-    out = tmp_path / "run"
-    run(*command(data, out))
-    status, _, stderr = run(*command(data, out, "random", "--seed", "3"))
+def test_other_settings_than_the_projects_are_refused(
+    data: Path, finished: Callable[[str], Path]
+) -> None:
+    status, _, stderr = run(*command(data, finished("classbal"), "random", "--seed", "3"))
     assert (status, stderr.count("\n")) == (2, 1)
     assert "seed: 0, not 3" in stderr
     assert "method.name: 'classbal', not 'random'" in stderr
@@ -275,11 +291,12 @@ def test_out_may_not_be_somebody_elses_folder(data: Path, tmp_path: Path) -> Non
     assert "name a new folder" in stderr
 
 
-def test_a_run_that_is_open_elsewhere_is_not_touched(data: Path, tmp_path: Path) -> None:
+def test_a_run_that_is_open_elsewhere_is_not_touched(
+    data: Path, finished: Callable[[str], Path]
+) -> None:
     from napari_al.session.session import Session
 
-    out = tmp_path / "run"
-    assert run(*command(data, out))[0] == 0
+    out = finished("classbal")
     with Session.open(out):
         done = subprocess.run(
             [sys.executable, "-m", "napari_al.cli", *command(data, out)],
@@ -305,17 +322,41 @@ def test_methods_lists_the_settings() -> None:
     assert "training.steps" in stdout
 
 
-def test_report_of_runs(data: Path, tmp_path: Path) -> None:
-    for method in ("random", "classbal"):
-        assert run(*command(data, tmp_path / method, method))[0] == 0
-    projects = [str(tmp_path / "random"), str(tmp_path / "classbal")]
+def test_report_of_runs(finished: Callable[[str], Path], tmp_path: Path) -> None:
+    projects = [str(finished(method)) for method in ("random", "multi-class", "a2lc")]
     status, stdout, _ = run("report", *projects, "--out", str(tmp_path / "report"))
     assert status == 0
     assert Path(stdout.strip()).read_text().count("<h2>") == 1
     assert run("report", str(tmp_path), "--out", str(tmp_path / "report"))[0] == 2
 
 
-@pytest.mark.parametrize("name", ["label", "simulate", "report", "methods"])
+@pytest.mark.parametrize("source", ["targets", "predictions", "answers"])
+def test_export_of_a_run(finished: Callable[[str], Path], tmp_path: Path, source: str) -> None:
+    out = tmp_path / "labels"
+    project = finished("classbal")
+    status, stdout, _ = run("export", str(project), "--out", str(out), "--source", source)
+    assert status == 0
+    written = [iio.imread(path) for path in (out / "labels").iterdir()]
+    assert stdout == f"{len(written)} images: {out}\n"
+    assert all(labels.shape == (48, 64) for labels in written)
+    assert run("export", str(tmp_path), "--out", str(out))[0] == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is always a display")
+@pytest.mark.parametrize("arguments", [["label"], ["demo"], ["demo", "--simulated"]])
+def test_without_a_display_the_window_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    status, _, stderr = run(*arguments)
+    assert (status, stderr.count("\n")) == (2, 1)
+    assert "xvfb-run" in stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["label", "simulate", "report", "export", "methods", "demo"])
 def test_every_command_has_help(name: str) -> None:
     status, stdout, _ = run(name, "--help")
     assert status == 0
