@@ -133,7 +133,7 @@ def _class_info(row: object, source: str) -> ClassInfo:
     if isinstance(row, ClassInfo):
         return row
     if isinstance(row, dict) and isinstance(row.get("id"), int) and row.get("color") is None:
-        row = {**row, "color": default_color(max(0, row["id"]))}
+        row = {**row, "color": default_color(min(max(0, row["id"]), IGNORE))}
     try:
         return ClassInfo.model_validate(row)
     except ValidationError as error:
