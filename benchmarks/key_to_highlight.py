@@ -24,7 +24,7 @@ from qtpy.QtWidgets import QApplication
 
 from napari_al.formats.dataset import DataFolder
 from napari_al.plugin.app import open_dock
-from napari_al.plugin.workbench import close_all
+from napari_al.plugin.viewers import close_all
 from napari_al.session.session import Session
 from napari_al.session.settings import make_config
 

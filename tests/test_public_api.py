@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -36,3 +38,22 @@ def test_little_is_imported_before_it_is_needed(code: str) -> None:
     check = f"{code}\nimport sys; print([n for n in {HEAVY} if n in sys.modules])"
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]", done.stdout
+
+
+def test_the_script_of_the_readme_runs(
+    tmp_path: Path, data_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    (script,) = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
+    assert len(script.strip().splitlines()) <= 16
+    small = '{"steps": 2, "batch_size": 2, "crop_px": 32, "threads": 1}'
+    for old, new in (
+        ("sample_data/data", str(data_path)),
+        ("budget=100", f'budget=4, regions={{"n_per_image": 20}}, training={small}'),
+    ):
+        assert old in script
+        script = script.replace(old, new)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, list[dict[str, str]]] = {}
+    exec(script, names)
+    assert [row["round"] for row in names["rounds"]] == ["1", "2", "3"]

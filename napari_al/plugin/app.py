@@ -76,7 +76,7 @@ def run(
     viewer = open_window()
     dock = open_dock(viewer)
     if path is not None:
-        dock.open(path, project=project, method=method, settings=settings or {})
+        dock.opening.open(path, project=project, method=method, settings=settings or {})
     napari.run()
 
 
@@ -131,7 +131,7 @@ def run_simulated(
             return
         if failures or (session.model_round or 0) >= n_rounds:
             ticks.stop()
-            bench.set_wanted("prediction", True)
+            bench.stage.set_wanted("prediction", True)
             QTimer.singleShot(SETTLE_MS, finish)
         elif bench.query is not None:
             session.submit(answer(bench.query))

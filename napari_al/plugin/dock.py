@@ -6,39 +6,31 @@ It shows what the viewer's `Workbench` does and hands clicks to it; the workbenc
 from __future__ import annotations
 
 import weakref
-from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEvent, QObject, QTimer
 from qtpy.QtWidgets import QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
-from napari_al.errors import InputError
 from napari_al.plugin.annotate_page import AnnotatePage
 from napari_al.plugin.help_overlay import HelpOverlay
+from napari_al.plugin.leaving import Leaving
 from napari_al.plugin.links import Links, link_dock
+from napari_al.plugin.opening import Opening
 from napari_al.plugin.parts import scrolled
 from napari_al.plugin.review_page import ReviewPage
 from napari_al.plugin.start_page import StartPage
 from napari_al.plugin.theme import style_sheet, tones_of
-from napari_al.plugin.workbench import close_workbench, workbench_of
+from napari_al.plugin.viewers import close_workbench, workbench_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import napari
     from qtpy.QtGui import QShowEvent
 
-    from napari_al.formats.export import Format
     from napari_al.plugin.costs import Tally
     from napari_al.plugin.ledger import Ledger
-    from napari_al.plugin.pictures import PictureKind
-    from napari_al.plugin.start import Found, StartChoice
     from napari_al.plugin.workbench import Workbench
-    from napari_al.session.exporting import Source
     from napari_al.session.records import AutomaticCorrection, Query
-    from napari_al.session.session import Session
 
 MIN_WIDTH_PX = 340
 N_THUMBNAILS = 200
@@ -62,8 +54,8 @@ class ActiveLearning(QWidget):
         self.review = ReviewPage()
         for page in (self.start, self.annotate.view, self.annotate.model):
             page.set_preferences(self.bench.preferences)
-        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="start")
-        self._found: Found | None = None
+        self.opening = Opening(self.bench, self.start)
+        self.leaving = Leaving(self.bench, self.annotate)
         self._help: HelpOverlay | None = None
         self._window: weakref.ref[QWidget] | None = None
         self._stack = QStackedWidget()
@@ -78,170 +70,11 @@ class ActiveLearning(QWidget):
         self.on_theme()
         self.links = Links()
         link_dock(self.links, self)
-        self.destroyed.connect(partial(_end, self.links, self._pool))
+        self.destroyed.connect(partial(_end, self.links, self.opening, self.leaving))
         if self.bench.session is not None:
             self.on_opened()
             self.on_asked(self.bench.query)
             self.bench.recount()
-
-    # ---- starting
-
-    def open(
-        self, path: Path, *, project: Path | None, method: str | None, settings: dict[str, Any]
-    ) -> None:
-        """Open a project, or a data folder; with a method named, ask at once if possible."""
-        from napari_al.plugin.start import StartChoice, look, suggest_project
-
-        def then(found: Found) -> None:
-            self._on_found(found)
-            if found.data is not None and found.classes_known and method is not None:
-                place = project or suggest_project(found.path, method)
-                classes = found.data.classes
-                self.begin(StartChoice(found.path, classes, method, place, settings))
-
-        self._in_background(lambda: look(path), then)
-
-    def look(self, path: Path) -> None:
-        """Find out what a folder is; open it if it is a project."""
-        from napari_al.plugin.start import look
-
-        self._in_background(lambda: look(path), self._on_found)
-
-    def _on_found(self, found: Found) -> None:
-        if found.is_project:
-            self.open_project(found.path)
-            return
-        self._found = found
-        self.start.show_found(found)
-
-    def open_project(self, path: Path) -> None:
-        """Open a project that is there."""
-        from napari_al.session.session import Session
-
-        self._in_background(
-            lambda: Session.open(path, dispatch=self.bench.dispatch), self._on_session
-        )
-
-    def use_sample(self) -> None:
-        """Take the sample data."""
-        from napari_al.formats.sample import sample_data_path
-
-        self._guarded(lambda: self.look(sample_data_path()))
-
-    def use_viewer_images(self) -> None:
-        """Take the images that are open in the viewer."""
-        from napari_al.plugin.from_viewer import images_of
-
-        self._guarded(lambda: self.start.show_viewer_images(images_of(self.viewer)))
-
-    def begin(self, choice: StartChoice) -> None:
-        """Make a project and open it."""
-        from napari_al.plugin.start import create
-
-        self._in_background(lambda: create(choice, self.bench.dispatch), self._on_session)
-
-    def _on_session(self, session: Session) -> None:
-        placement = None
-        source = self.start.source
-        if source is not None and not isinstance(source, Path):
-            placement = source.placement
-            for layer in source.layers:
-                layer.visible = False
-        self.bench.open(session, placement)
-
-    def preview(self) -> None:
-        """Show an image and the regions it would be cut into."""
-        if self.bench.session is not None:
-            return
-        from napari_al.methods import METHODS
-
-        row = METHODS.get(self.start.method_name)
-        source, index = self.start.source, self.start.image_index
-        if row is None or source is None:
-            return
-        if isinstance(source, Path):
-            if self._found is None or self._found.data is None:
-                return
-            data = self._found.data
-            name = data.train[index % len(data.train)]
-            self.bench.preview.show(
-                ("data", source, name),
-                lambda: data.image(name),
-                row.regions,
-                self.start.n_per_image,
-            )
-        else:
-            from napari_al.plugin.from_viewer import plane_at
-
-            place = index % source.n_planes
-            self.bench.preview.show(
-                (id(source), place),
-                lambda: plane_at(source, place),
-                row.regions,
-                self.start.n_per_image,
-                source.placement,
-            )
-
-    def _in_background(self, work: Callable[[], Any], then: Callable[[Any], None]) -> None:
-        self.start.show_message("")
-        self.start.show_busy(True)
-        future = self._pool.submit(work)
-        future.add_done_callback(
-            lambda done: self.bench.dispatch(lambda: self._on_done(done, then))
-        )
-
-    def _on_done(self, done: Future[Any], then: Callable[[Any], None]) -> None:
-        self.start.show_busy(False)
-        error = done.exception()
-        if isinstance(error, InputError | OSError):
-            self.start.show_message(str(error))
-        elif error is not None:
-            raise error
-        else:
-            self._guarded(lambda: then(done.result()))
-
-    def _guarded(self, action: Callable[[], object]) -> None:
-        try:
-            action()
-        except (InputError, OSError) as error:
-            self.start.show_message(str(error))
-
-    # ---- exporting
-
-    def export(self, format: Format, source: Source, folder: Path) -> None:
-        """Write labels."""
-        from napari_al.session.exporting import export_session
-
-        session = self.bench.session
-        if session is None:
-            return
-        panel = self.annotate.export
-        panel.show_busy()
-
-        def done(future: Future[int]) -> None:
-            error = future.exception()
-            if error is not None and not isinstance(error, InputError | OSError):
-                panel.show_result("")
-                raise error
-            n_images = None if error is not None else future.result()
-            panel.show_result(str(error) if error else f"{n_images} images written to {folder}.")
-
-        future = self._pool.submit(export_session, session, format, source, folder)
-        future.add_done_callback(lambda f: self.bench.dispatch(lambda: done(f)))
-
-    def save_costs(self, path: Path) -> None:
-        """Write one row an answer."""
-        from napari_al.plugin.costs import to_csv
-
-        session = self.bench.session
-        if session is None:
-            return
-        try:
-            path.write_text(to_csv(session.answers(), session.config.classes), encoding="utf-8")
-        except OSError as error:
-            self.annotate.show_message(f"{path} could not be written: {error.strerror}.")
-        else:
-            self.annotate.show_message(f"Costs written to {path}.")
 
     # ---- slots (links.py connects them)
 
@@ -259,7 +92,7 @@ class ActiveLearning(QWidget):
     def on_closed(self) -> None:
         """Turn to the page to start on."""
         self._stack.setCurrentIndex(0)
-        self.preview()
+        self.opening.preview()
 
     def on_asked(self, query: Query | None) -> None:
         """Put the question."""
@@ -289,7 +122,7 @@ class ActiveLearning(QWidget):
         self.annotate.undo.setEnabled(session.can_undo)
         self.annotate.redo.setEnabled(session.can_redo)
         self._show_model_state()
-        self.annotate.queue.show_past(session.answers(), self.bench.picture_of)
+        self.annotate.queue.show_past(session.answers(), self.bench.stage.picture_of)
 
     def on_balanced(self, ledger: Ledger) -> None:
         """Show figures that take time."""
@@ -299,7 +132,7 @@ class ActiveLearning(QWidget):
 
     def on_came_up(self, queries: tuple[Query, ...]) -> None:
         """Show what comes next."""
-        self.annotate.queue.show_coming(queries, self.bench.picture_of)
+        self.annotate.queue.show_coming(queries, self.bench.stage.picture_of)
 
     def on_proposed(self, corrections: tuple[AutomaticCorrection, ...]) -> None:
         """Turn to the page to look at corrections."""
@@ -309,11 +142,11 @@ class ActiveLearning(QWidget):
             self._stack.setCurrentIndex(2)
             for image in dict.fromkeys(c.region.image for c in corrections[:N_THUMBNAILS]):
                 self.on_image_ready(image)
-                self.bench.request_image(image)
+                self.bench.stage.request([image])
 
     def on_image_ready(self, image: str) -> None:
         """Show thumbnails of an image that has been made."""
-        picture = self.bench.picture_of(image)
+        picture = self.bench.stage.picture_of(image)
         if picture is not None and self._stack.currentIndex() == 2:
             self.review.show_thumbnails(image, picture)
 
@@ -325,12 +158,12 @@ class ActiveLearning(QWidget):
     ) -> None:
         """Go on with what was decided."""
         self._stack.setCurrentIndex(1)
-        self.bench.view.review_corrections = not always
-        self.bench.decide(accepted, refused)
+        self.bench.trainer.review = not always
+        self.bench.trainer.decide(accepted, refused)
 
     def on_job_changed(self) -> None:
         """Show whether a job runs, and how the last one ended."""
-        session, result = self.bench.session, self.bench.last_result
+        session, result = self.bench.session, self.bench.trainer.last_result
         if session is None:
             return
         if session.is_busy:
@@ -350,24 +183,16 @@ class ActiveLearning(QWidget):
             if session.config.method.starts_from_labels:
                 words = "No model yet: it is trained on the initial labels first."
         else:
-            n_behind = self.bench.n_answers_behind()
+            n_behind = self.bench.figures.n_answers_behind()
             words = f"Prediction and heatmap: model of round {session.scores_round}, "
             words += "up to date." if not n_behind else f"{n_behind} answers old."
         self.annotate.model.show_state(words)
 
     def on_view_changed(self) -> None:
         """Follow what is shown over the image."""
-        layers = self.bench.layers
+        layers = self.bench.stage.layers
         for kind in self.annotate.view.kinds:
             self.annotate.view.show_overlay(kind, layers.wants(kind), layers.opacity(kind))
-
-    def on_shown(self, kind: PictureKind, wanted: bool) -> None:
-        """Show or hide a picture."""
-        self.bench.set_wanted(kind, wanted)
-
-    def on_opacity(self, kind: PictureKind, opacity: float) -> None:
-        """Set how much a picture covers."""
-        self.bench.layers.set_opacity(kind, opacity)
 
     def on_theme(self, *_: object) -> None:
         """Take on the colours of napari's theme."""
@@ -414,14 +239,14 @@ class ActiveLearning(QWidget):
             and event is not None
             and event.type() == QEvent.Type.Close
         ):
-            self.bench.may_end = True
+            self.bench.stage.may_end = True
             QTimer.singleShot(0, partial(_close_if_gone, window, weakref.ref(self.bench)))
         return bool(super().eventFilter(watched, event))
 
 
-def _end(links: Links, pool: ThreadPoolExecutor, *_: object) -> None:
-    links.close()
-    pool.shutdown(wait=False, cancel_futures=True)
+def _end(links: Links, opening: Opening, leaving: Leaving, *_: object) -> None:
+    for part in (links, opening, leaving):
+        part.close()
 
 
 def _close_if_gone(window: weakref.ref[QWidget], bench: weakref.ref[Workbench]) -> None:
@@ -432,6 +257,6 @@ def _close_if_gone(window: weakref.ref[QWidget], bench: weakref.ref[Workbench]) 
         is_gone = True
     if open_bench is None:
         return
-    open_bench.may_end = False
+    open_bench.stage.may_end = False
     if is_gone:
         close_workbench(open_bench.viewer)

@@ -11,7 +11,7 @@ import numpy as np
 
 from napari_al.errors import InputError
 from napari_al.formats.classes import classes_to_json
-from napari_al.plugin.layers import Placement
+from napari_al.plugin.camera import Placement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -70,49 +70,44 @@ def link_workbench(links: Links, bench: Workbench) -> None:
     if session is None:
         raise RuntimeError("link_workbench needs an open session")
     connect = links.connect
-    connect(session.events.answered, bench.on_answered)
-    connect(session.events.undone, bench.on_taken_back)
-    connect(session.events.redone, bench.on_taken_back)
+    connect(session.events.answered, bench.on_changed)
+    connect(session.events.undone, bench.on_changed)
+    connect(session.events.redone, bench.on_changed)
     connect(session.events.scores_changed, bench.on_scores_changed)
     connect(session.events.round_changed, bench.on_round_changed)
     connect(session.events.unsaved_changed, bench.on_unsaved_changed)
     connect(session.events.warned, bench.on_warned)
-    connect(session.events.job_progress, bench.on_job_progress)
+    connect(session.events.job_progress, bench.trainer.on_job_progress)
     connect(session.events.job_finished, bench.on_job_finished)
-    connect(camera_zoom(bench.viewer), lambda _: bench.on_zoomed())
-    for layer in bench.layers.all():
+    layers = bench.stage.layers
+    connect(bench.stage.arrived, bench.on_arrived)
+    connect(layers.camera.napari.events.zoom, lambda _: bench.stage.on_zoomed())
+    for layer in layers.all():
         _link_layer(links, bench, layer)
-    connect(bench.layers.added, lambda layer: _link_layer(links, bench, layer))
+    connect(layers.added, lambda layer: _link_layer(links, bench, layer))
     links.append(bench.viewer.mouse_drag_callbacks, lambda _, event: bench.on_pressed(event))
     for key, action in key_actions(bench).items():
         links.bind(bench.viewer, key, action)
-
-
-def camera_zoom(viewer: Any) -> Any:
-    """Return the event of the camera's zoom."""
-    from napari_al.plugin.layers import camera_of
-
-    return camera_of(viewer).events.zoom
 
 
 def key_actions(bench: Workbench) -> dict[str, Callable[[], object]]:
     """Return what each key does while a session is open."""
     does: dict[ActionName, Callable[[], object]] = {
         "accept": bench.accept,
-        "skip": partial(bench.end, "skipped"),
-        "unsure": partial(bench.end, "unsure"),
-        "ignore": partial(bench.end, "ignored"),
+        "skip": partial(bench.give_up, "skipped"),
+        "unsure": partial(bench.give_up, "unsure"),
+        "ignore": partial(bench.give_up, "ignored"),
         "undo": bench.undo,
         "redo": bench.redo,
         "find_class": bench.events.find_class.emit,
         "rest": bench.fill_rest,
         "split": bench.split,
-        "focus": bench.focus,
-        "whole_image": bench.whole_image,
-        "borders": partial(bench.toggle, "borders"),
-        "prediction": partial(bench.toggle, "prediction"),
-        "heatmap": partial(bench.toggle, "heatmap"),
-        "answers": partial(bench.toggle, "answers"),
+        "focus": bench.stage.focus,
+        "whole_image": bench.stage.layers.camera.whole_image,
+        "borders": partial(bench.stage.toggle, "borders"),
+        "prediction": partial(bench.stage.toggle, "prediction"),
+        "heatmap": partial(bench.stage.toggle, "heatmap"),
+        "answers": partial(bench.stage.toggle, "answers"),
         "help": bench.events.help.emit,
     }
     out = {key: does[name] for name, action in ACTIONS.items() for key in action.keys}
@@ -129,7 +124,7 @@ def _link_layer(links: Links, bench: Workbench, layer: Layer) -> None:
         if kind != "drawing" or key not in KEYS_OF_SHAPES:
             links.bind(layer, key, action)
     if kind not in ("image", "query", "drawing"):
-        links.connect(layer.events.visible, lambda _: bench.on_layer_visible(kind))
+        links.connect(layer.events.visible, lambda _: bench.stage.on_layer_visible(kind))
 
 
 def link_dock(links: Links, dock: ActiveLearning) -> None:
@@ -166,13 +161,13 @@ def _link_workbench_to_dock(links: Links, dock: ActiveLearning) -> None:
 
 
 def _link_start_page(links: Links, dock: ActiveLearning) -> None:
-    start = dock.start
+    start, opening = dock.start, dock.opening
     for signal, slot in (
-        (start.folder_wanted, dock.look),
-        (start.viewer_wanted, dock.use_viewer_images),
-        (start.sample_wanted, dock.use_sample),
-        (start.preview_wanted, dock.preview),
-        (start.start_wanted, dock.begin),
+        (start.folder_wanted, opening.look),
+        (start.viewer_wanted, opening.use_viewer_images),
+        (start.sample_wanted, opening.use_sample),
+        (start.preview_wanted, opening.preview),
+        (start.start_wanted, opening.begin),
     ):
         links.connect(signal, slot)
 
@@ -182,26 +177,26 @@ def _link_annotate_page(links: Links, dock: ActiveLearning) -> None:
     for signal, slot in (
         (page.classes.chosen, bench.choose),
         (page.accepted, bench.accept),
-        (page.ended, bench.end),
+        (page.ended, bench.give_up),
         (page.rest_wanted, bench.fill_rest),
         (page.undo_wanted, bench.undo),
         (page.redo_wanted, bench.redo),
-        (page.focus_wanted, bench.focus),
+        (page.focus_wanted, bench.stage.focus),
         (page.help_wanted, dock.toggle_help),
         (page.leave_wanted, bench.close),
-        (page.progress.csv_wanted, dock.save_costs),
+        (page.progress.csv_wanted, dock.leaving.save_costs),
         (page.model.train_wanted, bench.train),
-        (page.model.stop_wanted, bench.stop),
+        (page.model.stop_wanted, bench.trainer.stop),
         (page.model.auto_changed, bench.set_train_when_spent),
-        (page.view.shown, dock.on_shown),
-        (page.view.opacity_changed, dock.on_opacity),
-        (page.view.context_changed, bench.set_context),
-        (page.view.keep_zoom_changed, bench.set_keep_zoom),
-        (page.view.dim_changed, bench.set_dim),
+        (page.view.shown, bench.stage.set_wanted),
+        (page.view.opacity_changed, bench.stage.layers.set_opacity),
+        (page.view.context_changed, bench.stage.set_context),
+        (page.view.keep_zoom_changed, bench.stage.set_keep_zoom),
+        (page.view.dim_changed, bench.stage.layers.set_dim),
         (page.queue.picked, bench.go_to),
         (page.queue.many_answered, bench.answer_many),
-        (page.export.export_wanted, dock.export),
+        (page.export.export_wanted, dock.leaving.export),
         (dock.review.decided, dock.on_decided),
-        (dock.review.looked_at, bench.look_at),
+        (dock.review.looked_at, bench.stage.show_region),
     ):
         links.connect(signal, slot)

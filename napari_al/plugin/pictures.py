@@ -34,7 +34,7 @@ class Key:
 
     image: str
     kind: PictureKind
-    stamp: int = 0
+    stamp: tuple[int, int] = (0, 0)
 
 
 def make_picture(session: Session, key: Key) -> NDArray[Any] | None:

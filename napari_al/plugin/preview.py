@@ -10,8 +10,8 @@ import numpy as np
 from psygnal import Signal
 
 from napari_al.errors import InputError
+from napari_al.plugin.camera import Placement
 from napari_al.plugin.highlight import edges
-from napari_al.plugin.layers import LayerSet, Placement
 from napari_al.plugin.pictures import displayed
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_al.methods import Regions
+    from napari_al.plugin.layers import LayerSet
 
 MAX_PX = 1_500_000
 """Of larger images a piece from the middle is cut, in proportion."""
@@ -137,7 +138,7 @@ class Preview:
         is_new = before is None or before.data.shape != image.shape
         layers.show("image", image)
         if is_new:
-            layers.whole_image()
+            layers.camera.whole_image()
         layers.show("borders", None if region_map is None else edges(region_map))
         if region_map is not None:
             sizes = np.bincount(region_map[region_map >= 0])

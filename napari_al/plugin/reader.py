@@ -34,5 +34,5 @@ def _read(path: str | Sequence[str]) -> list[tuple[None]]:
     folder = _folder_of(path if isinstance(path, str) else path[0])
     viewer = current_viewer()
     if folder is not None and viewer is not None:
-        open_dock(viewer).look(folder)
+        open_dock(viewer).opening.look(folder)
     return [(None,)]  # napari's way to say: read, but no layers of its own

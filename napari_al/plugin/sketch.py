@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_al.plugin.drawing import pieces_of
-from napari_al.plugin.layers import camera_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari.layers import Shapes
-    from napari.viewer import Viewer
+    from napari.layers import Layer, Shapes
 
     from napari_al.core.clicks import Clicks
     from napari_al.formats.dataset import ClassInfo
+    from napari_al.plugin.camera import Camera
     from napari_al.session.records import Piece, Query
 
 EDGE_PX = 2.0
@@ -31,7 +30,7 @@ class Sketch:
     """
 
     def __init__(
-        self, layer: Shapes, viewer: Viewer, query: Query, classes: Sequence[ClassInfo]
+        self, layer: Shapes, camera: Camera, query: Query, classes: Sequence[ClassInfo]
     ) -> None:
         self._layer, self._query, self._classes = layer, query, classes
         self._class_ids: list[int | None] = []
@@ -39,7 +38,7 @@ class Sketch:
         self.rest: int | None = None
         self._clear()
         layer.visible = True
-        layer.current_edge_width = EDGE_PX / float(camera_of(viewer).zoom)
+        layer.current_edge_width = EDGE_PX / camera.px
         layer.current_edge_color = layer.current_face_color = UNNAMED
         layer.mode = "add_polygon"
 
@@ -85,6 +84,10 @@ class Sketch:
             self.rest,
             self._query.region.mask,
         )
+
+    def is_on(self, layer: Layer) -> bool:
+        """Whether this is the layer that is drawn in."""
+        return self._layer is layer
 
     def leave(self) -> None:
         """Clear the layer and put it away until the next drawing."""

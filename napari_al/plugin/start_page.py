@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtWidgets import (
-    QButtonGroup,
     QFileDialog,
     QFormLayout,
     QGridLayout,
     QHBoxLayout,
     QLineEdit,
     QProgressBar,
-    QRadioButton,
     QSlider,
     QSpinBox,
     QVBoxLayout,
@@ -22,21 +20,24 @@ from qtpy.QtWidgets import (
 )
 
 from napari_al.errors import InputError
-from napari_al.methods import METHODS
 from napari_al.plugin.class_list import ClassList
 from napari_al.plugin.parts import button, choice, text
-from napari_al.plugin.start import QUESTIONS, RECOMMENDED, StartChoice, suggest_project
+from napari_al.plugin.question_box import QuestionBox
+from napari_al.plugin.start import StartChoice, suggest_project
 
 if TYPE_CHECKING:
     from qtpy.QtGui import QDragEnterEvent, QDropEvent
 
-    from napari_al.methods import QueryType
     from napari_al.plugin.from_viewer import ViewerImages
     from napari_al.plugin.preferences import Preferences
     from napari_al.plugin.preview import Cut
     from napari_al.plugin.start import Found
 
 DEFAULT_BUDGET = 100
+_NO_SIZE = {
+    "masks": "The objects of the data folder's masks.",
+    "grid": "Squares of 32×32 pixels.",
+}
 _ORDERS = {"score": "most worth asking first", "image": "image by image"}
 _STEPS = (16, 32, 64, 100, 150, 200, 300, 400, 600, 800, 1200, 2000, 4000, 8000)
 """Superpixels an image, along the slider."""
@@ -60,7 +61,6 @@ class StartPage(QWidget):
         self.setAcceptDrops(True)
         self.source: Path | ViewerImages | None = None
         self.image_index = 0
-        self._can_correct = False
         self._own_project = False
         self._settle = QTimer(self)
         self._settle.setSingleShot(True)
@@ -70,12 +70,8 @@ class StartPage(QWidget):
         self.class_list = ClassList()
         self.class_list.failed.connect(self.show_message)
         self.class_list.changed.connect(self._refresh)
-        self._questions: dict[QueryType, QRadioButton] = {}
-        self.method = choice(
-            {}, "which regions are asked first, and what is learnt from the answers"
-        )
-        self.method.currentIndexChanged.connect(lambda _: self._on_method())
-        self._about = text("", "muted")
+        self.question = QuestionBox()
+        self.question.changed.connect(self._on_method)
         self.size = QSlider(Qt.Orientation.Horizontal)
         self.size.setRange(0, len(_STEPS) - 1)
         self.size.setValue(_STEPS.index(200))
@@ -98,7 +94,7 @@ class StartPage(QWidget):
         self._message = text("", "message")
         self._message.setVisible(False)
         self._build()
-        self._on_question("dominant")
+        self._on_method()
         self._on_size()
         self._refresh()
 
@@ -114,9 +110,7 @@ class StartPage(QWidget):
         column.addWidget(text("Classes", "title"))
         column.addWidget(self.class_list)
         column.addWidget(text("Question", "title"))
-        column.addLayout(self._make_questions())
-        column.addWidget(self.method)
-        column.addWidget(self._about)
+        column.addWidget(self.question)
         column.addWidget(text("Regions", "title"))
         row = QHBoxLayout()
         row.addWidget(self.size, 1)
@@ -152,22 +146,6 @@ class StartPage(QWidget):
             grid.addWidget(made, *divmod(index, 2))
         return grid
 
-    def _make_questions(self) -> QVBoxLayout:
-        column = QVBoxLayout()
-        column.setSpacing(2)
-        group = QButtonGroup(self)
-        for query_type, (words, tip) in QUESTIONS.items():
-            radio = QRadioButton(words)
-            radio.setToolTip(tip)
-            radio.toggled.connect(
-                lambda on, query_type=query_type: self._on_question(query_type) if on else None
-            )
-            group.addButton(radio)
-            column.addWidget(radio)
-            self._questions[query_type] = radio
-        self._questions["dominant"].setChecked(True)
-        return column
-
     def _make_project(self) -> QHBoxLayout:
         choose = button("…", "choose a folder", self._choose_project)
         choose.setFixedWidth(28)
@@ -189,7 +167,6 @@ class StartPage(QWidget):
         if data is None:
             return
         self.source = found.path
-        self._own_project = False
         shapes = {data.shape(name) for name in data.train[:50]}
         size = f"{min(shapes)[1]}×{min(shapes)[0]}" if len(shapes) == 1 else "several sizes"
         words = f"{found.path.name}: {len(data.train)} images, {size}, {data.n_channels} channels"
@@ -201,15 +178,14 @@ class StartPage(QWidget):
         self._images.setToolTip(str(found.path))
         if found.classes_known:
             self.class_list.set_classes(data.classes)
-        self._set_can_correct(found.can_correct)
+        self._on_source(can_correct=found.can_correct)
 
     def show_viewer_images(self, images: ViewerImages) -> None:
         """Show what is open in the viewer."""
         self.source = images
-        self._own_project = False
         names = ", ".join(layer.name for layer in images.layers)
         self._images.setText(f"{images.n_planes} images of the viewer ({names})")
-        self._set_can_correct(False)
+        self._on_source(can_correct=False)
 
     def show_cut(self, cut: Cut) -> None:
         """Say how the regions came out."""
@@ -236,11 +212,6 @@ class StartPage(QWidget):
         """Superpixels an image."""
         return _STEPS[self.size.value()]
 
-    @property
-    def method_name(self) -> str:
-        """The method chosen."""
-        return str(self.method.currentData())
-
     def choice(self) -> StartChoice:
         """Return everything chosen.
 
@@ -265,7 +236,7 @@ class StartPage(QWidget):
         return StartChoice(
             self.source,
             self.class_list.classes(),
-            self.method_name,
+            self.question.method.name,
             Path(project).expanduser(),
             settings,
         )
@@ -281,45 +252,18 @@ class StartPage(QWidget):
 
     # ---- following each other
 
-    def _set_can_correct(self, can_correct: bool) -> None:
-        self._can_correct = can_correct
-        radio = self._questions["correction"]
-        radio.setEnabled(can_correct)
-        tip = QUESTIONS["correction"][1]
-        missing = "needs initial_labels and masks in the data folder"
-        radio.setToolTip(tip if can_correct else f"{tip}; {missing}")
-        if radio.isChecked() and not can_correct:
-            self._questions["dominant"].setChecked(True)
+    def _on_source(self, *, can_correct: bool) -> None:
+        self._own_project = False
+        self.question.set_can_correct(can_correct)
         self.show_message("")
         self._refresh()
         self.preview_wanted.emit()
 
-    def _on_question(self, query_type: QueryType) -> None:
-        fitting = [row for row in METHODS.values() if row.query == query_type]
-        self.method.blockSignals(True)
-        self.method.clear()
-        for row in fitting:
-            self.method.addItem(row.name, row.name)
-            self.method.setItemData(
-                self.method.count() - 1, row.summary, Qt.ItemDataRole.ToolTipRole
-            )
-        self.method.setCurrentIndex(self.method.findData(RECOMMENDED[query_type]))
-        self.method.blockSignals(False)
-        self._on_method()
-
     def _on_method(self) -> None:
-        row = METHODS.get(self.method_name)
-        if row is None:
-            return
-        self._about.setText(f"{row.summary[:1].upper()}{row.summary[1:]}. {row.paper}")
-        by_size = row.regions in ("seeds", "slic")
-        self.size.setEnabled(by_size)
-        if not by_size:
-            self._size_text.setText(
-                "The objects of the data folder's masks."
-                if row.regions == "masks"
-                else "Squares of 32×32 pixels."
-            )
+        regions = self.question.method.regions
+        self.size.setEnabled(regions in ("seeds", "slic"))
+        if regions in _NO_SIZE:
+            self._size_text.setText(_NO_SIZE[regions])
         self._refresh()
         self._settle.start()
 
@@ -334,7 +278,7 @@ class StartPage(QWidget):
     def _refresh(self) -> None:
         if self.source is not None and not self._own_project:
             folder = self.source if isinstance(self.source, Path) else None
-            self.project.setText(str(suggest_project(folder, self.method_name)))
+            self.project.setText(str(suggest_project(folder, self.question.method.name)))
         self.start.setEnabled(self.source is not None)
 
     def _on_own_project(self) -> None:

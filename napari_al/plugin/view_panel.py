@@ -8,7 +8,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QCheckBox, QGridLayout, QSlider, QVBoxLayout, QWidget
 
 from napari_al.plugin.keys import hint
-from napari_al.plugin.layers import NAMES
+from napari_al.plugin.layer_kinds import NAMES
 from napari_al.plugin.parts import text
 
 if TYPE_CHECKING:

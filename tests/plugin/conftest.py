@@ -11,7 +11,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QPushButton
 
 from napari_al.formats.dataset import DataFolder
-from napari_al.plugin import workbench
+from napari_al.plugin import viewers
 from napari_al.plugin.app import open_dock
 from napari_al.session.session import Session
 from napari_al.session.settings import make_config
@@ -77,7 +77,7 @@ class Desk:
         """Wait until a query is on screen and counted."""
         self.until(lambda: self.dock.bench.query is not None)
         self.until(lambda: not self.dock.bench._later.isActive())
-        self.until(lambda: self.dock.bench._image == self.query.region.image)
+        self.until(lambda: self.dock.bench.stage.image == self.query.region.image)
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def desk(make_napari_viewer: Any, qtbot: Any) -> Iterator[Desk]:
     viewer = make_napari_viewer(show=True)
     viewer.window.resize(1280, 800)
     yield Desk(viewer, open_dock(viewer), qtbot)
-    workbench.close_all()
+    viewers.close_all()
     QApplication.processEvents()
 
 

@@ -15,9 +15,9 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QRadioButton
 from scenes import write_data, write_initial
 
-from napari_al.plugin import workbench
+from napari_al.plugin import viewers
 from napari_al.plugin.highlight import CLEAR
-from napari_al.plugin.layers import NAMES
+from napari_al.plugin.layer_kinds import NAMES
 
 CTRL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
 
@@ -271,7 +271,7 @@ def test_a_session_outlives_its_dock_and_ends_with_the_window(open_session):
     assert len(session.answers()) == 2
 
     desk.viewer.close()
-    desk.until(lambda: not workbench._WORKBENCHES)
+    desk.until(lambda: not viewers._WORKBENCHES)
     assert desk.dock.bench.session is None
 
 
@@ -325,7 +325,7 @@ def test_images_of_the_viewer_stack_and_scale(desk, tmp_path):
 )
 def test_bad_folders_are_named_in_the_dock(desk, tmp_path, folder, words):
     (tmp_path / "empty").mkdir()
-    desk.dock.look(tmp_path / folder)
+    desk.dock.opening.look(tmp_path / folder)
     desk.until(lambda: words in desk.dock.start._message.text())
     assert desk.dock.start._message.isVisibleTo(desk.dock)
 
@@ -334,20 +334,20 @@ def test_a_folder_without_classes_asks_for_them(desk, tmp_path):
     (tmp_path / "photos").mkdir()
     for name in "ab":
         iio.imwrite(tmp_path / "photos" / f"{name}.png", np.zeros((20, 30, 3), np.uint8))
-    desk.dock.look(tmp_path / "photos")
+    desk.dock.opening.look(tmp_path / "photos")
     desk.until(lambda: desk.dock.start.source is not None)
     desk.press("Start")
     assert "two classes" in desk.dock.start._message.text()
 
 
 def test_labels_to_correct_are_needed_for_corrections(desk, data_path):
-    desk.dock.look(data_path)
+    desk.dock.opening.look(data_path)
     desk.until(lambda: desk.dock.start.source is not None)
     radios = {r.text(): r for r in desk.dock.start.findChildren(QRadioButton)}
     assert not radios["Is the label right?"].isEnabled()
     QTest.mouseClick(radios["Which classes are in it?"], Qt.MouseButton.LeftButton)
     QApplication.processEvents()
-    assert desk.dock.start.method_name in ("classbal", "multi-class")
+    assert desk.dock.start.question.method.query == "multi-class"
 
 
 def test_themes_change_while_it_is_open(open_session):
@@ -490,7 +490,7 @@ def test_look_alikes_are_looked_at_before_they_are_applied(open_session, tmp_pat
     box = review._list.visualItemRect(item)
     QTest.mouseClick(review._list.viewport(), Qt.MouseButton.LeftButton, pos=box.center())
     looked_at = item.data(Qt.ItemDataRole.UserRole).region
-    desk.until(lambda: desk.dock.bench._image == looked_at.image)
+    desk.until(lambda: desk.dock.bench.stage.image == looked_at.image)
     item.setCheckState(Qt.CheckState.Unchecked)
     assert review.apply.text() == f"Apply {n - 1} of {n} and train"
     QTest.mouseClick(review.apply, Qt.MouseButton.LeftButton)

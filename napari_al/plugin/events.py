@@ -1,0 +1,66 @@
+"""What a workbench tells its views, and what it does on a timer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from psygnal import Signal, SignalGroup
+from qtpy.QtCore import QTimer
+
+from napari_al.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class WorkbenchEvents(SignalGroup):
+    """What views listen to; all on the window's thread."""
+
+    opened = Signal()
+    closed = Signal()
+    asked = Signal(object)
+    """The query now on screen, or None: ``Workbench.pause`` says why."""
+    chosen = Signal(object)
+    """The classes chosen so far for the query on screen (frozenset)."""
+    rest_changed = Signal(object)
+    """The class that the rest of a rectangle gets, or None."""
+    counted = Signal(object)
+    """A new ``Tally``."""
+    balanced = Signal(object)
+    """A new ``Ledger``, some time after the tally."""
+    image_ready = Signal(str)
+    """An image can be had from ``Stage.picture_of``."""
+    came_up = Signal(tuple)
+    """The queries that come next."""
+    progressed = Signal(object)
+    """A ``JobProgress``."""
+    job_changed = Signal()
+    """A job began or ended, or another model's scores are there."""
+    proposed = Signal(tuple)
+    """Corrections to look at; ``Trainer.decide`` takes the decision."""
+    told = Signal(str)
+    """A sentence for the person at the screen."""
+    find_class = Signal()
+    """The search field for classes is wanted."""
+    help = Signal()
+    """The page with all keys is wanted, or no longer."""
+    view_changed = Signal()
+    """A picture was shown or hidden."""
+
+    def attempt(self, action: Callable[[], object]) -> bool:
+        """Do something that input can make fail; say what went wrong and return False then."""
+        try:
+            action()
+        except (InputError, OSError) as error:
+            self.told.emit(str(error))
+            return False
+        return True
+
+
+def timer(interval_ms: int, on_timeout: Callable[[], None], *, again: bool = False) -> QTimer:
+    """Return a timer that calls back once (or again and again) after it is started."""
+    made = QTimer()
+    made.setSingleShot(not again)
+    made.setInterval(interval_ms)
+    made.timeout.connect(on_timeout)
+    return made

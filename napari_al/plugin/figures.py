@@ -1,0 +1,86 @@
+"""Live figures of a session: counted when there is time, so that the next query comes first."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from napari_al.plugin.costs import tally
+from napari_al.plugin.ledger import Bookkeeper
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future
+
+    from napari_al.plugin.events import WorkbenchEvents
+    from napari_al.plugin.ledger import Ledger
+    from napari_al.session.session import Session
+
+
+class Figures:
+    """Tells tallies at once and ledgers when a thread has made them.
+
+    Parameters
+    ----------
+    events : WorkbenchEvents
+    dispatch : callable
+        Runs a function on the window's thread.
+    """
+
+    def __init__(
+        self, events: WorkbenchEvents, dispatch: Callable[[Callable[[], None]], None]
+    ) -> None:
+        self._events, self._dispatch = events, dispatch
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="figures")
+        self._session: Session | None = None
+        self._bookkeeper = Bookkeeper()
+        self._under_way: Future[Ledger] | None = None
+        self._n_learnt = 0
+
+    def open(self, session: Session | None) -> None:
+        """Count another session's answers from now on; None: nobody's."""
+        self._session = session
+        self._bookkeeper = Bookkeeper()
+        self.on_model_changed()
+
+    def close(self) -> None:
+        """End the thread."""
+        self._session = None
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def count(self) -> None:
+        """Tell new figures."""
+        if self._session is not None:
+            self._events.counted.emit(tally(self._session.answers()))
+            self._balance(self._session)
+
+    def n_answers_behind(self) -> int:
+        """Return how many answers the model whose scores show has not learnt from."""
+        if self._session is None:
+            return 0
+        return max(0, len(self._session.answers()) - self._n_learnt)
+
+    def on_model_changed(self) -> None:
+        """Note how many answers the model whose scores show was trained on."""
+        rows = [] if self._session is None else self._session.rounds()
+        shown = "" if self._session is None else str(self._session.scores_round)
+        learnt = [int(row["queries"]) for row in rows if row["round"] == shown]
+        self._n_learnt = learnt[-1] if learnt else 0
+
+    def _balance(self, session: Session) -> None:
+        """Sum up what takes time, in the thread; what is under way is heard out first."""
+        if self._under_way is None:
+            answers = session.answers()
+            self._under_way = self._thread.submit(self._bookkeeper.balance, answers)
+            self._under_way.add_done_callback(
+                lambda done: self._dispatch(lambda: self._on_balanced(session, len(answers), done))
+            )
+
+    def _on_balanced(self, session: Session, n_answers: int, done: Future[Ledger]) -> None:
+        self._under_way = None
+        if self._session is None or done.cancelled():
+            return
+        if session is self._session:
+            self._events.balanced.emit(done.result())
+        if session is not self._session or len(session.answers()) != n_answers:
+            self._balance(self._session)

@@ -1,0 +1,69 @@
+"""What leaves a session: label files and the table of costs."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from napari_al.errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari_al.formats.export import Format
+    from napari_al.plugin.annotate_page import AnnotatePage
+    from napari_al.plugin.workbench import Workbench
+    from napari_al.session.exporting import Source
+
+
+class Leaving:
+    """Writes what the page to answer on asks for.
+
+    Parameters
+    ----------
+    bench : Workbench
+    page : AnnotatePage
+    """
+
+    def __init__(self, bench: Workbench, page: AnnotatePage) -> None:
+        self._bench, self._page = bench, page
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="leaving")
+
+    def close(self, *_: object) -> None:
+        """End the thread."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def export(self, format: Format, source: Source, folder: Path) -> None:
+        """Write labels, in a thread."""
+        from napari_al.session.exporting import export_session
+
+        session = self._bench.session
+        if session is not None:
+            self._page.export.show_busy()
+            future = self._pool.submit(export_session, session, format, source, folder)
+            future.add_done_callback(
+                lambda done: self._bench.dispatch(lambda: self._on_exported(done, folder))
+            )
+
+    def _on_exported(self, done: Future[int], folder: Path) -> None:
+        panel, error = self._page.export, done.exception()
+        if error is None:
+            panel.show_result(f"{done.result()} images written to {folder}.")
+            return
+        panel.show_result(str(error))
+        if not isinstance(error, InputError | OSError):
+            raise error
+
+    def save_costs(self, path: Path) -> None:
+        """Write one row an answer."""
+        from napari_al.plugin.costs import to_csv
+
+        session = self._bench.session
+        if session is None:
+            return
+        try:
+            path.write_text(to_csv(session.answers(), session.config.classes), encoding="utf-8")
+        except OSError as error:
+            self._page.show_message(f"{path} could not be written: {error.strerror}.")
+        else:
+            self._page.show_message(f"Costs written to {path}.")

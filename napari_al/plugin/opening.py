@@ -1,0 +1,157 @@
+"""From the start page to an open session: slow things in a thread, the preview meanwhile."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_al.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_al.plugin.from_viewer import ViewerImages
+    from napari_al.plugin.start import Found, StartChoice
+    from napari_al.plugin.start_page import StartPage
+    from napari_al.plugin.workbench import Workbench
+    from napari_al.session.session import Session
+
+
+class Opening:
+    """Does what the start page asks for.
+
+    Parameters
+    ----------
+    bench : Workbench
+    page : StartPage
+    """
+
+    def __init__(self, bench: Workbench, page: StartPage) -> None:
+        self._bench, self._page = bench, page
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="opening")
+        self._found: Found | None = None
+
+    def close(self, *_: object) -> None:
+        """End the thread."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def open(
+        self, path: Path, *, project: Path | None, method: str | None, settings: dict[str, Any]
+    ) -> None:
+        """Open a project, or a data folder; with a method named, ask at once if possible."""
+        from napari_al.plugin.start import StartChoice, look, suggest_project
+
+        def then(found: Found) -> None:
+            self._on_found(found)
+            if found.data is not None and found.classes_known and method is not None:
+                place = project or suggest_project(found.path, method)
+                classes = found.data.classes
+                self.begin(StartChoice(found.path, classes, method, place, settings))
+
+        self._in_background(lambda: look(path), then)
+
+    def look(self, path: Path) -> None:
+        """Find out what a folder is; open it if it is a project."""
+        from napari_al.plugin.start import look
+
+        self._in_background(lambda: look(path), self._on_found)
+
+    def _on_found(self, found: Found) -> None:
+        if found.is_project:
+            self.open_project(found.path)
+            return
+        self._found = found
+        self._page.show_found(found)
+
+    def open_project(self, path: Path) -> None:
+        """Open a project that is there."""
+        from napari_al.session.session import Session
+
+        dispatch = self._bench.dispatch
+        self._in_background(lambda: Session.open(path, dispatch=dispatch), self._on_session)
+
+    def use_sample(self) -> None:
+        """Take the sample data."""
+        from napari_al.formats.sample import sample_data_path
+
+        self._attempt(lambda: self.look(sample_data_path()))
+
+    def use_viewer_images(self) -> None:
+        """Take the images that are open in the viewer."""
+        from napari_al.plugin.from_viewer import images_of
+
+        self._attempt(lambda: self._page.show_viewer_images(images_of(self._bench.viewer)))
+
+    def begin(self, choice: StartChoice) -> None:
+        """Make a project and open it."""
+        from napari_al.plugin.start import create
+
+        self._in_background(lambda: create(choice, self._bench.dispatch), self._on_session)
+
+    def _on_session(self, session: Session) -> None:
+        placement = None
+        source = self._page.source
+        if source is not None and not isinstance(source, Path):
+            placement = source.placement
+            for layer in source.layers:
+                layer.visible = False
+        self._bench.open(session, placement)
+
+    # ---- preview
+
+    def preview(self) -> None:
+        """Show an image and the regions it would be cut into."""
+        if self._bench.session is not None:
+            return
+        source = self._page.source
+        if isinstance(source, Path):
+            self._preview_folder(source)
+        elif source is not None:
+            self._preview_viewer(source)
+
+    def _preview_folder(self, source: Path) -> None:
+        data = self._found.data if self._found is not None else None
+        if data is not None:
+            regions = self._page.question.method.regions
+            name = data.train[self._page.image_index % len(data.train)]
+            n_regions = self._page.n_per_image
+            self._bench.preview.show((source, name), lambda: data.image(name), regions, n_regions)
+
+    def _preview_viewer(self, source: ViewerImages) -> None:
+        from napari_al.plugin.from_viewer import plane_at
+
+        place = self._page.image_index % source.n_planes
+        self._bench.preview.show(
+            (id(source), place),
+            lambda: plane_at(source, place),
+            self._page.question.method.regions,
+            self._page.n_per_image,
+            source.placement,
+        )
+
+    # ---- inside
+
+    def _in_background(self, work: Callable[[], Any], then: Callable[[Any], None]) -> None:
+        self._page.show_message("")
+        self._page.show_busy(True)
+        future = self._pool.submit(work)
+        future.add_done_callback(
+            lambda done: self._bench.dispatch(lambda: self._on_done(done, then))
+        )
+
+    def _on_done(self, done: Future[Any], then: Callable[[Any], None]) -> None:
+        self._page.show_busy(False)
+        error = done.exception()
+        if isinstance(error, InputError | OSError):
+            self._page.show_message(str(error))
+        elif error is not None:
+            raise error
+        else:
+            self._attempt(lambda: then(done.result()))
+
+    def _attempt(self, action: Callable[[], object]) -> None:
+        try:
+            action()
+        except (InputError, OSError) as error:
+            self._page.show_message(str(error))
