@@ -1,23 +1,44 @@
-"""Class probabilities (and features) of whole images, in bounded memory for large ones."""
+"""Class probabilities (and features) of whole images, in bounded memory for large ones.
+
+A large image goes through the network in tiles. A tile's outer ``MARGIN_PX`` are dropped, for the
+network saw too little around them, and over ``RAMP_PX`` a tile fades into the next one, so that no
+seam shows. Where the network looks no farther than the margin, the result is that of one pass.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from napari_al.learning.segmenter import Segmenter, upsample
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from numpy.typing import NDArray
+
+    Read = Callable[[slice, slice], NDArray[np.generic]]
 
 MAX_WHOLE_PX = 2**21
 """Images up to this many pixels (1024 x 2048) go through the network in one piece."""
-TILE_PX = 1024
-OVERLAP_PX = 128
-"""Larger images go in square tiles; their logits fade into each other over the overlap."""
+STEP_PX = 1024
+"""From a tile to the next one."""
+MARGIN_PX = 64
+RAMP_PX = 64
+
+
+class Block(NamedTuple):
+    """Class probabilities (K, h, w) float32 of a part of an image, on the network's device."""
+
+    rows: slice
+    cols: slice
+    probs: Tensor
 
 
 def predict_probs(segmenter: Segmenter, image: NDArray[np.generic], device: torch.device) -> Tensor:
@@ -52,49 +73,140 @@ def predict_features(
         (D, ceil(H / stride), ceil(W / stride)) float32, what ``Segmenter.features`` gives;
         ``segmenter.upsample`` brings it to the image's grid.
     """
+    size = (image.shape[0], image.shape[1])
+    # not inference_mode: what comes out may be learnt from
+    with _evaluating(segmenter, device), torch.no_grad():
+        if math.prod(size) <= MAX_WHOLE_PX:
+            features = segmenter.features(_to_tensor(image, device))
+        else:
+            bands = _bands(segmenter, segmenter.features, lambda *part: image[part], size, device)
+            features = torch.cat([band.maps[..., band.own, :] for band in bands], dim=2)
+        logits = segmenter.classify(features)
+        return upsample(logits, segmenter.stride, size)[0].softmax(dim=0), features[0]
+
+
+@torch.no_grad()
+def predict_blocks(
+    segmenter: Segmenter, read: Read, size: tuple[int, int], device: torch.device
+) -> Iterator[Block]:
+    """Class probabilities of an image of any size, block by block.
+
+    Parameters
+    ----------
+    segmenter : Segmenter
+        Is moved to ``device``.
+    read : callable
+        Gives the (h, w, C) pixels of rows and columns, in the units of their file.
+    size : (int, int)
+        H, W in pixels.
+    device : torch.device
+
+    Yields
+    ------
+    Block
+        The whole, up to ``MAX_WHOLE_PX``; else squares of ``block_px``, row by row, cut off at the
+        right and lower edge.
+    """
+    height, width = size
+    stride, step = segmenter.stride, block_px(segmenter)
+    with _evaluating(segmenter, device):
+        if height * width <= MAX_WHOLE_PX:
+            rows, cols = slice(0, height), slice(0, width)
+            logits = segmenter(_to_tensor(read(rows, cols), device))
+            yield Block(rows, cols, upsample(logits, stride, size)[0].softmax(dim=0))
+            return
+        for band in _bands(segmenter, segmenter, read, size, device):
+            top = band.top * stride
+            rows = slice(top, min(top + step, height))
+            above = band.own.start * stride
+            for left in range(0, width, step):
+                cols = slice(left, min(left + step, width))
+                before = min(left // stride, 1)  # a map pixel more on each side, to upsample from
+                part = band.maps[..., left // stride - before : -(-cols.stop // stride) + 1]
+                skip = before * stride
+                grid = (above + rows.stop - top, skip + cols.stop - left)
+                logits = upsample(part, stride, grid)[0, :, above:, skip:]
+                yield Block(rows, cols, logits.softmax(dim=0))
+
+
+def block_px(segmenter: Segmenter) -> int:
+    """Side of the blocks that a large image is predicted in: a multiple of 16, as TIFF wants."""
+    grain = math.lcm(segmenter.trunk.multiple, 16)
+    return max(STEP_PX // grain, 1) * grain
+
+
+# ---- inside
+
+
+class _Band(NamedTuple):
+    """A step's rows of maps (1, D, n, W / stride).
+
+    ``own`` of the n rows begin at the image's map row ``top``; there is one more above and below
+    them unless the image ends there.
+    """
+
+    top: int
+    own: slice
+    maps: Tensor
+
+
+def _bands(
+    segmenter: Segmenter,
+    run: Callable[[Tensor], Tensor],
+    read: Read,
+    size: tuple[int, int],
+    device: torch.device,
+) -> Iterator[_Band]:
+    """What ``run`` makes of an image's tiles, blended; one row of tiles after the other."""
+    stride, n_own = segmenter.stride, block_px(segmenter) // segmenter.stride
+    n_rows, n_cols = (-(-length // stride) for length in size)
+    above = carried = None  # of the row of tiles before: its last own row, and what fades out
+    for top in range(0, n_rows, n_own):
+        rows, row_weights = _tile(segmenter, top, size[0], device)
+        blended = torch.zeros(n_cols, device=device)
+        for left in range(0, n_cols, n_own):
+            cols, col_weights = _tile(segmenter, left, size[1], device)
+            piece = run(_to_tensor(read(rows, cols), device))
+            around = (cols.start // stride, n_cols - cols.start // stride - piece.shape[3])
+            blended = blended + F.pad(piece * row_weights[:, None] * col_weights, around)
+        blended = blended[..., top - rows.start // stride :, :]
+        if carried is not None:
+            blended[..., : carried.shape[2], :] += carried
+        own = blended[..., : n_own + 1, :]
+        n_above = int(above is not None)
+        maps = own if above is None else torch.cat((above, own), dim=2)
+        yield _Band(top, slice(n_above, n_above + min(n_own, own.shape[2])), maps)
+        above, carried = own[..., n_own - 1 : n_own, :].clone(), blended[..., n_own:, :].clone()
+
+
+def _tile(
+    segmenter: Segmenter, start: int, length: int, device: torch.device
+) -> tuple[slice, Tensor]:
+    """Pixels along one axis of the tile whose own map pixels begin at ``start``; their weights.
+
+    The weights, one a map pixel, are 1 over the tile's own map pixels, but that it fades in over
+    the first and out over as many beyond the last; those of all tiles add up to 1 everywhere.
+    """
+    stride, multiple = segmenter.stride, segmenter.trunk.multiple
+    n_ramp = -(-RAMP_PX // stride)
+    margin = -(-MARGIN_PX // multiple) * multiple
+    stop = start + block_px(segmenter) // stride
+    first_px = max(start * stride - margin, 0)
+    pixels = slice(first_px, min((stop + n_ramp) * stride + margin, length))
+    at = torch.arange(first_px // stride, -(-pixels.stop // stride), device=device)
+    fade_in = ((at - start) / n_ramp).clamp(0, 1) if start else torch.ones_like(at)
+    return pixels, fade_in - ((at - stop) / n_ramp).clamp(0, 1)
+
+
+@contextmanager
+def _evaluating(segmenter: Segmenter, device: torch.device) -> Iterator[None]:
+    """Have it on the device and in evaluation mode meanwhile."""
     was_training = segmenter.training
     segmenter.to(device).eval()
     try:
-        with torch.no_grad():  # not inference_mode: what comes out may be learnt from
-            features = _features(segmenter, image, device)
-            logits = segmenter.classify(features)
-            size = (image.shape[0], image.shape[1])
-            return upsample(logits, segmenter.stride, size)[0].softmax(dim=0), features[0]
+        yield
     finally:
         segmenter.train(was_training)
-
-
-def _features(segmenter: Segmenter, image: NDArray[np.generic], device: torch.device) -> Tensor:
-    """(1, D, h, w) features, from one pass or blended from tiles."""
-    height, width = image.shape[:2]
-    if height * width <= MAX_WHOLE_PX:
-        return segmenter.features(_to_tensor(image, device))
-    stride = segmenter.stride
-    blended = total = torch.zeros(-(-height // stride), -(-width // stride), device=device)
-    for top, bottom in _spans(height, stride):
-        for left, right in _spans(width, stride):
-            piece = segmenter.features(_to_tensor(image[top:bottom, left:right], device))
-            if blended is total:
-                blended = piece.new_zeros(*piece.shape[:2], *total.shape)
-            h, w = piece.shape[-2:]
-            weight = _fade(h, stride, device)[:, None] * _fade(w, stride, device)
-            i, j = top // stride, left // stride
-            blended[..., i : i + h, j : j + w] += piece * weight
-            total[i : i + h, j : j + w] += weight
-    return blended / total
-
-
-def _spans(length: int, stride: int) -> list[tuple[int, int]]:
-    """Half open spans of TILE_PX that overlap by OVERLAP_PX or more and start on the stride."""
-    step = (TILE_PX - OVERLAP_PX) // stride * stride
-    starts = range(0, max(length - OVERLAP_PX, 1), step)
-    return [(start, min(start + TILE_PX, length)) for start in starts]
-
-
-def _fade(n: int, stride: int, device: torch.device) -> Tensor:
-    """(n,) weights that rise from both ends over the overlap, so that no seam shows."""
-    from_end = torch.arange(1, n + 1, device=device)
-    return torch.minimum(from_end, from_end.flip(0)).clamp(max=OVERLAP_PX // stride).float()
 
 
 def _to_tensor(image: NDArray[np.generic], device: torch.device) -> Tensor:

@@ -74,47 +74,6 @@ def test_upsampling_aligns_pixel_blocks(stride):
     assert whole.shape[-2:] == (3 * stride - stride // 2, 4 * stride)
 
 
-class _PixelTrunk(torch.nn.Module):
-    n_features, stride, multiple = 3, 2, 2
-
-    def forward(self, images):
-        return torch.nn.functional.avg_pool2d(images, 2)
-
-
-@pytest.mark.parametrize("size", [(71, 97), (23, 250), (300, 20)])
-def test_tiles_give_what_the_whole_image_gives(monkeypatch, size):
-    model = Segmenter(
-        "pixels",
-        _PixelTrunk(),
-        3,
-        4,
-        classifier="linear",
-        temperature=0.1,
-        mean=[0.0] * 3,
-        std=[255.0] * 3,
-    )
-    image = np.random.default_rng(0).integers(0, 255, (*size, 3), np.uint8)
-    whole, features = predict_features(model, image, CPU)
-    monkeypatch.setattr("napari_al.learning.inference.MAX_WHOLE_PX", 1)
-    monkeypatch.setattr("napari_al.learning.inference.TILE_PX", 32)
-    monkeypatch.setattr("napari_al.learning.inference.OVERLAP_PX", 12)
-    tiled, tiled_features = predict_features(model, image, CPU)
-    torch.testing.assert_close(tiled, whole)
-    torch.testing.assert_close(tiled_features, features)
-
-
-def test_tiles_of_a_network_with_context_stay_close(monkeypatch):
-    model = segmenter()
-    rng = np.random.default_rng(0)
-    image = np.kron(rng.integers(0, 255, (12, 16, 3)), np.ones((16, 16, 1))).astype(np.uint8)
-    whole = predict_probs(model, image, CPU)
-    monkeypatch.setattr("napari_al.learning.inference.MAX_WHOLE_PX", 1)
-    monkeypatch.setattr("napari_al.learning.inference.TILE_PX", 128)
-    monkeypatch.setattr("napari_al.learning.inference.OVERLAP_PX", 64)
-    tiled = predict_probs(model, image, CPU)
-    assert (tiled - whole).abs().mean() < 0.02
-
-
 def test_prediction_leaves_the_mode_as_it_was():
     model = segmenter().train()
     predict_probs(model, np.zeros((8, 8, 3), np.uint8), CPU)
