@@ -20,7 +20,8 @@ from napari_al.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari_al.session.jobs import JobProgress
+    from napari_al.session.jobs import JobProgress, JobResult
+    from napari_al.simulate.sweep_plan import PlannedRun
 
 _UsageError: Any = typer.BadParameter.__base__  # typer has a click of its own, or shares one
 
@@ -154,6 +155,33 @@ def simulate(
             on_round=progress.show_round,
         )
     typer.echo(f"{out / 'rounds.csv'}\n{out / 'curve.png'}")
+
+
+@app.command()
+def sweep(
+    file: Annotated[Path, typer.Argument(help="what to run: data, methods, seeds, settings")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="where runs and the report go")],
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, help="runs at a time", show_default="one a core, or one on a GPU"),
+    ] = None,
+) -> None:
+    """Run methods x seeds x settings from a TOML or JSON file, or go on; ends in a report."""
+    from napari_al.simulate.report import write_report
+    from napari_al.simulate.sweep import run_folder, run_sweep
+    from napari_al.simulate.sweep_plan import read_sweep
+
+    runs = read_sweep(file)
+    with _SweepProgress(runs) as progress:
+        run_sweep(
+            runs, out, jobs=jobs, on_progress=progress.show, on_finished=progress.show_finished
+        )
+    folders = [run_folder(out, run) for run in runs]
+    begun = [folder for folder in folders if (folder / "config.json").exists()]
+    typer.echo(write_report(begun, out / "report"))
+    if progress.n_failed:
+        typer.echo(f"error: {progress.n_failed} of {len(runs)} runs failed", err=True)
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -311,6 +339,47 @@ class _Progress:
             f"model mIoU {row['model_miou'] or '-'}, data mIoU {row['data_miou'] or '-'}, "
             f"trained {float(row['train_s']):.0f} s"
         )
+
+
+class _SweepProgress:
+    """A sweep's progress: one bar over all rounds on a terminal, and a line for each run."""
+
+    def __init__(self, runs: Sequence[PlannedRun]) -> None:
+        from tqdm import tqdm
+
+        self.n_failed = 0
+        self._n_finished, self._n_runs = 0, len(runs)
+        self._n_trained = dict.fromkeys((run.name for run in runs), 0)
+        total = sum(run.n_trainings for run in runs)
+        self._bar = tqdm(total=total, disable=None, unit="round", dynamic_ncols=True)
+
+    def __enter__(self) -> _SweepProgress:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._bar.close()
+
+    def show(self, run: PlannedRun, progress: JobProgress) -> None:
+        if progress.stage == "round":
+            self._set_trained(run, progress.done)
+        else:
+            self._bar.set_description(f"{run.name} {progress.stage}")
+
+    def show_finished(self, run: PlannedRun, result: JobResult) -> None:
+        self._n_finished += 1
+        self._set_trained(run, run.n_trainings)
+        self.n_failed += result.status != "done"
+        text = f"[{self._n_finished}/{self._n_runs}] {run.name}: {result.status}"
+        if result.reason:
+            text += f", {result.reason}"
+        elif result.value:
+            text += f", model mIoU {result.value['model_miou'] or '-'}"
+        self._bar.clear()
+        typer.echo(text, err=result.status != "done")
+
+    def _set_trained(self, run: PlannedRun, n_trained: int) -> None:
+        self._bar.update(n_trained - self._n_trained[run.name])
+        self._n_trained[run.name] = n_trained
 
 
 def _open_napari(

@@ -359,7 +359,9 @@ def test_without_a_display_the_window_says_so(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("name", ["label", "simulate", "report", "export", "methods", "demo"])
+@pytest.mark.parametrize(
+    "name", ["label", "simulate", "sweep", "report", "export", "methods", "demo"]
+)
 def test_every_command_has_help(name: str) -> None:
     status, stdout, _ = run(name, "--help")
     assert status == 0

@@ -48,15 +48,14 @@ def write_report(projects: Iterable[Path | str], out: Path | str) -> Path:
     Raises
     ------
     InputError
-        For a folder that is no project, or projects without a finished round.
+        For a folder that is no project, or if no project has a finished round.
     """
     paths = list(dict.fromkeys(Path(path).resolve() for path in projects))
     if not paths:
         raise InputError("a report needs at least one project")
-    runs = [read_run(path) for path in paths]
-    empty = [run.path for run in runs if not run.rows]
-    if empty:
-        raise InputError(f"{empty[0]} has no finished round yet; leave it out")
+    runs = [run for run in map(read_run, paths) if run.rows]
+    if not runs:
+        raise InputError(f"{paths[0]} has no finished round yet, and there is no other run")
     studies = studies_of(runs)
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)

@@ -19,6 +19,7 @@ from napari_al.session.settings import differences, make_config, merged
 from napari_al.simulate.confusion import confusion_of
 from napari_al.simulate.initial_labels import prepare_initial
 from napari_al.simulate.oracle import Oracle
+from napari_al.simulate.supervised import SUPERVISED
 from napari_al.simulate.truth import check_has_truth
 
 if TYPE_CHECKING:
@@ -82,18 +83,37 @@ def run_simulation(
     if not isinstance(data, DataFolder):
         data = DataFolder.open(Path(data), skip_broken=bool(fields.get("skip_broken", False)))
     config = make_config(data, fields, method)
-    _check_before_hours_pass(data, config)
-    with open_run(Path(out), config) as session:
+    return run_config(data, config, n_rounds, Path(out), on_progress, on_round)
+
+
+def run_config(
+    data: DataFolder,
+    config: ProjectConfig,
+    n_rounds: int,
+    out: Path,
+    on_progress: OnProgress = lambda _round, _progress: None,
+    on_round: OnRound = lambda _row: None,
+) -> list[dict[str, str]]:
+    """Do what ``run_simulation`` does, for a config that is made already.
+
+    A fully supervised run (``supervised.py``) is trained as many times, without a query.
+    """
+    check_before_hours_pass(data, config)
+    with open_run(out, config) as session:
         prepare_initial(
             session.project, config, session.data, lambda step: on_progress(session.round, step)
         )
-        oracle = oracle_of(session.data, config)
-        while session.round <= n_rounds and _answer_round(session, oracle, on_progress):
-            _train(session, on_progress, on_round)
+        if config.method == SUPERVISED:
+            while session.round < n_rounds:
+                _train(session, on_progress, on_round)
+        else:
+            oracle = oracle_of(session.data, config)
+            while session.round <= n_rounds and _answer_round(session, oracle, on_progress):
+                _train(session, on_progress, on_round)
         rows = session.rounds()
     from napari_al.simulate.curves import draw_run
 
-    draw_run(rows, Path(out) / "curve.png")
+    draw_run(rows, out / "curve.png")
     return rows
 
 
@@ -105,15 +125,26 @@ def open_run(out: Path, config: ProjectConfig) -> Session:
     InputError
         If there is a run with other settings.
     """
+    return Session.open(out) if holds_run(out, config) else Session.create(out, config)
+
+
+def holds_run(out: Path, config: ProjectConfig) -> bool:
+    """Whether there is a run with these settings; False if there is no project.
+
+    Raises
+    ------
+    InputError
+        If there is a run with other settings.
+    """
     if not (out / "config.json").exists():
-        return Session.create(out, config)
-    other = differences(Project.open(out).read_config(), config)
+        return False
+    other = differences(Project.open(out, read_only=True).read_config(), config)
     if other:
         raise InputError(
             f"{out} holds a run with other settings: {'; '.join(other)}. Name another folder, or "
             "the same settings to go on with it"
         )
-    return Session.open(out)
+    return True
 
 
 def oracle_of(data: DataFolder, config: ProjectConfig) -> Oracle:
@@ -128,8 +159,14 @@ def oracle_of(data: DataFolder, config: ProjectConfig) -> Oracle:
     )
 
 
-def _check_before_hours_pass(data: DataFolder, config: ProjectConfig) -> None:
-    """Find out at once what a run would only stumble over when it first trains."""
+def check_before_hours_pass(data: DataFolder, config: ProjectConfig) -> None:
+    """Find out at once what a run would only stumble over when it first trains.
+
+    Raises
+    ------
+    InputError
+        Which says what that is.
+    """
     from napari_al.learning.devices import resolve_device
     from napari_al.learning.segmenter import SEGMENTERS
 

@@ -125,3 +125,5 @@ def test_what_cannot_be_reported(tmp_path: Path, data: DataFolder) -> None:
     empty = write_run(tmp_path / "empty", data, "random", 0, [])
     with pytest.raises(InputError, match="no finished round"):
         write_report([empty], tmp_path / "report")
+    some = write_run(tmp_path / "some", data, "random", 1, [0.5])
+    assert "<td>random</td>" in write_report([empty, some], tmp_path / "report").read_text()

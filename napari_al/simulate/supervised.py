@@ -1,0 +1,39 @@
+"""The upper end of a learning curve: the same network, trained as long, on all labels at once.
+
+It is a project like any other: a correction method whose initial labels are ground truth, so that
+nothing is left to ask. Its round k has seen as many steps as the model that a method has after its
+k-th training, with the weights kept or fresh as the settings say.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_al.methods import Method
+from napari_al.session.settings import make_config
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from napari_al.formats.dataset import DataFolder
+    from napari_al.session.config import ProjectConfig
+
+SUPERVISED = Method(
+    name="supervised",
+    summary="all labels at once, nothing asked: the upper end of the curves",
+    regions="masks",
+    query="correction",
+    acquisition="random",
+    targets="correct",
+)
+"""No row of ``METHODS``: nobody annotates with it."""
+
+SETTINGS_THAT_MATTER = ("seed", "skip_broken", "training")
+
+
+def supervised_config(data: DataFolder, settings: Mapping[str, Any]) -> ProjectConfig:
+    """Config of the run that stands above those with these settings."""
+    fields = {name: settings[name] for name in SETTINGS_THAT_MATTER if name in settings}
+    truth = {"source": "noisy", "error_rate": 0.0}  # noise that changes nothing
+    return make_config(data, {**fields, "initial": truth}, SUPERVISED)

@@ -1,0 +1,153 @@
+"""Many runs side by side, each in a process of its own, and a report in the end.
+
+Every run is a project folder that goes on where it was, so a sweep does, too. A run that fails
+ends alone.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from dataclasses import replace
+from pathlib import Path
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+from napari_al.formats.dataset import DataFolder
+from napari_al.learning.devices import resolve_device
+from napari_al.session.config import ProjectConfig
+from napari_al.session.jobs import Job, JobProgress, JobResult, Stopped
+from napari_al.session.project import Project
+from napari_al.simulate.runner import holds_run, run_config
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from napari_al.simulate.sweep_plan import PlannedRun
+
+    OnProgress = Callable[["PlannedRun", JobProgress], None]
+    OnFinished = Callable[["PlannedRun", JobResult], None]
+
+ROUND = "round"
+"""Stage of the progress that says how many trainings of a run are ``done``."""
+
+
+def run_folder(out: Path, run: PlannedRun) -> Path:
+    """Where a run of the sweep in ``out`` is."""
+    return out / "runs" / run.name
+
+
+def run_sweep(
+    runs: Sequence[PlannedRun],
+    out: Path,
+    *,
+    jobs: int | None = None,
+    on_progress: OnProgress = lambda _run, _progress: None,
+    on_finished: OnFinished = lambda _run, _result: None,
+) -> None:
+    """Do what is left of a sweep.
+
+    Parameters
+    ----------
+    runs
+        As `read_sweep` plans them.
+    out
+        Folder of the sweep; a run's is ``runs/NAME`` in it.
+    jobs
+        Runs at a time; by default what `default_jobs` says.
+    on_progress, on_finished
+        Called in this thread. A run that was finished before is reported at once.
+
+    Raises
+    ------
+    InputError
+        If a folder holds a run with other settings, before anything is run.
+    """
+    waiting: deque[PlannedRun] = deque()
+    for run in runs:
+        if _is_finished(run, run_folder(out, run)):
+            on_finished(run, JobResult("done"))
+        else:
+            waiting.append(run)
+    limit = jobs or default_jobs([run.config for run in waiting])
+    events: SimpleQueue[tuple[PlannedRun, JobProgress | JobResult]] = SimpleQueue()
+    running: dict[str, Job] = {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < limit:
+                run = waiting.popleft()
+                running[run.name] = _start(run, out, events)
+            run, event = events.get()
+            if isinstance(event, JobProgress):
+                on_progress(run, event)
+            else:
+                running.pop(run.name).close()
+                _keep_details(run_folder(out, run), event)
+                on_finished(run, event)
+    finally:
+        for job in running.values():
+            job.abandon()  # it can be killed at any moment
+            job.close()
+
+
+def default_jobs(configs: Sequence[ProjectConfig]) -> int:
+    """Runs at a time: one on a GPU, else as many as there are cores for.
+
+    A run that leaves the number of its threads open takes all cores.
+    """
+    n_cores = os.cpu_count() or 1
+    if any(resolve_device(config.training.device).type != "cpu" for config in configs):
+        return 1
+    n_threads = max((config.training.threads or n_cores for config in configs), default=1)
+    return max(1, n_cores // n_threads)
+
+
+def perform_run(
+    args: dict[str, Any],
+    progress: Callable[[JobProgress], None],
+    should_stop: Callable[[], bool],
+) -> dict[str, Any]:
+    """Do one run, in a child process (``session/jobs.py``); return its last row."""
+    config, n_rounds = ProjectConfig.model_validate(args["config"]), int(args["n_rounds"])
+
+    def on_progress(number: int, step: JobProgress) -> None:
+        if should_stop():
+            raise Stopped
+        progress(replace(step, stage=f"round {number}: {step.stage}"))
+
+    def on_round(row: dict[str, str]) -> None:
+        n_done = int(row["round"]) + config.method.starts_from_labels
+        progress(JobProgress(ROUND, n_done, n_rounds))
+
+    data = DataFolder.open(Path(config.data), skip_broken=config.skip_broken)
+    return run_config(data, config, n_rounds, Path(args["out"]), on_progress, on_round)[-1]
+
+
+def _start(run: PlannedRun, out: Path, events: SimpleQueue[Any]) -> Job:
+    job = Job(
+        "napari_al.simulate.sweep:perform_run",
+        {
+            "config": run.config.model_dump(mode="json"),
+            "n_rounds": run.n_rounds,
+            "out": str(run_folder(out, run)),
+        },
+        threads=run.config.training.threads,
+        on_progress=lambda progress: events.put((run, progress)),
+        on_finished=lambda result: events.put((run, result)),
+    )
+    job.start()
+    return job
+
+
+def _is_finished(run: PlannedRun, folder: Path) -> bool:
+    """Whether a run is done; InputError if the folder holds another."""
+    return holds_run(folder, run.config) and run.last_round in Project(folder).rounds_done()
+
+
+def _keep_details(folder: Path, result: JobResult) -> None:
+    """Leave the traceback of a run that failed for no foreseen reason beside its folder."""
+    path = folder.with_name(f"{folder.name}.error.txt")
+    if result.details:
+        path.write_text(result.details, encoding="utf-8")
+    else:
+        path.unlink(missing_ok=True)
