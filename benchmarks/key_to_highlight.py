@@ -1,26 +1,36 @@
-"""From a class key to the next region on screen, in a real window, with and without training.
+"""From a class key to the next region on screen, in a real window, and how long the window stalls.
 
-    xvfb-run -a -s "-screen 0 1920x1200x24" python benchmarks/key_to_highlight.py DATA [N]
+    xvfb-run -a -s "-screen 0 1920x1200x24" python benchmarks/key_to_highlight.py DATA [--overlays]
 
-Answers N queries (100) of DATA through real key events, half a second apart, twice: at rest and
-while a child process trains. "handled": the key's handler has returned and the next query's
-picture, camera and question are set; "painted": Qt has painted them. Without a graphics card the
-painting is done by the processor.
+Answers queries of DATA through real key events: at rest, then while a child process trains and
+scores, again and again (heatmaps and queries refresh image by image meanwhile). Reported by what
+the child was doing:
+
+- "handled": the key's handler has returned, the next query and its question are set;
+- "painted": Qt has painted the next region. Without a graphics card the processor paints;
+- "stalls": time between two ticks of a timer in the window's event loop, beyond its interval;
+- "painted_cpu", "cpu" and "works": CPU time of the window's thread until "painted", of all that an
+  answer causes, and between two ticks; what else runs on the machine hardly changes them.
+
+``--overlays`` shows heatmap and answers over the image, which change with each answer.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
+import cProfile
+import pstats
 import tempfile
 import time
-from functools import partial
+from collections import defaultdict
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import napari
 import numpy as np
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QEventLoop, Qt, QTimer
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication
 
 from napari_al.formats.dataset import DataFolder
 from napari_al.plugin.app import open_dock
@@ -28,72 +38,186 @@ from napari_al.plugin.viewers import close_all
 from napari_al.session.session import Session
 from napari_al.session.settings import make_config
 
-APART_S = 0.5
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from qtpy.QtWidgets import QWidget
+
+    from napari_al.plugin.workbench import Workbench
+    from napari_al.session.jobs import JobProgress
+
+TICK_MS = 5
+LONG_STALL_MS = 100
+SETTLE_S = 3
 
 
-def wait(seconds: float) -> None:
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        QApplication.processEvents()
-        time.sleep(0.002)
+@dataclass
+class Figures:
+    """Of one stage; seconds."""
+
+    handled: list[float] = field(default_factory=list)
+    painted: list[float] = field(default_factory=list)
+    painted_cpu: list[float] = field(default_factory=list)
+    stalls: list[float] = field(default_factory=list)
+    works: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        parts = [f"{len(self.painted):4} answers"]
+        for name in ("handled", "painted", "painted_cpu", "cpu"):
+            p50, p95 = 1000 * np.percentile(getattr(self, name), [50, 95])
+            parts.append(f"{name} {p50:5.1f} / {p95:5.1f} ms")
+        for name in ("stalls", "works"):
+            ms = 1000 * np.array(getattr(self, name))
+            n_long = int((ms > LONG_STALL_MS).sum())
+            parts.append(f"{name} up to {ms.max(initial=0):4.0f} ms, {n_long:2} over 100")
+        return "  ".join(parts)
 
 
-def _note(times: list[float], _: object) -> None:
-    times.append(time.perf_counter())
+class Probe:
+    """Ticks in the event loop, and notes under ``stage`` how late each tick is."""
+
+    def __init__(self) -> None:
+        self.figures: dict[str, Figures] = defaultdict(Figures)
+        self.stage = "at rest"
+        self._last = self._last_cpu = 0.0
+        self._timer = _timer(TICK_MS, self._tick)
+
+    def start(self) -> None:
+        self._last, self._last_cpu = time.perf_counter(), time.thread_time()
+        self._timer.start()
+
+    def stop(self) -> None:
+        self._timer.stop()
+
+    def note_stage(self, progress: JobProgress) -> None:
+        self.stage = progress.stage
+
+    def _tick(self) -> None:
+        now, cpu = time.perf_counter(), time.thread_time()
+        self.figures[self.stage].stalls.append(now - self._last - TICK_MS / 1000)
+        self.figures[self.stage].works.append(cpu - self._last_cpu)
+        self._last, self._last_cpu = now, cpu
 
 
-def answer(canvas, bench, n: int, rng: np.random.Generator) -> np.ndarray:
-    """Answer n queries; return (n, 2) seconds: handled, painted."""
-    paints: list[float] = []
-    painted = partial(_note, paints)
-    canvas._vispy_canvas.events.draw.connect(painted, position="last")
-    times = []
-    for _ in range(n):
-        wait(APART_S)
-        before = bench.query
-        key = Qt.Key(Qt.Key.Key_1 + int(rng.integers(min(9, len(bench.session.config.classes)))))
-        paints.clear()
-        start = time.perf_counter()
-        QTest.keyClick(canvas, key)
-        handled = time.perf_counter()
-        while not paints:
-            QApplication.processEvents()
-        QApplication.processEvents()
-        times.append((handled - start, paints[-1] - start))
-        if bench.query is before:
-            raise RuntimeError("the next query is not there")
-    canvas._vispy_canvas.events.draw.disconnect(painted)
-    return np.array(times)
+class Typist:
+    """Presses class keys over the canvas, one a pause, and times what follows."""
+
+    def __init__(self, canvas: QWidget, draw: object, bench: Workbench, probe: Probe) -> None:
+        self._canvas, self._bench, self._probe = canvas, bench, probe
+        self._rng = np.random.default_rng(0)
+        self._n_keys = min(9, len(bench.session.config.classes))
+        self._loop = QEventLoop()
+        self._start: float | None = None
+        self._handled = 0.0
+        self._cpu = time.thread_time()
+        draw.connect(self._on_drawn, position="last")
+
+    def answer(self, n: int, apart_s: float) -> None:
+        self._left = n
+        self._next = _timer(int(1000 * apart_s), self._press, again=False)
+        self._cpu = time.thread_time()
+        self._next.start()
+        self._probe.start()
+        self._loop.exec_() if hasattr(self._loop, "exec_") else self._loop.exec()
+        self._probe.stop()
+
+    def _press(self) -> None:
+        bench = self._bench
+        if self._probe.stage != "at rest" and not bench.session.is_busy:
+            bench.train()  # and the next key a pause later
+            self._next.start()
+            return
+        if bench.query is None or bench.stage.image != bench.query.region.image:
+            raise SystemExit(f"there is no query on screen ({bench.pause})")
+        self._before, self._stage = bench.query, self._probe.stage
+        key = Qt.Key(Qt.Key.Key_1 + int(self._rng.integers(self._n_keys)))
+        self._start, self._start_cpu = time.perf_counter(), time.thread_time()
+        QTest.keyClick(self._canvas, key)
+        self._handled = time.perf_counter()
+
+    def _on_drawn(self, _: object) -> None:
+        query = self._bench.query
+        if self._start is None or query is None or query is self._before:
+            return
+        if self._bench.stage.image != query.region.image or not self._handled > self._start:
+            return  # its image is still being made
+        figures, cpu = self._probe.figures[self._stage], time.thread_time()
+        figures.handled.append(self._handled - self._start)
+        figures.painted.append(time.perf_counter() - self._start)
+        figures.painted_cpu.append(cpu - self._start_cpu)
+        figures.cpu.append(cpu - self._cpu)
+        self._cpu, self._start = cpu, None
+        self._left -= 1
+        if self._left:
+            self._next.start()
+        else:
+            QTimer.singleShot(0, self._loop.quit)
 
 
-def report(name: str, times: np.ndarray) -> None:
-    for column, what in enumerate(("handled", "painted")):
-        p50, p95 = np.percentile(1000 * times[:, column], [50, 95])
-        print(f"{name:>8}  {what}  p50 {p50:5.1f} ms  p95 {p95:5.1f} ms  n {len(times)}")
+def _timer(interval_ms: int, on_timeout: Callable[[], None], *, again: bool = True) -> QTimer:
+    made = QTimer()
+    made.setTimerType(Qt.TimerType.PreciseTimer)
+    made.setSingleShot(not again)
+    made.setInterval(interval_ms)
+    made.timeout.connect(on_timeout)
+    return made
 
 
-def main(data: Path, n: int) -> None:
-    rng = np.random.default_rng(0)
+def settle(seconds: float) -> None:
+    loop = QEventLoop()
+    QTimer.singleShot(int(1000 * seconds), loop.quit)
+    loop.exec_() if hasattr(loop, "exec_") else loop.exec()
+
+
+def measure(options: argparse.Namespace, project: Path) -> Probe:
     viewer = napari.Viewer(show_welcome_screen=False)
     viewer.window.resize(1280, 720)
     bench = open_dock(viewer).bench
-    canvas = viewer.window._qt_viewer.canvas.native
-    with tempfile.TemporaryDirectory() as folder:
-        settings = {"budget": 100_000, "training": {"steps": 100_000}}
-        config = make_config(DataFolder.open(data), settings, "classbal")
-        session = Session.create(Path(folder) / "project", config, dispatch=bench.dispatch)
-        session.prepare()
-        bench.open(session)
-        wait(3)
-        report("at rest", answer(canvas, bench, n, rng))
-        bench.train()
-        while not session.is_busy:
-            wait(0.1)
-        wait(8)
-        report("training", answer(canvas, bench, n, rng))
-        close_all()
+    settings = {"budget": 1_000_000, "training": {"steps": options.steps}}
+    config = make_config(DataFolder.open(options.data), settings, options.method)
+    session = Session.create(project, config, dispatch=bench.dispatch)
+    session.prepare()
+    bench.open(session)
+    for kind in ("heatmap", "answers") if options.overlays else ():
+        bench.stage.set_wanted(kind, True)
+    probe = Probe()
+    canvas = viewer.window._qt_viewer.canvas
+    typist = Typist(canvas.native, canvas._scene_canvas.events.draw, bench, probe)
+    settle(SETTLE_S)
+    profile = cProfile.Profile(time.thread_time)
+    if options.profile:
+        profile.enable()
+    typist.answer(options.answers // 5, options.apart)
+    session.events.job_progress.connect(probe.note_stage)
+    probe.stage = "starting"
+    typist.answer(options.answers, options.apart)
+    if options.profile:
+        profile.disable()
+        pstats.Stats(profile).sort_stats("tottime").print_stats(45)
+        pstats.Stats(profile).sort_stats("cumtime").print_stats(90)
+    close_all()
     viewer.close()
+    return probe
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--answers", type=int, default=500)
+    parser.add_argument("--apart", type=float, default=0.3, help="seconds before each key")
+    parser.add_argument("--steps", type=int, default=30, help="of each training")
+    parser.add_argument("--method", default="classbal")
+    parser.add_argument("--overlays", action="store_true")
+    parser.add_argument("--profile", action="store_true")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        probe = measure(options, Path(folder) / "project")
+    print("p50 / p95")
+    for stage, figures in probe.figures.items():
+        if figures.painted:
+            print(f"{stage:>11}  {figures}")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 100)
+    main()

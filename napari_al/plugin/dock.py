@@ -5,6 +5,7 @@ It shows what the viewer's `Workbench` does and hands clicks to it; the workbenc
 
 from __future__ import annotations
 
+import gc
 import weakref
 from functools import partial
 from typing import TYPE_CHECKING
@@ -247,6 +248,7 @@ class ActiveLearning(QWidget):
 def _end(links: Links, opening: Opening, leaving: Leaving, *_: object) -> None:
     for part in (links, opening, leaving):
         part.close()
+    gc.unfreeze()  # the dock is garbage now (see Workbench.open)
 
 
 def _close_if_gone(window: weakref.ref[QWidget], bench: weakref.ref[Workbench]) -> None:

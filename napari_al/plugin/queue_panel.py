@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
+    from qtpy.QtGui import QShowEvent
 
     from napari_al.formats.dataset import ClassInfo
     from napari_al.session.records import Answer, Query, Region
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 THUMB_PX = 64
 N_PAST = 60
+MAX_ICONS = 200
 WORDS_PX = 16
 
 
@@ -45,9 +48,8 @@ def thumbnail(image: NDArray[np.uint8], region: Region, color: str | None = None
     row, col = (row0 + row1) // 2, (col0 + col1) // 2
     top, left = max(0, row - half), max(0, col - half)
     part = image[top : row + half, left : col + half]
-    inside = region.mask.to_array((image.shape[0], image.shape[1]))[
-        top : row + half, left : col + half
-    ]
+    inside = np.zeros(part.shape[:2], bool)
+    inside[row0 - top : row1 - top, col0 - left : col1 - left] = region.mask.crop()
     rgb = np.repeat(part[..., None], 3, axis=2) if part.ndim == 2 else part
     shown = np.ascontiguousarray(np.where(inside[..., None], rgb, rgb // 3))
     height, width = shown.shape[:2]
@@ -79,6 +81,8 @@ class QueuePanel(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._classes: Sequence[ClassInfo] = ()
+        self._icons: dict[tuple[object, ...], QIcon] = {}
+        self._waiting: dict[str, Callable[[], None]] = {}  # what to do once it can be seen
         self._coming = _strip(0)
         self._coming.setToolTip("double-click: answer this one now; Ctrl+click: select several")
         self._coming.itemDoubleClicked.connect(self._on_picked)
@@ -119,6 +123,24 @@ class QueuePanel(QWidget):
 
     def show_coming(self, queries: Sequence[Query], image_of: ImageOf) -> None:
         """Show the next queries, as far as their images are there."""
+        self._waiting["coming"] = partial(self._fill_coming, queries, image_of)
+        self._fill()
+
+    def show_past(self, answers: Sequence[Answer], image_of: ImageOf) -> None:
+        """Show the newest answers."""
+        self._waiting["past"] = partial(self._fill_past, answers[-N_PAST:], image_of)
+        self._fill()
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        """Fill the strips when they come into view: nobody pays for what nobody sees."""
+        super().showEvent(event)
+        self._fill()
+
+    def _fill(self) -> None:
+        while self._waiting and self.isVisible():
+            self._waiting.popitem()[1]()
+
+    def _fill_coming(self, queries: Sequence[Query], image_of: ImageOf) -> None:
         chosen = {item.data(_DATA).region for item in self._coming.selectedItems()}
         self._coming.clear()
         for query in queries:
@@ -128,11 +150,10 @@ class QueuePanel(QWidget):
             if item is not None and item.data(_DATA).region in chosen:
                 item.setSelected(True)
 
-    def show_past(self, answers: Sequence[Answer], image_of: ImageOf) -> None:
-        """Show the newest answers."""
+    def _fill_past(self, answers: Sequence[Answer], image_of: ImageOf) -> None:
         self._past.clear()
         names = {info.id: info for info in self._classes}
-        for answer in reversed(answers[-N_PAST:]):
+        for answer in reversed(answers):
             given = [names[c] for c in answer.class_ids if c in names]
             words = ", ".join(info.name for info in given) or answer.outcome
             color = given[0].color if len(given) == 1 else None
@@ -150,13 +171,22 @@ class QueuePanel(QWidget):
         item = QListWidgetItem(words)
         item.setData(_DATA, query)
         item.setToolTip(f"{query.region.image}  {words}")
-        if image is not None:
-            item.setIcon(QIcon(thumbnail(image, query.region, color)))
+        if image is not None and _fits(query.region, image):
+            item.setIcon(self._icon(image, query.region, color))
         else:
             empty = QPixmap(THUMB_PX, THUMB_PX)
             empty.fill(QColor(color or "#555555"))
             item.setIcon(QIcon(empty))
         strip.addItem(item)
+
+    def _icon(self, image: NDArray[np.uint8], region: Region, color: str | None) -> QIcon:
+        """Return a region's thumbnail; made once, while it is in the strips."""
+        key = (region.image, region.mask.box, region.mask.size, color)
+        if key not in self._icons:
+            if len(self._icons) >= MAX_ICONS:
+                self._icons.clear()
+            self._icons[key] = QIcon(thumbnail(image, region, color))
+        return self._icons[key]
 
     def _on_picked(self, item: QListWidgetItem) -> None:
         self.picked.emit(item.data(_DATA))
@@ -169,6 +199,11 @@ class QueuePanel(QWidget):
         queries = [item.data(_DATA) for item in self._coming.selectedItems()]
         self._coming.clearSelection()
         self.many_answered.emit(queries, int(self._class.currentData()))
+
+
+def _fits(region: Region, image: NDArray[np.uint8]) -> bool:
+    """Whether the image has not been replaced by a smaller one."""
+    return region.mask.box[2] <= image.shape[0] and region.mask.box[3] <= image.shape[1]
 
 
 _DATA: Any = Qt.ItemDataRole.UserRole

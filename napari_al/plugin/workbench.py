@@ -7,6 +7,7 @@ on screen is its `Stage`, rounds and training its `Trainer`, counting its `Figur
 
 from __future__ import annotations
 
+import gc
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,8 @@ SAVE_EVERY_MS = 5000
 """Between attempts to write answers that could not be written."""
 LATER_MS = 30
 """After the next query has been painted."""
+IDLE_MS = 1500
+"""Without an answer; then there is time for what is only pretty."""
 SETTLE_MS = 400
 """A job brings scores in image by image; pictures are made anew this often at most."""
 RESHAPED = ("dominant", "multi-class")
@@ -82,6 +85,7 @@ class Workbench:
         self._given: list[Answer] = []  # and the answers to the others
         self._shown_at = 0.0
         self._later = timer(LATER_MS, self._catch_up)
+        self._idle = timer(IDLE_MS, self.stage.layers.refresh_thumbnails)
         self._scored = timer(SETTLE_MS, self._on_scores_settled)
         self._saving = timer(SAVE_EVERY_MS, self._on_saving, again=True)
         self._apply_preferences()
@@ -109,6 +113,7 @@ class Workbench:
         self.figures.open(session)
         link_workbench(self._links, self)
         self.events.opened.emit()
+        gc.freeze()  # or looking for garbage among napari's objects stops all for 0.2 s at times
         for problem in session.problems[:1]:
             self.events.told.emit(problem)
         self.ask()
@@ -118,7 +123,7 @@ class Workbench:
         session, self.session = self.session, None
         if session is None:
             return
-        for waiting in (self._later, self._scored, self._saving):
+        for waiting in (self._later, self._idle, self._scored, self._saving):
             waiting.stop()
         self._links.close()
         self._leave_sketch()
@@ -127,6 +132,7 @@ class Workbench:
         self.stage.close()
         self.query, self.pause = None, ""
         session.close()
+        gc.unfreeze()
         self.events.closed.emit()
 
     def end(self) -> None:
@@ -334,6 +340,7 @@ class Workbench:
         self.events.asked.emit(query)
         self._set_chosen(frozenset())
         self._later.start()
+        self._idle.start()
 
     def _activate(self) -> None:
         """Make the layer active whose keys answer the query."""
@@ -380,6 +387,7 @@ class Workbench:
             self.ask()
         self.events.job_changed.emit()
         self._later.start()
+        gc.freeze()  # another round's answers
 
     def on_job_finished(self, result: JobResult) -> None:
         """Go on with what waited for a job."""
@@ -489,7 +497,6 @@ class Workbench:
         session = self.session
         if session is None:
             return
-        self.stage.layers.refresh_thumbnails()
         self.figures.count()
         coming = tuple(session.upcoming(N_AHEAD)) if session.has_scores else ()
         self.stage.request(dict.fromkeys(q.region.image for q in coming), overlays=True)

@@ -21,8 +21,8 @@ from napari_al.session.jobs import JobProgress, JobResult, perform
 
 PARENT_GONE_GRACE_S: Final = 2.0
 """How long a job without a parent may take to end by itself."""
-MIN_BETWEEN_S: Final = 0.05
-"""Between two progress messages of a stage."""
+MIN_BETWEEN_S: Final = 0.25
+"""Between two progress messages of a stage: each has a window paint something."""
 
 
 def main() -> None:

@@ -138,7 +138,7 @@ class Job:
         CPU threads of the numerical libraries; 0 = their own choice.
     on_progress, on_finished : callable
         Called on the supervising thread, never on the caller's: a window passes on to its own.
-        At most about 20 reports a second and stage come through, the last one always.
+        At most about 4 reports a second and stage come through, the last one always.
     grace_s : float
         How long after ``stop`` the function may go on before its process is ended, in seconds.
 
@@ -290,7 +290,7 @@ def _spawn(threads: int, output: IO[bytes]) -> subprocess.Popen[bytes]:
         stdout=subprocess.PIPE,
         stderr=output,
         env=environment,
-        start_new_session=True,
+        process_group=0,  # a session of its own would void its nice value (Linux: autogroups)
         creationflags=flags,
     )
 

@@ -85,6 +85,8 @@ def surroundings(
     return {
         "modules": sorted({name.partition(".")[0] for name in sys.modules}),
         "nice": os.nice(0),
+        "session": os.getsid(0),
+        "group": os.getpgid(0),
         "threads": os.environ.get("OMP_NUM_THREADS"),
         "main": sys.modules["__main__"].__spec__.name,  # type: ignore[union-attr]
         "args": args,

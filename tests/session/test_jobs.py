@@ -58,6 +58,8 @@ def test_child_is_alone_and_polite() -> None:
     value = result.value
     assert not {"napari", "qtpy", "PyQt5", "PyQt6", "torch", "pytest"} & set(value["modules"])
     assert value["nice"] == min(19, os.nice(0) + 10)
+    assert value["session"] == os.getsid(0), "another session's nice value is another's affair"
+    assert value["group"] != os.getpgid(0), "Ctrl-C is not for it"
     assert value["threads"] == "3"
     assert value["main"] == "napari_al.session.child"
     assert value["args"] == {"path": "ä/ö", "n": [1, 2.5, None]}
