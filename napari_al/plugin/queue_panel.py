@@ -203,7 +203,7 @@ class QueuePanel(QWidget):
 
 def _fits(region: Region, image: NDArray[np.uint8]) -> bool:
     """Whether the image has not been replaced by a smaller one."""
-    return region.mask.box[2] <= image.shape[0] and region.mask.box[3] <= image.shape[1]
+    return bool(region.mask.box[2] <= image.shape[0] and region.mask.box[3] <= image.shape[1])
 
 
 _DATA: Any = Qt.ItemDataRole.UserRole
