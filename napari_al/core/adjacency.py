@@ -1,4 +1,4 @@
-"""Which regions touch."""
+"""Which regions touch, and where."""
 
 from __future__ import annotations
 
@@ -49,6 +49,18 @@ def adjacency(
         ]
     keys = np.unique(np.concatenate([_keys(a, b) for a, b in neighbours]))
     return np.stack([keys >> 32, keys & 0xFFFFFFFF], axis=1).astype(np.int32)
+
+
+def borders(region_map: NDArray[np.integer[Any]]) -> NDArray[np.uint8]:
+    """Return 1 where a pixel's right or lower neighbour is of another region: (H, W) uint8.
+
+    >>> borders(np.array([[0, 0, 1]])).tolist()
+    [[0, 1, 0]]
+    """
+    out = np.zeros(region_map.shape, np.uint8)
+    out[:, :-1] |= region_map[:, :-1] != region_map[:, 1:]
+    out[:-1] |= region_map[:-1] != region_map[1:]
+    return out
 
 
 def _keys(a: NDArray[np.integer[Any]], b: NDArray[np.integer[Any]]) -> NDArray[np.int64]:

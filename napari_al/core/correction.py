@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 
 from napari_al.core import IGNORE
-from napari_al.core import correction_passes as passes
 from napari_al.errors import InputError
 
 if TYPE_CHECKING:
@@ -112,6 +111,8 @@ def correction_table(
     InputError
         If the shapes differ, an id or a class is out of range, or a choice is unknown.
     """
+    from napari_al.core import correction_passes as passes
+
     _check(probs, segment_map, n_segments, class_map, representative, unlabelled)
     pixels = passes.Pixels.of(probs, segment_map, n_segments, class_map)
     seen = passes.look(pixels)

@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from napari_al.errors import InputError
 
 if TYPE_CHECKING:
+    import torch
     from numpy.typing import NDArray
 
 _BLOCK_PX = 65_536  # pixels worked on at once on a CPU: what its caches hold
@@ -214,6 +214,8 @@ def _best_and_second(
 def _sums_on_device(
     probs: torch.Tensor, region_map: NDArray[np.integer[Any]] | torch.Tensor, n_regions: int
 ) -> _Sums:
+    import torch
+
     n_classes, n_rows = probs.shape[0], n_regions + 1
     ids = torch.as_tensor(region_map, device=probs.device).reshape(-1).long()
     ids = torch.where(ids < 0, n_regions, ids)

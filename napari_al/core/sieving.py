@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,10 +20,30 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def knee_threshold(
+@dataclass(frozen=True, slots=True)
+class ConfidenceCurve:
+    """A region's confidences in ascending order, thinned out, and their knee.
+
+    Attributes
+    ----------
+    values : (k,) float64
+    knee : int or None
+        Position of the knee in ``values``; None where there is none: all pixels are kept.
+    """
+
+    values: NDArray[np.float64]
+    knee: int | None
+
+    @property
+    def threshold(self) -> float:
+        """Smallest confidence to keep, phi(s) of Kim et al. 2023, eq. 8; -inf = all are kept."""
+        return -math.inf if self.knee is None else float(self.values[self.knee])
+
+
+def confidence_curve(
     confidence: NDArray[np.floating[Any]], *, points: int = 20, min_size: int = 0
-) -> float:
-    """Confidence at the knee of a region's curve: phi(s) of Kim et al. 2023, eq. 8.
+) -> ConfidenceCurve:
+    """Sort a region's confidences and find the knee.
 
     As in the authors' code, the knee is looked for on every ``n // points``-th of the sorted
     values, as that of a rising concave curve with sensitivity 1.
@@ -38,24 +59,29 @@ def knee_threshold(
 
     Returns
     -------
-    float
-        Smallest confidence to keep; -inf where there is no knee (a straight line, a constant, too
-        few pixels), so that all are kept.
+    ConfidenceCurve
+        Without a knee for a straight line, a constant or too few pixels.
     """
     if points < 3:
         raise InputError(f"sieving: a curve needs 3 points or more, got points={points}")
-    if confidence.size < max(min_size, 3):
-        return -math.inf
     step = max(1, confidence.size // points)
     curve = np.sort(confidence, axis=None)[::step].astype(np.float64)
-    if curve[0] == curve[-1] or not np.isfinite(curve).all():
-        return -math.inf
+    is_small = confidence.size < max(min_size, 3)
+    if is_small or curve[0] == curve[-1] or not np.isfinite(curve).all():
+        return ConfidenceCurve(curve, None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # kneed warns where it finds no knee
         knee = KneeLocator(
             np.arange(curve.size), curve, S=1.0, curve="concave", direction="increasing"
         ).knee
-    return -math.inf if knee is None else float(curve[int(knee)])
+    return ConfidenceCurve(curve, None if knee is None else int(knee))
+
+
+def knee_threshold(
+    confidence: NDArray[np.floating[Any]], *, points: int = 20, min_size: int = 0
+) -> float:
+    """Confidence at the knee of a region's curve: ``threshold`` of :func:`confidence_curve`."""
+    return confidence_curve(confidence, points=points, min_size=min_size).threshold
 
 
 def sieve(
@@ -66,7 +92,7 @@ def sieve(
     Parameters
     ----------
     confidence, points, min_size
-        As for :func:`knee_threshold`.
+        As for :func:`confidence_curve`.
 
     Returns
     -------

@@ -87,14 +87,6 @@ def draw(
             _cross(picture, marks.pixel_rc, k, line, texel_px)
 
 
-def edges(region_map: NDArray[np.int32]) -> NDArray[np.uint8]:
-    """Return 1 where a pixel's right or lower neighbour is of another region: (H, W) uint8."""
-    out = np.zeros(region_map.shape, np.uint8)
-    out[:, :-1] |= region_map[:, :-1] != region_map[:, 1:]
-    out[:-1] |= region_map[:-1] != region_map[1:]
-    return out
-
-
 def _enlarged(inside: NDArray[np.bool_], k: int) -> NDArray[np.bool_]:
     return inside.repeat(k, axis=0).repeat(k, axis=1)
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from napari_al.core.adjacency import borders
 from napari_al.errors import InputError
-from napari_al.plugin.highlight import edges
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +43,7 @@ def make_picture(session: Session, key: Key) -> NDArray[Any] | None:
         case "image":
             return displayed(session.data.image(key.image))
         case "borders":
-            return edges(session.asked_map(key.image))
+            return borders(session.asked_map(key.image))
         case "heatmap":
             return session.score_map(key.image)
         case "prediction":

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from psygnal import Signal
 
+from napari_al.core.adjacency import borders
 from napari_al.errors import InputError
 from napari_al.plugin.camera import Placement
-from napari_al.plugin.highlight import edges
 from napari_al.plugin.pictures import displayed
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ class Preview:
         layers.show("image", image)
         if is_new:
             layers.camera.whole_image()
-        layers.show("borders", None if region_map is None else edges(region_map))
+        layers.show("borders", None if region_map is None else borders(region_map))
         if region_map is not None:
             sizes = np.bincount(region_map[region_map >= 0])
             inside = sizes.sum() / region_map.size

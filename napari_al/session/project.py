@@ -90,11 +90,14 @@ class Project:
         The folder. Nothing is read or written yet: see ``create`` and ``open``.
     read_only : bool
         Refuse what writes.
+    cache : Path, optional
+        Where what can be made again is kept, in the place of the folder's own ``cache/``.
     """
 
-    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False, cache: Path | None = None) -> None:
         self.path = Path(path)
         self.read_only = read_only
+        self.cache = self.path / "cache" if cache is None else cache
 
     @classmethod
     def create(cls, path: Path, config: ProjectConfig) -> Project:
@@ -197,7 +200,7 @@ class Project:
             If the image's name, or a link, leads out of the cache.
         """
         check_image_name(image)
-        cache = (self.path / "cache").resolve()
+        cache = self.cache.resolve()
         path = cache / kind / f"{image}{suffix}"
         if not path.resolve().is_relative_to(cache):
             raise InputError(f"{path} leads out of the project; delete the links in its cache")
@@ -206,7 +209,7 @@ class Project:
     def scores_file(self, model_round: int, *, so_far: bool = False) -> Path:
         """Where the pool's scores by a model are; ``so_far``: of the images that are done."""
         suffix = "_so_far" if so_far else ""
-        return self.path / "cache" / "scores" / f"round_{model_round:02d}{suffix}.safetensors"
+        return self.cache / "scores" / f"round_{model_round:02d}{suffix}.safetensors"
 
     def target_file(self, round_number: int, image: str, *, stage: int = 1) -> Path:
         """Where the class map that a round trains on is."""
@@ -216,12 +219,20 @@ class Project:
         """Where a model's class map is."""
         return self.cache_file(f"predictions/round_{model_round:02d}", image, ".png")
 
+    def table_file(self, model_round: int, image: str) -> Path:
+        """Where an image's base regions under a model are, a row each."""
+        return self.cache_file(f"tables/round_{model_round:02d}", image, ".safetensors")
+
+    def curves_file(self, round_number: int, image: str) -> Path:
+        """Where the confidence curves are by which a round's answers were sieved."""
+        return self.cache_file(f"curves/round_{round_number:02d}", image, ".safetensors")
+
     def drop_cache_of_round(self, round_number: int) -> None:
         """Delete what an earlier model of this round left in the cache."""
         for so_far in (False, True):
             self.scores_file(round_number, so_far=so_far).unlink(missing_ok=True)
-        for kind in ("targets", "predictions"):
-            for folder in (self.path / "cache" / kind).glob(f"round_{round_number:02d}*"):
+        for kind in ("targets", "predictions", "tables", "curves"):
+            for folder in (self.cache / kind).glob(f"round_{round_number:02d}*"):
                 shutil.rmtree(folder, ignore_errors=True)
 
     # -- which image somebody looks at, so that a job does it first
@@ -229,14 +240,14 @@ class Project:
     def write_looked_at(self, image: str) -> None:
         """Note it, if that is possible."""
         with suppress(OSError, WriteError):
-            path = self.path / "cache" / "looked_at"
+            path = self.cache / "looked_at"
             path.parent.mkdir(exist_ok=True)
             write_atomic(path, image.encode("utf-8"), durable=False)
 
     def read_looked_at(self) -> str | None:
         """Return the image noted last; None if there is none."""
         try:
-            with (self.path / "cache" / "looked_at").open("rb") as file:
+            with (self.cache / "looked_at").open("rb") as file:
                 return file.read(4096).decode("utf-8")
         except (OSError, UnicodeDecodeError):
             return None

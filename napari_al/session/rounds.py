@@ -21,6 +21,7 @@ from napari_al.session import pictures
 from napari_al.session.jobs import JobProgress
 from napari_al.session.project import write_atomic
 from napari_al.session.scoring import make_scores
+from napari_al.session.tables import write_curves
 from napari_al.session.targets import TARGETS, localisation_input, partial_labels, target_images
 from napari_al.session.work import Work
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from napari_al.methods import Loss
     from napari_al.session.config import ProjectConfig, TrainingSettings
     from napari_al.session.snapshot import Snapshot
+    from napari_al.session.targets import Predict
     from napari_al.session.work import Progress, ShouldStop
 
 TrainingStage = Literal[1, 2]
@@ -176,31 +178,45 @@ def _readable(work: Work, images: Iterable[str]) -> Iterator[NDArray[np.generic]
 
 def _write_targets(work: Work) -> tuple[str, ...]:
     """Write each image's class map for this round; return the images that have one."""
-    from napari_al.learning.inference import predict_probs
-
-    snapshot, project = work.snapshot, work.snapshot.project
-    rule = TARGETS[snapshot.config.method.targets]
-    predict = None
-    if rule.uses_model and project.model_file(work.round - 1).exists():
-        segmenter = project.load_model(work.round - 1)
-
-        def predict(image: str) -> torch.Tensor:
-            return predict_probs(segmenter, snapshot.data.image(image), work.device)
-
-    for image, error in snapshot.lost_images():
+    predict = predictor_of_targets(work)
+    for image, error in work.snapshot.lost_images():
         work.leave_out(image, error)
-    images = [image for image in target_images(snapshot) if image not in work.left_out]
+    images = [image for image in target_images(work.snapshot) if image not in work.left_out]
     written = []
     for n_done, image in enumerate(images, start=1):
         with work.using(image):
-            class_map = rule.make(snapshot, image, predict)
-            pictures.write_class_map(project.target_file(work.round, image), class_map)
+            write_target(work, image, predict)
             written.append(image)
         work.report("targets", n_done, len(images))
     if not written:
         reasons = " ".join(list(work.left_out.values())[:1])
         raise InputError(f"there is nothing to train on: no image with answers is left. {reasons}")
     return tuple(written)
+
+
+def predictor_of_targets(work: Work) -> Predict | None:
+    """Return what the round's targets are made with: the last round's model, if they need it."""
+    from napari_al.learning.inference import predict_probs
+
+    snapshot, project = work.snapshot, work.snapshot.project
+    rule = TARGETS[snapshot.config.method.targets]
+    if not rule.uses_model or not project.model_file(work.round - 1).exists():
+        return None
+    segmenter = project.load_model(work.round - 1)
+
+    def predict(image: str) -> torch.Tensor:
+        return predict_probs(segmenter, snapshot.data.image(image), work.device)
+
+    return predict
+
+
+def write_target(work: Work, image: str, predict: Predict | None) -> None:
+    """Write an image's class map for this round."""
+    snapshot, project = work.snapshot, work.snapshot.project
+    targets = TARGETS[snapshot.config.method.targets].make(snapshot, image, predict)
+    pictures.write_class_map(project.target_file(work.round, image), targets.class_map)
+    if targets.curves:
+        write_curves(project.curves_file(work.round, image), targets.curves)
 
 
 def _measure_targets(
@@ -325,26 +341,10 @@ def _second_stage(
 
     The model starts from stage 1's weights where weights are kept, else afresh; it never selects.
     """
-    from napari_al.core.localisation import localise
-    from napari_al.learning.inference import predict_features
-
-    snapshot, project = work.snapshot, work.snapshot.project
     localised = []
     for n_done, image in enumerate(images, start=1):
         with work.using(image):
-            probs, features = predict_features(segmenter, snapshot.data.image(image), work.device)
-            region_map, labelled, candidates = localisation_input(snapshot, image)
-            class_map = localise(
-                features,
-                probs,
-                region_map,
-                labelled,
-                candidates,
-                stride=segmenter.stride,
-                expansion_rule=config.targets.expansion_rule,
-                conflicts=config.targets.expansion_conflicts,
-            )
-            pictures.write_class_map(project.target_file(work.round, image, stage=2), class_map)
+            write_pseudo_labels(work, segmenter, image)
             localised.append(image)
         work.report("pseudo-labels", n_done, len(images))
     images = tuple(localised)
@@ -352,12 +352,33 @@ def _second_stage(
     second = segmenter if config.training.keep_weights else _start_segmenter(work, round_number=0)
     _train(work, second, images, config, stage=2)
     model_confusion = _validate(work, second)
-    project.save_model(work.round, second, stage=2)
+    work.snapshot.project.save_model(work.round, second, stage=2)
     return {
         "stage2_model_miou": _mean_or_none(model_confusion),
         "stage2_data_miou": _mean_or_none(confusion),
         "stage2_data_coverage": share,
     }
+
+
+def write_pseudo_labels(work: Work, segmenter: Segmenter, image: str) -> None:
+    """Write an image's class map for the second stage, by the model of the first."""
+    from napari_al.core.localisation import localise
+    from napari_al.learning.inference import predict_features
+
+    snapshot, settings = work.snapshot, work.snapshot.config.targets
+    probs, features = predict_features(segmenter, snapshot.data.image(image), work.device)
+    region_map, labelled, candidates = localisation_input(snapshot, image)
+    class_map = localise(
+        features,
+        probs,
+        region_map,
+        labelled,
+        candidates,
+        stride=segmenter.stride,
+        expansion_rule=settings.expansion_rule,
+        conflicts=settings.expansion_conflicts,
+    )
+    pictures.write_class_map(snapshot.project.target_file(work.round, image, stage=2), class_map)
 
 
 def _mean_or_none(confusion: NDArray[np.int64] | None) -> float | None:

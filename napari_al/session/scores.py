@@ -14,6 +14,7 @@ import numpy as np
 from napari_al.session.project import write_atomic
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -76,6 +77,30 @@ class PoolScores:
             return (int(self.region_id[row]),)
         return tuple(np.flatnonzero(groups == self.region_id[row]).tolist())
 
+    def spread(
+        self, index: int, values: NDArray[Any], region_map: NDArray[np.int32]
+    ) -> NDArray[np.float32]:
+        """Give each base region of an image the value of its row.
+
+        Parameters
+        ----------
+        index : of the image in ``images``
+        values : (P,) of each row of all images
+        region_map : (H, W) base region ids of the image
+
+        Returns
+        -------
+        (n_base,) float32
+            NaN for base regions without a row.
+        """
+        rows, groups = self.rows_of(index), self.groups_of(index)
+        n_base = int(region_map.max()) + 1
+        of_seed = np.full(n_base, np.nan, np.float32)
+        seeds = self.region_id[rows]
+        known = seeds < n_base
+        of_seed[seeds[known]] = values[rows][known]
+        return of_seed if groups is None else of_seed[groups]
+
     def save(self, path: Path) -> None:
         """Write to ``path`` (safetensors: a reader cannot be made to run or to unpack anything)."""
         from safetensors.numpy import save
@@ -99,6 +124,16 @@ class PoolScores:
         except (OSError, SafetensorError, ValueError, KeyError, TypeError, RecursionError):
             return None
         return scores if _adds_up(scores) else None
+
+
+def paint_scores(
+    of_base: NDArray[np.float32], region_map: NDArray[np.int32], settled: Iterable[int] = ()
+) -> NDArray[np.float32]:
+    """(H, W) scores of base regions; NaN where there is no region, or a settled one, or -inf."""
+    painted = np.append(of_base, np.float32(np.nan))  # the last one: no region
+    painted[list(settled)] = np.nan
+    painted[~np.isfinite(painted)] = np.nan
+    return painted[region_map]
 
 
 _DTYPES = {

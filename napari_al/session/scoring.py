@@ -16,18 +16,22 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from napari_al.core.correction import CorrectionTable
+from napari_al.core.regions import merge_rows
 from napari_al.errors import InputError
 from napari_al.session import pictures
 from napari_al.session.scores import PoolScores
+from napari_al.session.tables import write_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     import torch
     from numpy.typing import NDArray
 
     from napari_al.session.jobs import Stage
     from napari_al.session.snapshot import Snapshot
+    from napari_al.session.tables import Table
     from napari_al.session.work import Work
 
 Scalar = TypeVar("Scalar", bound=np.generic)
@@ -107,7 +111,9 @@ def _rows_by_model(work: Work) -> dict[str, _ImageRows]:
 
     def rows_of(image: str) -> _ImageRows:
         probs = predict_probs(segmenter, snapshot.data.image(image), device)
-        rows = _reduce(snapshot, image, probs, columns)
+        table = _table(snapshot, image, probs)
+        rows = _reduce(snapshot, image, table, columns)
+        write_table(project.table_file(work.round, image), table)
         prediction = probs.argmax(0).to("cpu").numpy().astype(np.uint8)
         pictures.write_class_map(project.prediction_file(work.round, image), prediction)
         return rows
@@ -120,7 +126,7 @@ def _pass(work: Work, stage: Stage, rows_of: Callable[[str], _ImageRows]) -> dic
     rows: dict[str, _ImageRows] = {}
     n_images = len(work.snapshot.data.train)
     next_s = 0.0
-    for n_done, image in enumerate(_turns(work), start=1):
+    for n_done, image in enumerate(work.turns(_shuffled(work)), start=1):
         work.check()
         with work.using(image):
             rows[image] = rows_of(image)
@@ -138,16 +144,6 @@ def _pass(work: Work, stage: Stage, rows_of: Callable[[str], _ImageRows]) -> dic
     return rows
 
 
-def _turns(work: Work) -> Iterator[str]:
-    """Every image once: the one that is looked at as soon as possible, the others shuffled."""
-    waiting = dict.fromkeys(_shuffled(work))
-    while waiting:
-        looked_at = work.snapshot.project.read_looked_at() if work.live else None
-        image = looked_at if looked_at in waiting else next(iter(waiting))
-        del waiting[image]
-        yield image
-
-
 def _shuffled(work: Work) -> list[str]:
     """Shuffle the images, so that those done early stand for all."""
     names = work.snapshot.data.train
@@ -155,40 +151,40 @@ def _shuffled(work: Work) -> list[str]:
     return [names[i] for i in rng.permutation(len(names))]
 
 
-def _reduce(
-    snapshot: Snapshot, image: str, probs: torch.Tensor, columns: tuple[str, ...]
-) -> _ImageRows:
-    """Reduce an image's (C, H, W) probabilities to rows."""
-    method, settings = snapshot.config.method, snapshot.config.acquisition
+def _table(snapshot: Snapshot, image: str, probs: torch.Tensor) -> Table:
+    """Reduce an image's (C, H, W) probabilities to a row a base region."""
     region_map = snapshot.maps(image)
     n_regions = int(region_map.max()) + 1
-    if method.query == "correction":
+    if snapshot.config.method.query == "correction":
         from napari_al.core.correction import correction_table
 
         labels = snapshot.current_labels(image)
-        corrections = correction_table(
-            probs, region_map, n_regions, labels, representative=settings.representative
-        )
+        rule = snapshot.config.acquisition.representative
+        return correction_table(probs, region_map, n_regions, labels, representative=rule)
+    from napari_al.core.regions import region_table
+
+    return region_table(probs, region_map, n_regions)
+
+
+def _reduce(snapshot: Snapshot, image: str, table: Table, columns: tuple[str, ...]) -> _ImageRows:
+    """Reduce an image's base regions to what is asked about, and to what scores it."""
+    method, settings = snapshot.config.method, snapshot.config.acquisition
+    region_id, group = np.arange(len(table), dtype=np.int32), None
+    if isinstance(table, CorrectionTable):
         queried = snapshot.answered_ids(image)
         return _ImageRows(
-            np.arange(n_regions, dtype=np.int32),
-            {name: getattr(corrections, name) for name in columns if name != "queried"}
-            | {"queried": np.isin(np.arange(n_regions), list(queried))},
-            pixel=corrections.representative.astype(np.int32),
-            features=corrections.mean_probs if method.correction == "automatic" else None,
+            region_id,
+            {name: getattr(table, name) for name in columns if name != "queried"}
+            | {"queried": np.isin(region_id, list(queried))},
+            pixel=table.representative.astype(np.int32),
+            features=table.mean_probs if method.correction == "automatic" else None,
         )
-
-    from napari_al.core.regions import merge_rows, region_table
-
-    table = region_table(probs, region_map, n_regions)
-    region_id, group = np.arange(n_regions, dtype=np.int32), None
     if method.merging == "adaptive":
         from napari_al.core.adjacency import adjacency
         from napari_al.core.merging import adaptive_merge
 
-        group = adaptive_merge(
-            table.mean_probs, table.mean_bvsb, adjacency(region_map), settings.epsilon
-        )
+        edges = adjacency(snapshot.maps(image))
+        group = adaptive_merge(table.mean_probs, table.mean_bvsb, edges, settings.epsilon)
         region_id, row_of_base = np.unique(group, return_inverse=True)
         table = merge_rows(table, row_of_base)
     return _ImageRows(

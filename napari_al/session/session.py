@@ -12,7 +12,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from psygnal import Signal, SignalGroup
 
 from napari_al.core.clicks import Clicks
@@ -24,13 +23,14 @@ from napari_al.session.pool import ModelScores, Pool
 from napari_al.session.project import Project, WriteError
 from napari_al.session.records import Answer, AutomaticCorrection, Query
 from napari_al.session.region_maps import RegionMaps
-from napari_al.session.scores import PoolScores
+from napari_al.session.scores import PoolScores, paint_scores
 from napari_al.session.snapshot import Snapshot, by_image, open_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from napari_al.session.config import ProjectConfig
@@ -461,18 +461,9 @@ class Session:
         if source is None:
             return None
         scores, index = source
-        rows, groups = scores.rows_of(index), scores.groups_of(index)
         region_map = self._maps(image)
-        n_base = int(region_map.max()) + 1
-        of_seed = np.full(n_base, np.nan, np.float32)
-        seeds = scores.region_id[rows]
-        known = seeds < n_base
-        of_seed[seeds[known]] = scores.score[rows][known]
-        of_base = np.full(n_base + 1, np.nan, np.float32)  # the last one: no region
-        of_base[:n_base] = of_seed if groups is None else of_seed[groups]
-        of_base[list(self._settled.get(image, ()))] = np.nan
-        of_base[~np.isfinite(of_base)] = np.nan
-        return of_base[region_map]
+        of_base = scores.spread(index, scores.score, region_map)
+        return paint_scores(of_base, region_map, self._settled.get(image, ()))
 
     def asked_map(self, image: str) -> NDArray[np.int32]:
         """(H, W) ids of the regions as they would be asked: base regions, or merged ones."""

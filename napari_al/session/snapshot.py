@@ -116,18 +116,36 @@ def open_data(project: Project, config: ProjectConfig) -> DataFolder:
     return DataFolder.open(path, skip_broken=True, classes=config.classes)
 
 
-def open_snapshot(path: Path, log_seq: int) -> Snapshot:
-    """Open a project for a job: as of a position of its log, beside whoever annotates."""
-    project = Project.open(path)
+def open_snapshot(path: Path, log_seq: int, *, cache: Path | None = None) -> Snapshot:
+    """Open a project for a job: as of a position of its log, beside whoever annotates.
+
+    With a ``cache``, what the job makes goes there, and nothing into the project.
+    """
+    project = Project.open(path, read_only=cache is not None)
     config = project.read_config()
     data = open_data(project, config)
+    maps = RegionMaps(project, data, config)
+    if cache is not None:
+        project = Project(path, read_only=True, cache=cache)
     with AnnotationLog(project.log_file, read_only=True) as log:
-        answers, corrections = log.active(log_seq), log.corrections(log_seq)
+        return snapshot_of(project, config, data, maps, log, log_seq)
+
+
+def snapshot_of(
+    project: Project,
+    config: ProjectConfig,
+    data: DataFolder,
+    maps: RegionMaps,
+    log: AnnotationLog,
+    log_seq: int,
+) -> Snapshot:
+    """Return an open project as of a position of its log."""
+    answers, corrections = log.active(log_seq), log.corrections(log_seq)
     return Snapshot(
         project,
         config,
         data,
-        RegionMaps(project, data, config),
+        maps,
         by_image((answer.query.region.image, answer) for answer in answers),
         by_image((correction.region.image, correction) for correction in corrections),
     )

@@ -6,7 +6,7 @@ What the training used is written to ``cache/targets/round_NN`` for whoever want
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
+    from napari_al.core.sieving import ConfidenceCurve
     from napari_al.session.snapshot import Snapshot
 
 Predict = Callable[[str], "torch.Tensor"]
@@ -24,30 +25,39 @@ Predict = Callable[[str], "torch.Tensor"]
 
 
 @dataclass(frozen=True)
-class TargetRule:
-    """One row: how an image's class map is made, and whether that needs a model."""
+class Targets:
+    """(H, W) training labels of an image, and the curve by which each of its answers was sieved."""
 
-    make: Callable[[Snapshot, str, Predict | None], NDArray[np.uint8]]
+    class_map: NDArray[np.uint8]
+    curves: dict[str, ConfidenceCurve] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TargetRule:
+    """One row: how an image's targets are made, and whether that needs a model."""
+
+    make: Callable[[Snapshot, str, Predict | None], Targets]
     uses_model: bool = False
 
 
-def _answers(snapshot: Snapshot, image: str, predict: Predict | None) -> NDArray[np.uint8]:
-    return snapshot.answers_map(image)
+def _answers(snapshot: Snapshot, image: str, predict: Predict | None) -> Targets:
+    return Targets(snapshot.answers_map(image))
 
 
-def _sieved(snapshot: Snapshot, image: str, predict: Predict | None) -> NDArray[np.uint8]:
+def _sieved(snapshot: Snapshot, image: str, predict: Predict | None) -> Targets:
     """Kim et al. 2023, eq. 8 and 9: a class goes to the pixels whose confidence passes the knee.
 
     Regions are painted in the order of their answers; a pixel that a later region's sieve removes
     keeps what an earlier region gave it.
     """
     if predict is None:
-        return snapshot.answers_map(image)
-    from napari_al.core.sieving import sieve
+        return _answers(snapshot, image, None)
+    from napari_al.core.sieving import confidence_curve
 
     settings = snapshot.config.targets
     probs = predict(image).to("cpu").numpy()
     class_map = np.full(probs.shape[1:], IGNORE, np.uint8)
+    curves = {}
     for answer in snapshot.answers.get(image, ()):
         mask = answer.query.region.mask
         view, inside = mask.view(class_map), mask.crop()
@@ -55,17 +65,16 @@ def _sieved(snapshot: Snapshot, image: str, predict: Predict | None) -> NDArray[
             view[inside] = IGNORE
         elif answer.outcome == "labelled":
             class_id = answer.class_ids[0]
-            keep = sieve(
-                mask.view(probs[class_id])[inside],
-                points=settings.sieve_points,
-                min_size=settings.sieve_min_size_px,
+            confidence = mask.view(probs[class_id])[inside]
+            curve = curves[answer.id] = confidence_curve(
+                confidence, points=settings.sieve_points, min_size=settings.sieve_min_size_px
             )
-            view[inside] = np.where(keep, class_id, view[inside])
-    return class_map
+            view[inside] = np.where(confidence >= curve.threshold, class_id, view[inside])
+    return Targets(class_map, curves)
 
 
-def _corrected(snapshot: Snapshot, image: str, predict: Predict | None) -> NDArray[np.uint8]:
-    return snapshot.current_labels(image)
+def _corrected(snapshot: Snapshot, image: str, predict: Predict | None) -> Targets:
+    return Targets(snapshot.current_labels(image))
 
 
 TARGETS: dict[str, TargetRule] = {

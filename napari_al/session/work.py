@@ -14,7 +14,7 @@ from napari_al.session.jobs import JobProgress, Stopped
 from napari_al.session.snapshot import Snapshot, open_snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     import torch
 
@@ -49,7 +49,8 @@ class Work:
     @classmethod
     def of_job(cls, args: dict[str, Any], progress: Progress, should_stop: ShouldStop) -> Work:
         """Open a job's project as of its position of the log."""
-        snapshot = open_snapshot(Path(args["project"]), args["log_seq"])
+        cache = Path(args["cache"]) if "cache" in args else None
+        snapshot = open_snapshot(Path(args["project"]), args["log_seq"], cache=cache)
         live = bool(args.get("live", False))
         return cls(snapshot, int(args["round"]), progress, should_stop, live)
 
@@ -74,6 +75,15 @@ class Work:
         """Say how far it is; raise Stopped if it has to end."""
         self.check()
         self.progress(JobProgress(stage, done, total, published=published))
+
+    def turns(self, images: Iterable[str]) -> Iterator[str]:
+        """Yield each image once, in order, but as soon as possible the one that is looked at."""
+        waiting = dict.fromkeys(images)
+        while waiting:
+            looked_at = self.snapshot.project.read_looked_at() if self.live else None
+            image = looked_at if looked_at in waiting else next(iter(waiting))
+            del waiting[image]
+            yield image
 
     @contextmanager
     def using(self, image: str) -> Iterator[None]:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from napari_al.core.adjacency import adjacency
+from napari_al.core.adjacency import adjacency, borders
 from napari_al.errors import InputError
 
 REACH: dict[int, list[tuple[int, int]]] = {
@@ -81,3 +81,8 @@ def test_unsigned_ids() -> None:
 def test_an_image_is_no_region_map() -> None:
     with pytest.raises(InputError, match=r"\(2, 2, 3\)"):
         adjacency(np.zeros((2, 2, 3), int))
+
+
+def test_borders_are_on_one_side():
+    region_map = np.repeat(np.arange(3, dtype=np.int32), 4)[None].repeat(5, 0)
+    assert np.array_equal(np.flatnonzero(borders(region_map)[0]), [3, 7])

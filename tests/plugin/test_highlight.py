@@ -97,8 +97,3 @@ def test_pictures_stay_small(shape):
     k = highlight.fineness(shape)
     assert k >= 1
     assert k == 1 or k * k * shape[0] * shape[1] <= highlight.MAX_TEXELS
-
-
-def test_edges_are_on_one_side():
-    region_map = np.repeat(np.arange(3, dtype=np.int32), 4)[None].repeat(5, 0)
-    assert np.array_equal(np.flatnonzero(highlight.edges(region_map)[0]), [3, 7])
