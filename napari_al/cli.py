@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -18,7 +19,7 @@ from typer.core import TyperGroup
 from napari_al.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from napari_al.session.jobs import JobProgress, JobResult
     from napari_al.simulate.sweep_plan import PlannedRun
@@ -217,6 +218,42 @@ def export(
 
 
 @app.command()
+def predict(
+    model: Annotated[
+        Path,
+        typer.Argument(help="a project (its newest model), a .safetensors file, an exported model"),
+    ],
+    images: Annotated[
+        list[Path],
+        typer.Argument(metavar="IMAGES...", help="pictures, OME-Zarr folders, or folders of them"),
+    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="a new folder, or one to go on in")],
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="also write them, as OME-Zarr")
+    ] = False,
+    device: Device = None,
+    skip_broken: SkipBroken = False,
+) -> None:
+    """Write class maps of images of any size."""
+    from napari_al.session.models import open_model
+    from napari_al.session.predicting import predict_images
+
+    with _bar("part") as show:
+        left_out = predict_images(
+            open_model(model),
+            images,
+            out,
+            device=device or "auto",
+            probabilities=probabilities,
+            skip_broken=skip_broken,
+            on_progress=show,
+        )
+    for reason in left_out.values():
+        typer.echo(f"left out: {reason}", err=True)
+    typer.echo(str(out))
+
+
+@app.command()
 def demo(
     out: Annotated[Path, typer.Option(metavar="DIR", help="where the project goes")] = Path(
         "demo-project"
@@ -300,6 +337,20 @@ def _message(error: InputError | OSError) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return str(error)
+
+
+@contextmanager
+def _bar(unit: str) -> Iterator[Callable[[int, int], None]]:
+    """Show on a terminal how many of how many are done."""
+    from tqdm import tqdm
+
+    with tqdm(unit=unit, disable=None, leave=False, dynamic_ncols=True) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield show
 
 
 class _Progress:

@@ -7,6 +7,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Annotated
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from napari_al.core import IGNORE
@@ -15,6 +16,8 @@ from napari_al.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
 PALETTE = (
     "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#332288",
@@ -73,6 +76,13 @@ def default_color(class_id: int) -> str:
     value = (0.9, 0.65)[class_id % 2]
     red, green, blue = colorsys.hsv_to_rgb(turn % 1.0, 0.6, value)
     return f"#{round(red * 255):02x}{round(green * 255):02x}{round(blue * 255):02x}"
+
+
+def palette_of(classes: Sequence[ClassInfo]) -> NDArray[np.uint8]:
+    """Return the (256, 3) colours of class ids: those of the classes, black for others."""
+    palette = np.zeros((256, 3), np.uint8)
+    palette[: len(classes)] = [c.rgb for c in classes]
+    return palette
 
 
 def default_classes(names: Sequence[str]) -> tuple[ClassInfo, ...]:

@@ -29,7 +29,7 @@ import numpy as np
 
 from napari_al.core import IGNORE
 from napari_al.errors import InputError
-from napari_al.formats.classes import classes_to_json
+from napari_al.formats.classes import classes_to_json, palette_of
 from napari_al.formats.images import IMAGE_SUFFIXES, write_png
 
 if TYPE_CHECKING:
@@ -184,8 +184,7 @@ def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object
 
 
 def _write_png(out: Path, classes: Sequence[ClassInfo], items: Items) -> None:
-    palette = np.zeros((256, 3), np.uint8)
-    palette[: len(classes)] = [c.rgb for c in classes]
+    palette = palette_of(classes)
     for file_name, class_map in items:
         write_png(_place(out / "labels", file_name), class_map)
         write_png(_place(out / "colors", file_name), class_map, palette)
@@ -291,8 +290,7 @@ CITYSCAPES_IDS = {
 
 def _write_cityscapes(out: Path, classes: Sequence[ClassInfo], items: Items) -> None:
     label_ids, train_ids = _cityscapes_ids(classes)
-    palette = np.zeros((256, 3), np.uint8)
-    palette[: len(classes)] = [c.rgb for c in classes]
+    palette = palette_of(classes)
     for file_name, class_map in items:
         name = _name(file_name).removesuffix("_leftImg8bit")
         if "/" not in name:

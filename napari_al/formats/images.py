@@ -33,12 +33,12 @@ ID_SUFFIXES = (".png", ".tif", ".tiff", ".bmp")
 """Of label images and masks; JPEG would change the ids."""
 
 MAX_PIXELS = 8192 * 8192
-"""Of one image. Larger ones have to be cut into tiles: a model's probabilities of every class for
-every pixel would not fit into memory."""
+"""Of one image that is read as a whole (`rasters` reads larger ones by parts): a model's
+probabilities of every class for every pixel of more would not fit into memory."""
 MAX_BYTES = 2**30
 """Of one decoded image (many channels)."""
 
-_TIFF = (".tif", ".tiff")
+TIFF_SUFFIXES = (".tif", ".tiff")
 _PILLOW_FORMATS = ("JPEG", "PNG", "BMP")
 _EXIF_ORIENTATION = 0x0112
 _TRANSPOSING = (5, 6, 7, 8)
@@ -47,7 +47,7 @@ _PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
 _JPEG_END = b"\xff\xd9"
 
 # What Pillow, tifffile and the decompressors are known to raise on damaged files.
-_DECODER_ERRORS = (
+DECODER_ERRORS = (
     ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, OSError, RuntimeError,
     SyntaxError, TypeError, ValueError, struct.error, zlib.error,
     Image.DecompressionBombError, Image.DecompressionBombWarning,
@@ -78,16 +78,16 @@ def read_header(path: Path) -> Header:
         If it is no image that `read_image` reads, is too large or is cut short.
     """
     try:
-        _check_file(path)
-        if path.suffix.lower() in _TIFF:
+        check_file(path)
+        if path.suffix.lower() in TIFF_SUFFIXES:
             header = _tiff_header(path)
         else:
             header = _pillow_header(path)
             _check_limits(path, header)
             if not _ends_well(path):
                 read_image(path)  # odd, but mostly harmless: the decoder decides
-    except _DECODER_ERRORS as error:
-        raise _cannot_read(path, error) from error
+    except DECODER_ERRORS as error:
+        raise cannot_read(path, error) from error
     _check_limits(path, header)
     return header
 
@@ -106,11 +106,11 @@ def read_image(path: Path) -> NDArray[Any]:
         As `read_header`, and for damaged pixels or a float that is not finite.
     """
     try:
-        _check_file(path)
-        is_tiff = path.suffix.lower() in _TIFF
+        check_file(path)
+        is_tiff = path.suffix.lower() in TIFF_SUFFIXES
         pixels = _tiff_pixels(path) if is_tiff else _pillow_pixels(path)
-    except _DECODER_ERRORS as error:
-        raise _cannot_read(path, error) from error
+    except DECODER_ERRORS as error:
+        raise cannot_read(path, error) from error
     if pixels.dtype == np.float32 and not np.isfinite(pixels).all():
         raise InputError(f"{path} has pixels that are not finite numbers (NaN or infinity).")
     return pixels
@@ -129,8 +129,8 @@ def read_ids(path: Path) -> NDArray[Any]:
         Also for a colour picture or a JPEG, which hold no ids.
     """
     try:
-        _check_file(path)
-        if path.suffix.lower() in _TIFF:
+        check_file(path)
+        if path.suffix.lower() in TIFF_SUFFIXES:
             ids, _ = _tiff_raw(path)
         else:
             with Image.open(path, formats=_PILLOW_FORMATS) as picture:
@@ -138,8 +138,8 @@ def read_ids(path: Path) -> NDArray[Any]:
                 if picture.format in ("JPEG", "MPO"):
                     raise InputError(f"{path} is a JPEG, which changes ids; save it as PNG.")
                 ids = np.asarray(picture)
-    except _DECODER_ERRORS as error:
-        raise _cannot_read(path, error) from error
+    except DECODER_ERRORS as error:
+        raise cannot_read(path, error) from error
     if ids.ndim == 3 and ids.shape[2] == 1:
         ids = ids[..., 0]
     if ids.ndim != 2:
@@ -178,7 +178,8 @@ def write_png(
 # ---- checks
 
 
-def _check_file(path: Path) -> None:
+def check_file(path: Path) -> None:
+    """Raise an InputError unless it is a file that is not empty."""
     if not path.is_file():
         what = "is a link to nothing" if path.is_symlink() else "is not a file"
         raise InputError(f"{path} {what}.")
@@ -199,7 +200,8 @@ def _check_limits(path: Path, header: Header) -> None:
         )
 
 
-def _cannot_read(path: Path, error: BaseException) -> InputError:
+def cannot_read(path: Path, error: BaseException) -> InputError:
+    """Return the error that says why a picture cannot be read."""
     if isinstance(error, InputError):
         return error
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
@@ -269,21 +271,15 @@ def _tiff_header(path: Path) -> Header:
 
     with tifffile.TiffFile(path) as file:
         series = file.series[0]
-        sizes, at = _tiff_layout(path, series)
-        page = series.keyframe
-        ends = [a + b for a, b in zip(page.dataoffsets, page.databytecounts, strict=False)]
-        if max(ends, default=0) > path.stat().st_size:
-            raise InputError(f"{path} is cut short: its last rows are missing.")
-        n_channels = sizes.pop(at) - _n_alpha(page)
+        sizes, at = tiff_layout(path, series)
+        check_tiff_is_whole(path, series.keyframe)
+        n_channels = sizes.pop(at) - n_alpha_of(series.keyframe)
         return Header(sizes[0], sizes[1], n_channels, _pixel_type(series.dtype).name)
 
 
 def _tiff_pixels(path: Path) -> NDArray[Any]:
     pixels, n_alpha = _tiff_raw(path)
-    pixels = pixels[..., : pixels.shape[2] - n_alpha]
-    if pixels.dtype == np.bool_:
-        return pixels.astype(np.uint8) * np.uint8(255)
-    return np.ascontiguousarray(pixels, dtype=_pixel_type(pixels.dtype))
+    return in_pixel_type(pixels[..., : pixels.shape[2] - n_alpha])
 
 
 def _tiff_raw(path: Path) -> tuple[NDArray[Any], int]:
@@ -292,10 +288,10 @@ def _tiff_raw(path: Path) -> tuple[NDArray[Any], int]:
 
     with tifffile.TiffFile(path) as file:
         series = file.series[0]
-        sizes, at = _tiff_layout(path, series)
+        sizes, at = tiff_layout(path, series)
         height, width = sizes[:at] + sizes[at + 1 :]
         _check_limits(path, Header(height, width, sizes[at], series.dtype.name))
-        n_alpha = _n_alpha(series.keyframe)
+        n_alpha = n_alpha_of(series.keyframe)
         try:
             pixels = series.asarray()
         except ValueError as error:
@@ -305,7 +301,7 @@ def _tiff_raw(path: Path) -> tuple[NDArray[Any], int]:
         return np.moveaxis(pixels.reshape(sizes), at, -1), n_alpha
 
 
-def _tiff_layout(path: Path, series: Any) -> tuple[list[int], int]:
+def tiff_layout(path: Path, series: Any) -> tuple[list[int], int]:
     """Return the sizes of the three axes of a TIFF, and which of them is the channels.
 
     Pages without a name for their axis are channels; or, where the picture's last side is the
@@ -328,10 +324,24 @@ def _tiff_layout(path: Path, series: Any) -> tuple[list[int], int]:
     return sizes, at
 
 
-def _n_alpha(page: Any) -> int:
+def check_tiff_is_whole(path: Path, page: Any) -> None:
+    """Find out whether the file has all the bytes that a page refers to."""
+    ends = [a + b for a, b in zip(page.dataoffsets, page.databytecounts, strict=False)]
+    if max(ends, default=0) > path.stat().st_size:
+        raise InputError(f"{path} is cut short: its last rows are missing.")
+
+
+def n_alpha_of(page: Any) -> int:
     """Return how many of a page's last samples are alpha: of RGB at most one, else none."""
     is_rgb = page.photometric is not None and page.photometric.name == "RGB"
     return int(is_rgb and page.samplesperpixel == 4)
+
+
+def in_pixel_type(stored: NDArray[Any]) -> NDArray[Any]:
+    """Return pixels in the type in which they are handed out; a bilevel picture is 0 and 255."""
+    if stored.dtype == np.bool_:
+        return stored.astype(np.uint8) * np.uint8(255)
+    return np.ascontiguousarray(stored, dtype=_pixel_type(stored.dtype))
 
 
 def _pixel_type(stored: np.dtype[Any]) -> np.dtype[Any]:

@@ -135,6 +135,13 @@ def block_px(segmenter: Segmenter) -> int:
     return max(STEP_PX // grain, 1) * grain
 
 
+def n_blocks(segmenter: Segmenter, size: tuple[int, int]) -> int:
+    """How many blocks ``predict_blocks`` gives for an image of size (H, W)."""
+    if math.prod(size) <= MAX_WHOLE_PX:
+        return 1
+    return math.prod(-(-length // block_px(segmenter)) for length in size)
+
+
 # ---- inside
 
 

@@ -57,15 +57,12 @@ def _items(session: Session, class_map_of: ClassMapOf) -> Iterator[tuple[str, ND
 
 def _predictor(session: Session) -> ClassMapOf:
     """Predict with the newest model: that of the second stage where there are two."""
-    model_round = session.model_round
-    if model_round is None:
-        raise InputError("there is no prediction yet, for no model was trained; train one first")
+    path = session.project.newest_model_file()
     from napari_al.learning.devices import resolve_device
     from napari_al.learning.inference import predict_probs
     from napari_al.learning.weights import load_segmenter
 
-    stages = (session.project.model_file(model_round, stage=stage) for stage in (2, 1))
-    segmenter = load_segmenter(next(path for path in stages if path.exists()))
+    segmenter = load_segmenter(path)
     device = resolve_device(session.config.training.device)
 
     def predict(image: str) -> NDArray[np.uint8]:

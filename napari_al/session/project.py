@@ -187,6 +187,20 @@ class Project:
         suffix = "" if stage == 1 else f"_stage_{stage}"
         return self.models / f"round_{round_number:02d}{suffix}.safetensors"
 
+    def newest_model_file(self) -> Path:
+        """The model of the newest round that is done, of its second stage where there are two.
+
+        Raises
+        ------
+        InputError
+            If no model was trained yet.
+        """
+        done = self.rounds_done()
+        if not done:
+            raise InputError(f"{self.path} has no model yet; train one first")
+        second = self.model_file(done[-1], stage=2)
+        return second if second.exists() else self.model_file(done[-1])
+
     def round_file(self, round_number: int) -> Path:
         """Where what is known of a round's model is; it is there when the round is done."""
         return self.models / f"round_{round_number:02d}.json"

@@ -7,7 +7,13 @@ import pytest
 import torch
 
 from napari_al.learning import inference
-from napari_al.learning.inference import block_px, predict_blocks, predict_features, predict_probs
+from napari_al.learning.inference import (
+    block_px,
+    n_blocks,
+    predict_blocks,
+    predict_features,
+    predict_probs,
+)
 from napari_al.learning.segmenter import Segmenter, build_segmenter
 
 CPU = torch.device("cpu")
@@ -87,6 +93,7 @@ def test_blocks_come_row_by_row_in_squares_that_tiff_takes(
     blocks = predict_blocks(model, lambda *part: image_of(70, 100)[part], (70, 100), CPU)
     places = [(block.rows.start, block.cols.start) for block in blocks]
     assert places == [(y, x) for y in range(0, 70, side) for x in range(0, 100, side)]
+    assert len(places) == n_blocks(model, (70, 100))
 
 
 def test_only_tiles_are_read(monkeypatch: pytest.MonkeyPatch) -> None:

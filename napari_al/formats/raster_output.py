@@ -1,0 +1,104 @@
+"""Predictions of any size, written by parts: TIFF of class ids, OME-Zarr of probabilities."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_al.formats.rasters import zarr_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+MAX_CLASSIC_TIFF_BYTES = 2**31
+"""Of pixels; more are written as BigTIFF."""
+
+
+def write_class_tiff(
+    path: Path,
+    squares: Iterable[NDArray[np.uint8]],
+    shape: tuple[int, int],
+    side: int,
+    palette: NDArray[np.uint8],
+) -> None:
+    """Write a map of class ids that comes in parts as a compressed TIFF, as a whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+    squares : iterable of uint8 arrays
+        Parts of ``side`` pixels, cut off at the right and lower edge, row by row.
+    shape : (int, int)
+        H, W of the whole.
+    side : int
+        A multiple of 16.
+    palette : (256, 3) uint8
+        Colours that viewers show for the ids.
+    """
+    import tifffile
+
+    part = path.with_name(f".{path.name}.part")
+    try:
+        tifffile.imwrite(
+            part,
+            squares,
+            shape=shape,
+            dtype=np.uint8,
+            tile=(side, side),
+            compression="zlib",
+            photometric="palette",
+            colormap=palette.T.astype(np.uint16) * 257,
+            bigtiff=shape[0] * shape[1] > MAX_CLASSIC_TIFF_BYTES,
+        )
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def new_ome_zarr(
+    path: Path, shape: tuple[int, int, int], side: int
+) -> Iterator[Callable[[slice, slice, NDArray[np.float32]], None]]:
+    """Make an OME-Zarr (format 2, which most programs read) of float32 channels, part by part.
+
+    Yields ``write(rows, cols, part)``, which takes (K, h, w) parts; those that begin and end at
+    multiples of ``side`` do not meet. The folder is there once all is written.
+
+    Raises
+    ------
+    InputError
+        Without zarr.
+    """
+    zarr = zarr_for(path)
+    part = path.with_name(f".{path.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        group = zarr.open_group(part, mode="w", zarr_format=2)
+        chunks = (1, min(side, shape[1]), min(side, shape[2]))
+        stored = group.create_array(
+            "0",
+            shape=shape,
+            chunks=chunks,
+            dtype="float32",
+            chunk_key_encoding={"name": "v2", "separator": "/"},
+        )
+        axes = [{"name": "c", "type": "channel"}]
+        axes += [{"name": name, "type": "space"} for name in "yx"]
+        scale = {"type": "scale", "scale": [1.0, 1.0, 1.0]}
+        datasets = [{"path": "0", "coordinateTransformations": [scale]}]
+        group.attrs["multiscales"] = [{"version": "0.4", "axes": axes, "datasets": datasets}]
+
+        def write(rows: slice, cols: slice, values: NDArray[np.float32]) -> None:
+            stored[:, rows, cols] = values
+
+        yield write
+        shutil.rmtree(path, ignore_errors=True)
+        part.rename(path)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)

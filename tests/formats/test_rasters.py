@@ -1,0 +1,231 @@
+"""Pictures read by parts: every way of storing one gives the same pixels."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_al.errors import InputError
+from napari_al.formats import rasters
+from napari_al.formats.images import read_image, write_png
+from napari_al.formats.rasters import open_raster
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Write = Callable[[Path, np.ndarray], Path]
+
+SHAPE = (70, 90)
+
+
+def pixels_of(n_channels: int, dtype: str = "uint8") -> np.ndarray:
+    rng = np.random.default_rng(n_channels)
+    return rng.integers(0, 250, (*SHAPE, n_channels)).astype(dtype)
+
+
+def tiff(**how: object) -> Write:
+    def write(path: Path, pixels: np.ndarray) -> Path:
+        path = path.with_suffix(".tif")
+        if pixels.shape[2] == 1:
+            tifffile.imwrite(path, pixels[..., 0], **how)
+        else:
+            layout = {"photometric": "minisblack", "planarconfig": "contig", **how}
+            planar = layout["planarconfig"] == "separate"
+            tifffile.imwrite(path, np.moveaxis(pixels, 2, 0) if planar else pixels, **layout)
+        return path
+
+    return write
+
+
+def channel_stack(path: Path, pixels: np.ndarray) -> Path:
+    """One page a channel, as microscopes write them."""
+    path = path.with_suffix(".tif")
+    tifffile.imwrite(path, np.moveaxis(pixels, 2, 0), metadata={"axes": "CYX"}, ome=True)
+    return path
+
+
+def ome_zarr(zarr_format: int, order: str = "cyx", chunk: int = 32) -> Write:
+    def write(path: Path, pixels: np.ndarray) -> Path:
+        zarr = pytest.importorskip("zarr")
+        path = path.with_suffix(".zarr")
+        array = pixels.transpose(["yxc".index(axis) for axis in order.replace("t", "")])
+        if "t" in order:
+            array = array[None]
+        group = zarr.open_group(path, mode="w", zarr_format=zarr_format)
+        chunks = tuple(chunk if axis in "yx" else 1 for axis in order)
+        group.create_array("full", data=array, chunks=chunks)
+        scales = [{"axes": [{"name": axis} for axis in order], "datasets": [{"path": "full"}]}]
+        attributes = {"multiscales": scales}
+        group.attrs.update(attributes if zarr_format == 2 else {"ome": attributes})
+        return path
+
+    return write
+
+
+WRITERS: dict[str, Write] = {
+    "one strip": tiff(),
+    "strips": tiff(rowsperstrip=16),
+    "big-endian": tiff(byteorder=">"),
+    "compressed strips": tiff(rowsperstrip=16, compression="zlib"),
+    "tiles": tiff(tile=(16, 32)),
+    "compressed tiles": tiff(tile=(32, 16), compression="zlib"),
+    "planes": tiff(planarconfig="separate"),
+    "compressed planes": tiff(planarconfig="separate", tile=(16, 16), compression="zlib"),
+    "a page a channel": channel_stack,
+    "OME-Zarr 2": ome_zarr(2),
+    "OME-Zarr 3": ome_zarr(3),
+    "OME-Zarr, channels last": ome_zarr(3, "yxc"),
+    "OME-Zarr, one time, one chunk": ome_zarr(2, "tcyx", 128),
+}
+
+
+@pytest.mark.parametrize("n_channels", [1, 3, 5])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+@pytest.mark.parametrize("how", WRITERS)
+def test_any_part_of_any_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str, dtype: str, n_channels: int
+) -> None:
+    if "planes" in how and n_channels == 1:
+        pytest.skip("one channel has no planes")
+    pixels = pixels_of(n_channels, dtype)
+    path = WRITERS[how](tmp_path / "a", pixels)
+    monkeypatch.setattr(rasters, "MAX_PIXELS", 1)
+    monkeypatch.setattr(rasters, "read_image", None)  # nothing is read as a whole
+    with open_raster(path) as raster:
+        assert (raster.shape, raster.n_channels) == (SHAPE, n_channels)
+        for rows, cols in ((slice(0, 70), slice(0, 90)), (slice(13, 50), slice(31, 90))):
+            part = raster.read(rows, cols)
+            assert part.dtype == dtype
+            np.testing.assert_array_equal(part, pixels[rows, cols])
+
+
+def test_a_part_is_what_reading_the_whole_gives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, pixels_of(4), photometric="rgb", extrasamples=["unassalpha"])
+    whole = read_image(path)
+    assert whole.shape == (*SHAPE, 3), "alpha is dropped"
+    with open_raster(path) as raster:
+        np.testing.assert_array_equal(raster.read(slice(5, 60), slice(3, 4)), whole[5:60, 3:4])
+    monkeypatch.setattr(rasters, "MAX_PIXELS", 1)
+    with open_raster(path) as raster:
+        np.testing.assert_array_equal(raster.read(slice(5, 60), slice(3, 4)), whole[5:60, 3:4])
+
+
+def test_what_is_not_a_tiff_is_read_as_a_whole(tmp_path: Path) -> None:
+    pixels = pixels_of(1)
+    write_png(tmp_path / "a.png", pixels[..., 0])
+    with open_raster(tmp_path / "a.png") as raster:
+        np.testing.assert_array_equal(raster.read(slice(2, 9), slice(0, 90)), pixels[2:9])
+
+
+def cut_short(path: Path) -> Path:
+    tifffile.imwrite(path.with_suffix(".tif"), pixels_of(3))
+    path.with_suffix(".tif").write_bytes(path.with_suffix(".tif").read_bytes()[:-100])
+    return path.with_suffix(".tif")
+
+
+def stack(path: Path) -> Path:
+    tifffile.imwrite(
+        path.with_suffix(".tif"), np.zeros((4, 5, 70, 90), np.uint8), metadata={"axes": "ZCYX"}
+    )
+    return path.with_suffix(".tif")
+
+
+def damaged_tile(path: Path) -> Path:
+    path = WRITERS["compressed tiles"](path, pixels_of(3))
+    with tifffile.TiffFile(path) as file:
+        offset = file.pages[0].dataoffsets[0]
+    data = bytearray(path.read_bytes())
+    data[offset : offset + 8] = b"nonsense"
+    path.write_bytes(data)
+    return path
+
+
+def huge_chunk(path: Path) -> Path:
+    return tiff(compression="zlib", rowsperstrip=70)(path, pixels_of(3))
+
+
+def zarr_stack(path: Path) -> Path:
+    zarr = pytest.importorskip("zarr")
+    path = path.with_suffix(".zarr")
+    group = zarr.open_group(path, mode="w", zarr_format=2)
+    group.create_array("0", data=np.zeros((1, 1, 5, 70, 90), np.uint8))
+    group.attrs["multiscales"] = [{"datasets": [{"path": "0"}]}]
+    return path
+
+
+def zarr_without_picture(path: Path) -> Path:
+    pytest.importorskip("zarr").open_group(path.with_suffix(".zarr"), mode="w")
+    return path.with_suffix(".zarr")
+
+
+def zarr_without_array(path: Path) -> Path:
+    path = zarr_without_picture(path)
+    metadata = json.loads((path / "zarr.json").read_text())
+    metadata["attributes"] = {"multiscales": [{"datasets": [{"path": "0"}]}]}
+    (path / "zarr.json").write_text(json.dumps(metadata))
+    return path
+
+
+def pickled_zarr(path: Path) -> Path:
+    path = ome_zarr(2)(path, pixels_of(1))
+    metadata = json.loads((path / "full/.zarray").read_text())
+    metadata["compressor"] = {"id": "pickle", "protocol": 5}
+    (path / "full/.zarray").write_text(json.dumps(metadata))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (cut_short, "cut short"),
+        (stack, "is a stack"),
+        (damaged_tile, "damaged"),
+        (huge_chunk, "smaller tiles"),
+        (zarr_stack, "is a stack"),
+        (zarr_without_picture, "no OME-Zarr picture"),
+        (zarr_without_array, "damaged"),
+        (pickled_zarr, "pickle"),
+        (lambda path: path.with_suffix(".png"), "not a file"),
+        (lambda path: path.with_suffix(".zarr"), "not a picture"),
+    ],
+)
+def test_what_cannot_be_read_is_named(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    make: Callable[[Path], Path],
+    message: str,
+) -> None:
+    path = make(tmp_path / "odd")
+    monkeypatch.setattr(rasters, "MAX_PIXELS", 1)
+    monkeypatch.setattr(rasters, "MAX_CHUNK_BYTES", 10_000)
+    with (
+        pytest.raises(InputError, match=message) as caught,
+        open_raster(path) as raster,
+    ):
+        raster.read(slice(0, 70), slice(0, 90))
+    assert str(path) in str(caught.value)
+
+
+def test_without_zarr_it_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = WRITERS["compressed tiles"](tmp_path / "a", pixels_of(3))
+    monkeypatch.setattr(rasters, "MAX_PIXELS", 1)
+    monkeypatch.setitem(sys.modules, "zarr", None)
+    with pytest.raises(InputError, match=r"napari-al\[zarr\]"), open_raster(path):
+        pass
+
+
+def test_errors_of_who_reads_are_not_taken_for_the_files(tmp_path: Path) -> None:
+    path = WRITERS["one strip"](tmp_path / "a", pixels_of(3))
+    with pytest.raises(KeyError, match="mine"), open_raster(path):
+        raise KeyError("mine")
