@@ -1,6 +1,6 @@
 """A large image through `napari-al predict`: peak memory and time, for growing sides.
 
-    python benchmarks/predict_large.py [--sides 5000 10000 20000] [--layout tiles] [--segmenter compact]
+    python benchmarks/predict_large.py [--sides 5000 10000 20000] [--layout tiles]
 
 Each image is drawn and predicted in a process of its own; the peak is that process's resident set
 (``ru_maxrss``), minus what it had after torch and the model were loaded. Layouts: ``tiles`` and
@@ -30,8 +30,8 @@ def squares(side: int):
     texture = np.random.default_rng(0).integers(0, 120, (SIDE, SIDE, 3), np.uint8)
     for top in range(0, side, SIDE):
         for left in range(0, side, SIDE):
-            part = texture[: side - top, : side - left] + np.uint8((top // SIDE + left // SIDE) % 100)
-            yield top, left, part
+            brightness = np.uint8((top // SIDE + left // SIDE) % 100)
+            yield top, left, texture[: side - top, : side - left] + brightness
 
 
 def draw(path: Path, side: int, layout: str) -> None:

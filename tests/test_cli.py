@@ -345,6 +345,24 @@ def test_export_of_a_run(finished: Callable[[str], Path], tmp_path: Path, source
     assert run("export", str(tmp_path), "--out", str(out))[0] == 2
 
 
+def test_predict_by_a_run(data: Path, finished: Callable[[str], Path], tmp_path: Path) -> None:
+    project, images, out = finished("classbal"), data / "val" / "images", tmp_path / "out"
+    status, stdout, _ = run("predict", str(project), str(images), "--out", str(out))
+    assert (status, stdout) == (0, f"{out}\n")
+    assert {p.name for p in out.glob("*.png")} == {p.name for p in images.iterdir()}
+    assert json.loads((out / "classes.json").read_text())[3]["name"] == "van"
+    for model in (
+        tmp_path,
+        data,
+        images / "scene_0.png",
+        project / "models" / "round_09.safetensors",
+    ):
+        status, _, stderr = run("predict", str(model), str(images), "--out", str(tmp_path / "no"))
+        assert (status, stderr.count("\n")) == (2, 1)
+        assert str(model) in stderr
+    assert not (tmp_path / "no").exists()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is always a display")
 @pytest.mark.parametrize("arguments", [["label"], ["demo"], ["demo", "--simulated"]])
 def test_without_a_display_the_window_says_so(
@@ -359,9 +377,7 @@ def test_without_a_display_the_window_says_so(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(
-    "name", ["label", "simulate", "sweep", "report", "export", "methods", "demo"]
-)
+@pytest.mark.parametrize("name", [command.callback.__name__ for command in app.registered_commands])
 def test_every_command_has_help(name: str) -> None:
     status, stdout, _ = run(name, "--help")
     assert status == 0

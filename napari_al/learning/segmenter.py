@@ -137,7 +137,9 @@ class Segmenter(nn.Module):
         padded = F.pad(normalised, pad, mode="replicate") if any(pad) else normalised
         # on CPUs several times faster than the other layout (the upsampling above all)
         out = self.trunk(padded.contiguous(memory_format=torch.channels_last))
-        return out[..., : -(-height // self.stride), : -(-width // self.stride)]
+        # not -(-n // stride): in an exported ONNX graph a division rounds towards 0
+        n_rows, n_cols = (((n + self.stride - 1) // self.stride) for n in (height, width))
+        return out[..., :n_rows, :n_cols]
 
     def classify(self, features: Tensor) -> Tensor:
         """Logits (N, n_classes, h, w) of features (N, D, h, w)."""
