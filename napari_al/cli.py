@@ -168,7 +168,6 @@ def sweep(
     ] = None,
 ) -> None:
     """Run methods x seeds x settings from a TOML or JSON file, or go on; ends in a report."""
-    from napari_al.simulate.report import write_report
     from napari_al.simulate.sweep import run_folder, run_sweep
     from napari_al.simulate.sweep_plan import read_sweep
 
@@ -179,7 +178,7 @@ def sweep(
         )
     folders = [run_folder(out, run) for run in runs]
     begun = [folder for folder in folders if (folder / "config.json").exists()]
-    typer.echo(write_report(begun, out / "report"))
+    _write_report(begun, out / "report")
     if progress.n_failed:
         typer.echo(f"error: {progress.n_failed} of {len(runs)} runs failed", err=True)
         raise typer.Exit(1)
@@ -190,10 +189,8 @@ def report(
     projects: Annotated[list[Path], typer.Argument(metavar="PROJECT...", help="runs to compare")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="where the report goes")],
 ) -> None:
-    """Draw learning curves (PNG, CSV) and write one HTML page about runs."""
-    from napari_al.simulate.report import write_report
-
-    typer.echo(write_report(projects, out))
+    """Write figures (PNG, SVG), tables (CSV) and one HTML page about runs, finished or not."""
+    _write_report(projects, out)
 
 
 @app.command()
@@ -431,6 +428,21 @@ class _SweepProgress:
     def _set_trained(self, run: PlannedRun, n_trained: int) -> None:
         self._bar.update(n_trained - self._n_trained[run.name])
         self._n_trained[run.name] = n_trained
+
+
+def _write_report(projects: Sequence[Path], out: Path) -> None:
+    from tqdm import tqdm
+
+    from napari_al.simulate.report import write_report
+
+    with tqdm(disable=None, leave=False, desc="report", unit="run") as bar:
+
+        def on_progress(n_done: int, n_runs: int) -> None:
+            bar.total = n_runs
+            bar.update(n_done - bar.n)
+
+        page = write_report(projects, out, on_progress=on_progress)
+    typer.echo(page)
 
 
 def _open_napari(

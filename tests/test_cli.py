@@ -159,6 +159,11 @@ def test_ctrl_c_ends_with_130_and_loses_nothing(data: Path, tmp_path: Path) -> N
         assert len(session.answers()) == 6
 
 
+def listen_to_ctrl_c() -> None:
+    """For a child: what runs in the background of a shell ignores Ctrl-C, and so would its."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def killed_at(
     arguments: list[str], stage: str, how: signal.Signals
 ) -> subprocess.CompletedProcess[str]:
@@ -169,6 +174,7 @@ def killed_at(
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
+        preexec_fn=listen_to_ctrl_c,
     )
     assert process.stderr is not None
     lines = []

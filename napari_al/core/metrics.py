@@ -5,7 +5,7 @@ Matrices of images are added up; only then is a figure taken from the sum.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -179,6 +179,92 @@ def boundary_recall(
     square = np.ones((2 * tolerance_px + 1,) * 2, np.uint8)
     near = cv2.dilate(_borders(region_map).astype(np.uint8), square).astype(bool)
     return float(near[true].mean())
+
+
+class SieveCounts(NamedTuple):
+    """Pixels that answers cover: how many a sieve kept and removed, and how many of these rightly.
+
+    A pixel is kept rightly if its target is its true class, removed rightly if the answer's class
+    is not.
+    """
+
+    kept: int
+    kept_rightly: int
+    removed: int
+    removed_rightly: int
+
+
+def sieve_counts(
+    answers: NDArray[np.integer[Any]],
+    targets: NDArray[np.integer[Any]],
+    truth: NDArray[np.integer[Any]],
+) -> SieveCounts:
+    """Count what sieving (Kim et al. 2023, eq. 8) did to the pixels that answers cover.
+
+    Parameters
+    ----------
+    answers : (H, W) int
+        Class ids if nothing is sieved, ``IGNORE`` where no answer says anything.
+    targets : (H, W) int
+        What is left after sieving, ``IGNORE`` where it was removed.
+    truth : (H, W) int
+        Class ids; pixels with ``IGNORE`` do not count.
+
+    Examples
+    --------
+    >>> truth = np.array([0, 0, 1, 1])
+    >>> sieve_counts(np.array([0, 0, 0, 0]), np.array([0, 255, 255, 0]), truth)
+    SieveCounts(kept=2, kept_rightly=1, removed=2, removed_rightly=1)
+    """
+    counted = (answers != IGNORE) & (truth != IGNORE)
+    kept = counted & (targets != IGNORE)
+    removed = counted & (targets == IGNORE)
+    return SieveCounts(
+        int(kept.sum()),
+        int((kept & (targets == truth)).sum()),
+        int(removed.sum()),
+        int((removed & (answers != truth)).sum()),
+    )
+
+
+class CorrectionCounts(NamedTuple):
+    """Pixels whose class was changed, those of them that are right now, and those wrong before.
+
+    Precision is ``mended / changed``, recall ``mended / wrong``.
+    """
+
+    changed: int
+    mended: int
+    wrong: int
+
+
+def correction_counts(
+    before: NDArray[np.integer[Any]],
+    after: NDArray[np.integer[Any]],
+    truth: NDArray[np.integer[Any]],
+) -> CorrectionCounts:
+    """Count what corrections did to labels.
+
+    Parameters
+    ----------
+    before, after : (H, W) int
+        Class ids; ``IGNORE`` (no label) is as wrong as another class.
+    truth : (H, W) int
+        Class ids; pixels with ``IGNORE`` do not count.
+
+    Examples
+    --------
+    >>> before, after = np.array([0, 0, 0, 1]), np.array([1, 1, 0, 1])
+    >>> correction_counts(before, after, np.array([1, 0, 1, 1]))
+    CorrectionCounts(changed=2, mended=1, wrong=2)
+    """
+    counted = truth != IGNORE
+    changed = counted & (before != after)
+    return CorrectionCounts(
+        int(changed.sum()),
+        int((changed & (after == truth)).sum()),
+        int((counted & (before != truth)).sum()),
+    )
 
 
 def _overlap(

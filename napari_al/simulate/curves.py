@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
@@ -19,6 +20,10 @@ COLOURS = (
 """Okabe and Ito's, the yellow darkened so that it shows on paper."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DPI = 150
+LABEL_SIZE = 8
+"""Of a curve's name, in points."""
+LABEL_HEIGHT = 0.05
+"""Of a curve's name, as a share of the axes' height."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +71,18 @@ def draw_run(rows: Sequence[Mapping[str, str]], path: Path) -> None:
     figure.savefig(path, dpi=DPI)
 
 
-def draw_curves(axes: Axes, curves: Sequence[Curve], what: str) -> None:
-    """Draw curves against clicks, with bands of one standard deviation."""
+def draw_curves(
+    axes: Axes,
+    curves: Sequence[Curve],
+    what: str,
+    *,
+    x_label: str = "clicks",
+    levels: Mapping[str, float] | None = None,
+) -> None:
+    """Draw curves with bands of one standard deviation, and their names where they end.
+
+    ``levels`` are horizontal lines, by name.
+    """
     for curve in curves:
         colour = COLOURS[curve.style % len(COLOURS)]
         axes.plot(
@@ -75,22 +90,82 @@ def draw_curves(axes: Axes, curves: Sequence[Curve], what: str) -> None:
             curve.mean,
             color=colour,
             marker=MARKERS[curve.style % len(MARKERS)],
-            linestyle="--" if curve.dashed else "-",
-            label=curve.label,
+            linestyle=_line(curve),
             markersize=5,
         )
         if any(curve.spread):
             low = [m - s for m, s in zip(curve.mean, curve.spread, strict=True)]
             high = [m + s for m, s in zip(curve.mean, curve.spread, strict=True)]
             axes.fill_between(curve.x, low, high, color=colour, alpha=0.18, linewidth=0)
-    axes.set_xlabel("clicks")
+    axes.set_xlabel(x_label)
     axes.set_ylabel(what)
     axes.grid(visible=True, alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
-    if curves:
-        axes.legend(frameon=False, fontsize="small")
-    else:
+    if not curves:
         axes.text(0.5, 0.5, "not known", ha="center", transform=axes.transAxes)
+        return
+    for level in (levels or {}).values():
+        axes.axhline(level, color="#444444", linestyle=":", linewidth=1)
+    _name_ends(axes, curves, levels or {})
+
+
+def _line(curve: Curve) -> str:
+    """Dashed for what belongs to a curve; dash-dotted where colours and markers come again."""
+    if curve.dashed:
+        return "--"
+    return "-" if curve.style < len(COLOURS) else "-."
+
+
+def _name_ends(axes: Axes, curves: Sequence[Curve], levels: Mapping[str, float]) -> None:
+    """Write names on the right, each beside its end, moved apart where they would overlap."""
+    ends: list[tuple[float, float, str, Curve | None]] = [
+        (curve.mean[-1], curve.x[-1], curve.label, curve) for curve in curves
+    ]
+    right = max(x for _, x, _, _ in ends)
+    ends += [(level, right, name, None) for name, level in levels.items()]
+    ends.sort(key=lambda end: end[0])
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high)
+    place = axes.get_yaxis_transform()  # x from 0 to 1 across the axes, y as the data
+    heights = moved_apart([y for y, _, _, _ in ends], (high - low) * LABEL_HEIGHT)
+    for height, (y, x, name, curve) in zip(heights, ends, strict=True):
+        axes.annotate(
+            "",
+            xy=(x, y),
+            xycoords="data",
+            xytext=(1.02, height),
+            textcoords=place,
+            arrowprops={"arrowstyle": "-", "color": "#999999", "linewidth": 0.6},
+            annotation_clip=False,
+        )
+        if curve is not None:
+            axes.plot(
+                [1.035],
+                [height],
+                transform=place,
+                clip_on=False,
+                color=COLOURS[curve.style % len(COLOURS)],
+                marker=MARKERS[curve.style % len(MARKERS)],
+                markersize=5,
+            )
+        axes.text(1.055, height, name, transform=place, va="center", fontsize=LABEL_SIZE)
+
+
+def moved_apart(heights: Sequence[float], gap: float) -> list[float]:
+    """Ascending heights, moved as little as it takes to be ``gap`` apart.
+
+    Heights that are too near form a group, evenly spaced around its mean.
+    """
+    groups: list[list[float]] = []
+
+    def bottom(group: list[float]) -> float:
+        return sum(group) / len(group) - gap * (len(group) - 1) / 2
+
+    for height in heights:
+        groups.append([height])
+        while len(groups) > 1 and bottom(groups[-1]) < bottom(groups[-2]) + gap * len(groups[-2]):
+            groups[-2:] = [groups[-2] + groups[-1]]
+    return [bottom(group) + gap * place for group in groups for place in range(len(group))]
 
 
 def draw_stacks(
@@ -114,3 +189,34 @@ def draw_stacks(
     axes.set_xlabel(what)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize="small", ncols=3, loc="lower left", bbox_to_anchor=(0, 1.0))
+
+
+def draw_grid(
+    axes: Axes,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    values: Sequence[Sequence[float | None]],
+    *,
+    texts: Sequence[Sequence[str]],
+    limits: tuple[float, float],
+    colours: str,
+) -> None:
+    """Draw a table whose cells are coloured by value; the texts say it, too."""
+    filled = np.array([[np.nan if v is None else v for v in row] for row in values], float)
+    image = axes.imshow(filled, cmap=colours, vmin=limits[0], vmax=limits[1], aspect="auto")
+    axes.set_xticks(range(len(columns)), columns, rotation=35, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(rows)), rows)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    for (row, column), value in np.ndenumerate(filled):
+        red, green, blue, _ = image.cmap(image.norm(value)) if np.isfinite(value) else (1, 1, 1, 1)
+        is_dark = 0.3 * red + 0.59 * green + 0.11 * blue < 0.5
+        axes.text(
+            column,
+            row,
+            texts[row][column],
+            ha="center",
+            va="center",
+            fontsize=LABEL_SIZE,
+            color="white" if is_dark else "black",
+        )

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
 from napari_al.simulate.studies import mean, spread
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
     from napari_al.simulate.studies import Line, Study
+    from napari_al.simulate.tables import Table
 
 STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; color: #111; max-width: 72rem; margin: 2rem auto;
@@ -21,25 +24,34 @@ img { max-width: 100%; height: auto; }
 table { border-collapse: collapse; margin: 1rem 0; font-size: 0.9rem; }
 caption { text-align: left; font-weight: 600; padding: 0.3rem 0; }
 th, td { padding: 0.25rem 0.6rem; border-bottom: 1px solid #ccc; text-align: right; }
-th:first-child, td:first-child { text-align: left; }
-thead th { border-bottom: 2px solid #555; }
+th.key, td.key { text-align: left; }
+thead th { border-bottom: 2px solid #555; vertical-align: bottom; }
 .wide { overflow-x: auto; }
 @media print { body { margin: 0; max-width: none; } table, img { break-inside: avoid; } }
 """
 
+PLACES = {
+    "reach": "curves", "curves": "curves", "model_iou": "classes", "data_iou": "classes",
+    "asked": "asked", "regions": "regions", "sieve": "sieve", "corrections": "corrections",
+}  # fmt: skip
+"""After which figure a table comes, by names."""
 
-def page(studies: Sequence[Study], pictures: Mapping[tuple[int, str], bytes]) -> str:
-    """HTML text; ``pictures`` are PNG files by (index of the study, ``curves`` or ``costs``)."""
-    sections = [
-        f"<h2>{escape(study.name)}</h2>"
-        + _image(pictures[index, "curves"], f"mIoU against clicks on {study.name}")
-        + _rounds_table(study)
-        + _image(pictures[index, "costs"], f"clicks by kind and seconds a round on {study.name}")
-        + _class_table(study, "model_iou", "IoU of the model by class, after the last round")
-        + _class_table(study, "data_iou", "IoU of the training labels by class")
-        + _runs_table(study)
-        for index, study in enumerate(studies)
-    ]
+
+@dataclass(frozen=True)
+class Section:
+    """A study with its tables, and its figures by name: what they show, and a PNG file."""
+
+    study: Study
+    tables: list[Table]
+    figures: dict[str, tuple[str, bytes]]
+
+
+def page(sections: Sequence[Section], without_rounds: Sequence[Path]) -> str:
+    """HTML text; ``without_rounds`` are runs that were left out."""
+    left_out = "".join(
+        f"<p>{escape(str(path))} has no finished round yet and is left out.</p>"
+        for path in without_rounds
+    )
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -47,9 +59,37 @@ def page(studies: Sequence[Study], pictures: Mapping[tuple[int, str], bytes]) ->
         "<h1>Active learning runs</h1><p>Figures are means over seeds ± one standard deviation; "
         "model mIoU is measured on the validation images, data mIoU on the current training "
         "labels, each from one confusion matrix over all pixels.</p>"
-        + "\n".join(sections)
+        + left_out
+        + "\n".join(map(_section, sections))
         + "</body></html>\n"
     )
+
+
+def _section(section: Section) -> str:
+    study = section.study
+    parts = [f"<h2>{escape(study.name)}</h2>", *map(_note, _reasons(study))]
+    tables = {table.name: table for table in section.tables}
+    for name, (what, png) in section.figures.items():
+        parts.append(_image(png, f"{what}, {study.name}"))
+        parts += [
+            _html(tables.pop(t)) for t, after in PLACES.items() if after == name and t in tables
+        ]
+    parts += map(_html, tables.values())
+    return "".join([*parts, _runs_table(study)])
+
+
+def _reasons(study: Study) -> Iterable[str]:
+    """Say why some figures are not known, once each."""
+    return dict.fromkeys(
+        f"Of some runs only rounds.csv is known: {run.without_measures}"
+        for line in study.lines
+        for run in line.runs
+        if run.without_measures
+    )
+
+
+def _note(text: str) -> str:
+    return f"<p>{escape(text)}</p>"
 
 
 def _image(png: bytes, what: str) -> str:
@@ -57,46 +97,9 @@ def _image(png: bytes, what: str) -> str:
     return f'<p><img alt="{escape(what)}" src="data:image/png;base64,{data}"></p>'
 
 
-def _rounds_table(study: Study) -> str:
-    columns = {
-        "clicks": "clicks",
-        "queries": "queries",
-        "model mIoU": "model_miou",
-        "stage 2 model mIoU": "stage2_model_miou",
-        "data mIoU": "data_miou",
-        "stage 2 data mIoU": "stage2_data_miou",
-        "covered": "data_coverage",
-        "train s": "train_s",
-        "score s": "score_s",
-    }
-    known = {
-        title: column
-        for title, column in columns.items()
-        if any(line.values(column, n) for line in study.lines for n in line.rounds())
-    }
-    rows = [
-        [
-            line.label,
-            str(number),
-            str(len(line.values("clicks", number))),
-            *(_mean_and_spread(line.values(column, number)) for column in known.values()),
-        ]
-        for line in study.lines
-        for number in line.rounds()
-    ]
-    return _table("Round by round", ["method", "round", "seeds", *known], rows)
-
-
-def _class_table(study: Study, field: str, caption: str) -> str:
-    rows = []
-    for line in study.lines:
-        by_run = [getattr(run, field) for run in line.runs if getattr(run, field)]
-        if by_run:
-            values = [
-                [v for v in by_class if v is not None] for by_class in zip(*by_run, strict=True)
-            ]
-            rows.append([line.label, *(_mean_and_spread(known) for known in values)])
-    return _table(caption, ["method", *study.class_names], rows) if rows else ""
+def _html(table: Table) -> str:
+    rows = [[*texts, *map(_mean_and_spread, values)] for texts, values in table.rows]
+    return _table(table.caption, [*table.keys, *table.columns], rows, len(table.keys))
 
 
 def _runs_table(study: Study) -> str:
@@ -105,7 +108,8 @@ def _runs_table(study: Study) -> str:
         for line in study.lines
         for run in line.runs
     ]
-    return _table("Runs", ["method", "seed", "rounds", "training", "project"], rows)
+    head = ["method", "seed", "rounds", "training", "project"]
+    return _table("Runs", head, rows, len(head))
 
 
 def _settings(line: Line) -> str:
@@ -126,15 +130,21 @@ def _mean_and_spread(values: Sequence[float]) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:.0f}" if value >= 100 or value == int(value) else f"{value:.3f}"
+    if abs(value) >= 100 or value == int(value):
+        return f"{value:.0f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3f}"
 
 
-def _table(caption: str, head: Iterable[str], rows: Iterable[Sequence[str]]) -> str:
-    header = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in head)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
-    )
+def _table(caption: str, head: Iterable[str], rows: Iterable[Sequence[str]], n_keys: int) -> str:
+    def line(tag: str, cells: Iterable[str]) -> str:
+        marked = (
+            f"<{tag}{' class=key' if place < n_keys else ''}>{escape(cell)}</{tag}>"
+            for place, cell in enumerate(cells)
+        )
+        return f"<tr>{''.join(marked)}</tr>"
+
+    body = "".join(line("td", row) for row in rows)
     return (
         f'<div class="wide"><table><caption>{escape(caption)}</caption>'
-        f"<thead><tr>{header}</tr></thead><tbody>{body}</tbody></table></div>"
+        f"<thead>{line('th', head)}</thead><tbody>{body}</tbody></table></div>"
     )

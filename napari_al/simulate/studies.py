@@ -9,17 +9,23 @@ from __future__ import annotations
 import statistics
 from collections import defaultdict
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from napari_al.errors import InputError
+from napari_al.methods import METHODS
 from napari_al.session.project import Project
 from napari_al.session.settings import flat_settings
 from napari_al.simulate.curves import Curve
+from napari_al.simulate.measures import measure
+from napari_al.simulate.supervised import SUPERVISED
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from napari_al.session.config import ProjectConfig
+    from napari_al.simulate.measures import Measures
 
 
 @dataclass(frozen=True)
@@ -34,13 +40,18 @@ class Run:
         Of ``rounds.csv``.
     model_iou, data_iou : list or None
         IoU by class id after the last round; None for what is not known.
+    measures : Measures or None
+    without_measures : str
+        Why there are none.
     """
 
     path: Path
     config: ProjectConfig
     rows: tuple[dict[str, str], ...]
-    model_iou: list[float | None] | None
-    data_iou: list[float | None] | None
+    model_iou: list[float | None] | None = None
+    data_iou: list[float | None] | None = None
+    measures: Measures | None = None
+    without_measures: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,6 +88,19 @@ class Line:
             dashed=bool(suffix),
         )
 
+    @property
+    def is_supervised(self) -> bool:
+        """Whether all labels were there from the beginning."""
+        return self.runs[0].config.method == SUPERVISED
+
+    def measured(self, of_run: Callable[[Measures], Iterable[float] | None]) -> list[list[float]]:
+        """Return what a function says of runs' measures: by column, the values of all runs.
+
+        [] where no run has any.
+        """
+        found = [of_run(run.measures) for run in self.runs if run.measures is not None]
+        return [list(column) for column in zip(*filter(None, found), strict=True)]
+
     def last(self, column: str) -> list[float]:
         """Known values of a column in each run's last row."""
         return [float(run.rows[-1][column]) for run in self.runs if run.rows[-1].get(column)]
@@ -90,23 +114,44 @@ class Study:
     class_names: tuple[str, ...]
     lines: tuple[Line, ...]
 
+    @property
+    def methods(self) -> tuple[Line, ...]:
+        """Lines that ask something."""
+        return tuple(line for line in self.lines if not line.is_supervised)
+
+    def reference(self, line: Line) -> float | None:
+        """Model mIoU of the same network, trained alike on all labels, in the end; None without."""
+        for other in self.lines:
+            alike = other.runs[0].config.training == line.runs[0].config.training
+            if other.is_supervised and alike and (reached := other.last("model_miou")):
+                return mean(reached)
+        return None
+
 
 def read_run(path: Path) -> Run:
     """Read what a report needs of a project."""
     project = Project.open(path, read_only=True)
+    rows = tuple(project.read_rounds())
     done = project.rounds_done()
     record: dict[str, Any] = project.read_round(done[-1]) if done else {}
+    measures, without = None, ""
+    try:
+        measures = measure(project) if done else None
+    except InputError as error:
+        without = str(error)
     return Run(
         path,
         project.read_config(),
-        tuple(project.read_rounds()),
+        rows,
         record.get("model_iou"),
         record.get("data_iou"),
+        measures,
+        without,
     )
 
 
 def studies_of(runs: Sequence[Run]) -> tuple[Study, ...]:
-    """Group runs by data, and within it by settings."""
+    """Group runs by data, and within it by settings; in the order of the table of methods."""
     by_data: dict[Path, list[Run]] = defaultdict(list)
     for run in runs:
         by_data[(run.path / run.config.data).resolve()].append(run)
@@ -123,9 +168,19 @@ def _lines(runs: Sequence[Run]) -> tuple[Line, ...]:
         fields = flat_settings(run.config)
         key = tuple((k, repr(v)) for k, v in fields.items() if k not in ("seed", "data"))
         groups[key].append(run)
-    return tuple(
+    lines = [
         Line(_label(key, list(groups)), tuple(sorted(group, key=lambda run: run.config.seed)))
         for key, group in groups.items()
+    ]
+    known = {name: place for place, name in enumerate(METHODS)}
+    return tuple(
+        sorted(
+            lines,
+            key=lambda line: (
+                line.is_supervised,
+                known.get(line.runs[0].config.method.name, len(known)),
+            ),
+        )
     )
 
 
@@ -143,15 +198,32 @@ def _label(key: tuple[tuple[str, str], ...], others: Sequence[tuple[tuple[str, s
 
 
 def _short_names(folders: Sequence[Path]) -> dict[Path, str]:
-    """Last part of each path; with a number where two are alike."""
+    """Last part of each path that says something; with a number where two are alike."""
     names: dict[Path, str] = {}
     for folder in folders:
         taken = set(names.values())
-        name, number = folder.name, 2
+        short = folder.parent.name if folder.name == "data" else folder.name
+        name, number = short, 2
         while name in taken:
-            name, number = f"{folder.name}-{number}", number + 1
+            name, number = f"{short}-{number}", number + 1
         names[folder] = name
     return names
+
+
+def clicks_to_reach(
+    clicks: Sequence[float], reached: Sequence[float], target: float
+) -> float | None:
+    """Clicks at which a curve first comes up to ``target``, with straight lines between rounds.
+
+    None if it never does.
+    """
+    points = list(zip(clicks, reached, strict=True))
+    if points and points[0][1] >= target:
+        return points[0][0]
+    for (x0, y0), (x1, y1) in pairwise(points):
+        if y0 < target <= y1:
+            return x0 + (x1 - x0) * (target - y0) / (y1 - y0)
+    return None
 
 
 def mean(values: Sequence[float]) -> float:

@@ -16,9 +16,11 @@ from napari_al.core.metrics import (
     achievable_segmentation_accuracy,
     boundary_recall,
     confusion_matrix,
+    correction_counts,
     coverage,
     mean_iou,
     per_class_iou,
+    sieve_counts,
     undersegmentation_error,
 )
 from napari_al.errors import InputError
@@ -217,3 +219,28 @@ def test_region_maps_that_do_not_fit(region_map: np.ndarray) -> None:
     for figure in (achievable_segmentation_accuracy, undersegmentation_error):
         with pytest.raises(InputError, match="region ids from 0"):
             figure(region_map, TRUTH)
+
+
+@given(seed=SEEDS)
+@settings(max_examples=40, deadline=None)
+def test_sieve_and_corrections_pixel_by_pixel(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    one, truth = (rng.choice([0, 1, 2, IGNORE], (5, 7)) for _ in range(2))
+    other = np.where(rng.random((5, 7)) < 0.5, one, rng.choice([0, 1, 2, IGNORE], (5, 7)))
+    sieved = dict.fromkeys(("kept", "kept_rightly", "removed", "removed_rightly"), 0)
+    corrected = dict.fromkeys(("changed", "mended", "wrong"), 0)
+    for answer, target, true in zip(one.flat, other.flat, truth.flat, strict=True):
+        if true == IGNORE:
+            continue
+        if answer != IGNORE and target != IGNORE:
+            sieved["kept"] += 1
+            sieved["kept_rightly"] += target == true
+        if answer != IGNORE and target == IGNORE:
+            sieved["removed"] += 1
+            sieved["removed_rightly"] += answer != true
+        corrected["wrong"] += answer != true
+        if answer != target:
+            corrected["changed"] += 1
+            corrected["mended"] += target == true
+    assert sieve_counts(one, other, truth)._asdict() == sieved
+    assert correction_counts(one, other, truth)._asdict() == corrected

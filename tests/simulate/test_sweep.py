@@ -145,6 +145,7 @@ def test_a_stopped_sweep_goes_on_and_a_failing_run_ends_alone(folder: Path) -> N
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout is not None
     assert process.stdout.readline().startswith("[1/4]")

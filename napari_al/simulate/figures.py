@@ -1,0 +1,254 @@
+"""The figures of a report, one function each; None where there is nothing to draw."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from napari_al.simulate.curves import Curve, draw_curves, draw_grid, draw_stacks
+from napari_al.simulate.studies import mean, spread
+from napari_al.simulate.tables import (
+    CLICK_KINDS,
+    TIMES,
+    asked_and_pool,
+    by_round,
+    class_iou,
+    corrected,
+    region_quality,
+    sieved,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from matplotlib.axes import Axes
+
+    from napari_al.simulate.measures import Measures
+    from napari_al.simulate.studies import Line, Study
+
+    Styles = Mapping[str, int]
+    OfRun = Callable[[Measures, int], Sequence[float] | None]
+
+MODEL_COLUMNS = {"model_miou": "", "stage2_model_miou": " (stage 2)"}
+DATA_COLUMNS = {"data_miou": "", "stage2_data_miou": " (stage 2)"}
+PANEL = (5.5, 4.2)
+"""Inches."""
+
+
+def figures_of(study: Study, styles: Styles) -> dict[str, tuple[str, Figure]]:
+    """All figures by name, with what they show; ``styles`` are colours and markers by label."""
+    made = {
+        "curves": ("mIoU against clicks", _curves(study, styles)),
+        "steps": ("model mIoU against training steps", _steps(study, styles)),
+        "classes": ("IoU by class", _classes(study)),
+        "asked": ("classes of the regions asked about", _asked(study)),
+        "costs": ("clicks by kind and seconds a round", _costs(study)),
+        "regions": ("quality of the regions asked about", _regions(study, styles)),
+        "sieve": ("what sieving kept and removed", _sieve(study, styles)),
+        "corrections": ("precision and recall of corrections", _corrections(study, styles)),
+    }
+    return {name: (what, figure) for name, (what, figure) in made.items() if figure is not None}
+
+
+def _curves(study: Study, styles: Styles) -> Figure:
+    """Model mIoU and data mIoU against clicks, side by side."""
+    figure, (left, right) = _panels(2, study.name)
+    references = {study.reference(line) for line in study.methods} - {None}
+    levels = {}
+    if len(references) == 1:
+        (reference,) = references
+        levels = {"all labels": reference or 0.0, "95 % of that": 0.95 * (reference or 0.0)}
+    for axes, what, suffixes, lines in (
+        (left, "model mIoU", MODEL_COLUMNS, levels),
+        (right, "data mIoU", DATA_COLUMNS, {}),
+    ):
+        curves = [
+            line.curve(column, styles[line.label], suffix)
+            for line in study.methods
+            for column, suffix in suffixes.items()
+        ]
+        draw_curves(axes, [curve for curve in curves if curve], what, levels=lines)
+    return figure
+
+
+def _steps(study: Study, styles: Styles) -> Figure | None:
+    """Model mIoU against the steps trained so far, of the supervised run, too."""
+    if all(line in study.methods for line in study.lines):
+        return None
+    figure, (axes,) = _panels(1, study.name)
+    curves = []
+    for line in study.lines:
+        curve = line.curve("model_miou", styles[line.label])
+        if curve is not None:
+            first, steps = min(line.rounds()), line.runs[0].config.training.steps
+            x = [steps * (number - first + 1) for number in line.rounds()]
+            curves.append(Curve(curve.label, x, curve.mean, curve.spread, curve.style))
+    draw_curves(axes, curves, "model mIoU", x_label="training steps")
+    return figure
+
+
+def _classes(study: Study) -> Figure | None:
+    panels = [
+        (title, rows)
+        for field, title in (("model_iou", "model IoU"), ("data_iou", "IoU of training labels"))
+        if (rows := {x.label: iou for x in study.lines if (iou := class_iou(x, field))})
+    ]
+    if not panels:
+        return None
+    figure = Figure(figsize=_grid_size(study, len(study.lines), len(panels)), layout="constrained")
+    figure.suptitle(study.name)
+    for axes, (title, rows) in zip(_row_of_axes(figure, len(panels)), panels, strict=True):
+        values = [[mean(v) if v else None for v in row] for row in rows.values()]
+        texts = [["–" if v is None else f"{v:.2f}" for v in row] for row in values]
+        draw_grid(
+            axes,
+            [*rows],
+            study.class_names,
+            values,
+            texts=texts,
+            limits=(0, 1),
+            colours="cividis",
+        )
+        axes.set_title(title, fontsize="medium")
+    return figure
+
+
+def _asked(study: Study) -> Figure | None:
+    """How many times more of each class was asked about than there is."""
+    names: list[str] = []
+    values: list[list[float | None]] = []
+    texts: list[list[str]] = []
+    for line in study.methods:
+        asked, pool = asked_and_pool(line)
+        if not asked:
+            continue
+        ratios = [
+            mean(a) / mean(p) if mean(p) else math.nan for a, p in zip(asked, pool, strict=True)
+        ]
+        if not names:
+            names.append("share of all pixels")
+            values.append([None] * len(pool))
+            texts.append([f"{mean(share):.1%}" for share in pool])
+        names.append(line.label)
+        values.append([math.log2(r) if r > 0 else None for r in ratios])
+        texts.append(["–" if math.isnan(r) else f"×{r:.2g}" for r in ratios])
+    if not names:
+        return None
+    figure = Figure(figsize=_grid_size(study, len(names), 1), layout="constrained")
+    (axes,) = _row_of_axes(figure, 1)
+    draw_grid(axes, names, study.class_names, values, texts=texts, limits=(-3, 3), colours="PuOr_r")
+    figure.suptitle(study.name)
+    axes.set_title("share of the pixels asked about / of all pixels", fontsize="medium")
+    return figure
+
+
+def _costs(study: Study) -> Figure:
+    """All clicks by kind and the seconds a round, one bar a line."""
+    height = 1.4 + 0.35 * len(study.lines)
+    figure = Figure(figsize=(2 * PANEL[0], height), layout="constrained")
+    left, right = _row_of_axes(figure, 2)
+    labels = [line.label for line in study.lines]
+    clicks = {
+        what: [_or_0(line.last(c)) for line in study.lines] for what, c in CLICK_KINDS.items()
+    }
+    draw_stacks(left, labels, clicks, "clicks spent")
+    seconds = {
+        what.removesuffix(" s"): [_or_0(_per_round(line, column)) for line in study.lines]
+        for what, column in TIMES.items()
+    }
+    draw_stacks(right, labels, seconds, "seconds a round")
+    return figure
+
+
+def _regions(study: Study, styles: Styles) -> Figure | None:
+    """Before merging (the first round) and after it."""
+    if all(line.runs[0].config.method.merging == "none" for line in study.methods):
+        return None
+    titles = (
+        "regions an image",
+        "achievable accuracy",
+        "boundary recall",
+        "undersegmentation error",
+    )
+    merging = [x for x in study.methods if x.runs[0].config.method.merging != "none"]
+    return _by_round(study.name, merging, styles, titles, {"": region_quality})
+
+
+def _sieve(study: Study, styles: Styles) -> Figure | None:
+    titles = ("kept", "right, of what was kept", "wrong, of what was removed")
+    return _by_round(study.name, study.methods, styles, titles, {"": sieved})
+
+
+def _corrections(study: Study, styles: Styles) -> Figure | None:
+    kinds = {"": corrected("manual"), " (automatic)": corrected("automatic")}
+    return _by_round(study.name, study.methods, styles, ("precision", "recall"), kinds)
+
+
+def _by_round(
+    name: str,
+    lines: Sequence[Line],
+    styles: Styles,
+    titles: Sequence[str],
+    kinds: Mapping[str, OfRun],
+) -> Figure | None:
+    """One panel a measure, against the round."""
+    curves: list[list[Curve]] = [[] for _ in titles]
+    for line in lines:
+        for kind, of_run in kinds.items():
+            rounds = dict(by_round(line, of_run))
+            for panel, _ in enumerate(titles):
+                values = [columns[panel] for columns in rounds.values()]
+                if values:
+                    curves[panel].append(
+                        Curve(
+                            line.label + kind,
+                            [*rounds],
+                            [mean(v) for v in values],
+                            [spread(v) or 0.0 for v in values],
+                            styles[line.label],
+                            dashed=bool(kind),
+                        )
+                    )
+    if not any(curves):
+        return None
+    figure, panels = _panels(len(titles), name)
+    for axes, title, drawn in zip(panels, titles, curves, strict=True):
+        draw_curves(axes, drawn, title, x_label="round")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return figure
+
+
+# ---- sizes and small sums
+
+
+def _panels(n: int, title: str) -> tuple[Figure, list[Axes]]:
+    """Make a figure with panels in rows of two."""
+    n_columns = min(n, 2)
+    n_rows = math.ceil(n / n_columns)
+    figure = Figure(
+        figsize=(PANEL[0] * n_columns + 1.5, PANEL[1] * n_rows * (0.7 if n > 2 else 1)),
+        layout="constrained",
+    )
+    figure.suptitle(title)
+    axes = [figure.add_subplot(n_rows, n_columns, place + 1) for place in range(n)]
+    return figure, axes
+
+
+def _row_of_axes(figure: Figure, n: int) -> list[Axes]:
+    return [figure.add_subplot(1, n, place + 1) for place in range(n)]
+
+
+def _grid_size(study: Study, n_rows: int, n_panels: int) -> tuple[float, float]:
+    width = 2.2 + 0.42 * len(study.class_names)
+    return n_panels * width, 1.6 + 0.28 * n_rows
+
+
+def _per_round(line: Line, column: str) -> list[float]:
+    return [value for number in line.rounds() for value in line.values(column, number)]
+
+
+def _or_0(values: Sequence[float]) -> float:
+    return mean(values) if values else 0.0
