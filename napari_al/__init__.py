@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from napari_al.formats.dataset import ClassInfo, DataFolder
     from napari_al.methods import METHODS, Method
     from napari_al.session.config import ProjectConfig
+    from napari_al.session.model_export import export_model
+    from napari_al.session.models import Model, open_model
+    from napari_al.session.predicting import predict_images
     from napari_al.session.records import Answer, Piece, Query, Region
     from napari_al.session.session import Session
     from napari_al.session.settings import make_config
@@ -36,6 +39,7 @@ __all__ = [
     "InputError",
     "Mask",
     "Method",
+    "Model",
     "Oracle",
     "Piece",
     "ProjectConfig",
@@ -43,7 +47,10 @@ __all__ = [
     "Region",
     "Session",
     "__version__",
+    "export_model",
     "make_config",
+    "open_model",
+    "predict_images",
     "run_simulation",
     "write_report",
 ]
@@ -58,13 +65,17 @@ _HOME = {
     "InputError": "errors",
     "Mask": "core.masks",
     "Method": "methods",
+    "Model": "session.models",
     "Oracle": "simulate.oracle",
     "Piece": "session.records",
     "ProjectConfig": "session.config",
     "Query": "session.records",
     "Region": "session.records",
     "Session": "session.session",
+    "export_model": "session.model_export",
     "make_config": "session.settings",
+    "open_model": "session.models",
+    "predict_images": "session.predicting",
     "run_simulation": "simulate.runner",
     "write_report": "simulate.report",
 }

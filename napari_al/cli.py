@@ -79,6 +79,10 @@ ConfigFile = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="settings and columns of a new method, in TOML or JSON"),
 ]
+ModelPath = Annotated[
+    Path,
+    typer.Argument(help="a project (its newest model), an exported model, a .safetensors file"),
+]
 SkipBroken = Annotated[
     bool, typer.Option("--skip-broken", help="leave out images that cannot be read")
 ]
@@ -215,11 +219,22 @@ def export(
 
 
 @app.command()
+def export_model(
+    model: ModelPath,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="where the files go")],
+    onnx: Annotated[bool, typer.Option("--onnx", help="also write it as ONNX")] = False,
+) -> None:
+    """Write a trained model with its classes, for `predict` and other programs."""
+    from napari_al.session import model_export
+    from napari_al.session.models import open_model
+
+    model_export.export_model(open_model(model), out, onnx=onnx)
+    typer.echo(str(out))
+
+
+@app.command()
 def predict(
-    model: Annotated[
-        Path,
-        typer.Argument(help="a project (its newest model), a .safetensors file, an exported model"),
-    ],
+    model: ModelPath,
     images: Annotated[
         list[Path],
         typer.Argument(metavar="IMAGES...", help="pictures, OME-Zarr folders, or folders of them"),

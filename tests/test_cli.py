@@ -383,7 +383,9 @@ def test_without_a_display_the_window_says_so(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("name", [command.callback.__name__ for command in app.registered_commands])
+@pytest.mark.parametrize(
+    "name", [command.callback.__name__.replace("_", "-") for command in app.registered_commands]
+)
 def test_every_command_has_help(name: str) -> None:
     status, stdout, _ = run(name, "--help")
     assert status == 0

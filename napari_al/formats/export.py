@@ -22,6 +22,7 @@ import csv
 import json
 import os
 import shutil
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -73,22 +74,35 @@ def export_labels(
         raise InputError(f"format must be one of {', '.join(WRITERS)}; got {format!r}.")
     if format == "voc":
         _check_voc_names(classes)
+    counted = _Counted(items, len(classes))
+    with export_folder(out, format) as part:
+        WRITERS[format](part, classes, counted)
+        if counted.n == 0:
+            raise InputError("There are no labels to export.")
+    return counted.n
+
+
+@contextmanager
+def export_folder(out: Path, format: str) -> Iterator[Path]:
+    """Have an empty folder to write to, which becomes `out` if all goes well.
+
+    Raises
+    ------
+    InputError
+        As `export_labels`.
+    """
     out = Path(out).absolute()
     part = out.with_name(f".{out.name}.{os.getpid()}.part")
     try:
         _check_free(out)
         part.mkdir(parents=True)
-        counted = _Counted(items, len(classes))
-        WRITERS[format](part, classes, counted)
-        if counted.n == 0:
-            raise InputError("There are no labels to export.")
+        yield part
         _mark(part, format)
         _replace(out, part)
     except OSError as error:
         raise InputError(f"The export to {out} failed: {error.strerror or error}.") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    return counted.n
 
 
 class _Counted:
