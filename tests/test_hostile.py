@@ -26,6 +26,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scenes import project_config, write_data
 
+from napari_al.core.clicks import Clicks
+from napari_al.core.masks import Mask
 from napari_al.errors import InputError
 from napari_al.formats.classes import read_classes
 from napari_al.formats.images import read_header, read_ids, read_image
@@ -34,6 +36,8 @@ from napari_al.learning.segmenter import build_segmenter
 from napari_al.learning.weights import load_segmenter, save_segmenter
 from napari_al.session import pictures
 from napari_al.session.project import Project
+from napari_al.session.records import Answer, Query, Region
+from napari_al.session.rescue import read_rescue, write_rescue
 from napari_al.session.scores import PoolScores
 from napari_al.session.settings import read_settings
 
@@ -105,6 +109,14 @@ def ids(highest: int) -> bytes:
         return path.read_bytes()
 
 
+@cache
+def rescued() -> bytes:
+    query = Query(Region("a/b", (3,), Mask((0, 0, 2, 3), (1, 5))), "dominant", 0.5, 1, 0)
+    answers = [Answer(query, (n,), Clicks(1), seconds=1.5) for n in range(3)]
+    with tempfile.TemporaryDirectory() as folder:
+        return write_rescue(Path(folder), [tuple(answers[:2]), tuple(answers[2:])]).read_bytes()
+
+
 RGB = np.arange(60, dtype=np.uint8).reshape(4, 5, 3)
 GREY = np.arange(20, dtype=np.uint8).reshape(4, 5)
 CLASSES = b'[{"id": 0, "name": "sky", "color": "#808080"}, {"id": 1, "name": "sea"}]'
@@ -130,6 +142,7 @@ PARSERS = {
         "models/round_01.json", lambda: ROUND, in_project(lambda project: project.read_round(1))
     ),
     "training.jsonl": Parser("training.jsonl", lambda: LINES, in_project(Project.read_training)),
+    "unsaved answers": Parser("unsaved-1.json", rescued, read_rescue),
     "looked_at": Parser(
         "cache/looked_at",
         lambda: b"a/b",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +14,7 @@ from napari_al.session.session import Session
 from napari_al.simulate.oracle import Oracle
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from startup import Run
 
 HEAVY = ("torch", "cv2", "napari", "qtpy", "matplotlib", "skimage", "scipy")
 
@@ -61,3 +62,23 @@ def test_a_session_asks_and_answers_without_torch(data_path: Path, tmp_path: Pat
         "    session.prediction(query.region.image), session.targets(query.region.image)\n"
     )
     assert imported(code) == {"cv2"}
+
+
+@pytest.fixture(scope="module")
+def start() -> dict[str, Run]:
+    """Short form of benchmarks/startup.py."""
+    sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+    from startup import PROGRAMS, Run
+
+    return {name: Run.of(code) for name, code in PROGRAMS.items()}
+
+
+def test_help_is_there_at_once(start: dict[str, Run]) -> None:
+    assert start["napari-al --help"].heavy == ""
+    assert start["napari-al --help"].cpu_s < 0.5
+
+
+def test_the_dock_adds_little_to_naparis_start(start: dict[str, Run]) -> None:
+    alone, with_dock = start["napari"], start["napari with the dock"]
+    assert with_dock.heavy == alone.heavy, "torch and cv2 wait until they are needed"
+    assert with_dock.cpu_s - alone.cpu_s < 0.5

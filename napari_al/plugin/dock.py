@@ -11,8 +11,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEvent, QObject, QTimer
-from qtpy.QtWidgets import QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QMessageBox, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
+from napari_al.errors import InputError
 from napari_al.plugin.annotate_page import AnnotatePage
 from napari_al.plugin.help_overlay import HelpOverlay
 from napari_al.plugin.leaving import Leaving
@@ -231,6 +232,24 @@ class ActiveLearning(QWidget):
             self._window = weakref.ref(window)  # a strong one would keep both alive for ever
             window.installEventFilter(self)
 
+    def leave(self) -> None:
+        """Close the project."""
+        if self._may_close():
+            self.bench.close()
+
+    def _may_close(self) -> bool:
+        """Whether no answer would be lost; if one would, that is for the user to say."""
+        try:
+            self.bench.keep_unsaved()
+        except InputError as error:
+            buttons = QMessageBox.StandardButton
+            words = f"{error}\n\nClose anyway, and lose them?"
+            chosen = QMessageBox.warning(
+                self, "Answers are not saved", words, buttons.Discard | buttons.Cancel
+            )
+            return bool(chosen == buttons.Discard)
+        return True
+
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """Close the session when the window has closed (it may also refuse to)."""
         window = self._window
@@ -240,6 +259,9 @@ class ActiveLearning(QWidget):
             and event is not None
             and event.type() == QEvent.Type.Close
         ):
+            if not self._may_close():
+                event.ignore()
+                return True
             self.bench.stage.may_end = True
             QTimer.singleShot(0, partial(_close_if_gone, window, weakref.ref(self.bench)))
         return bool(super().eventFilter(watched, event))

@@ -183,7 +183,7 @@ def _link_annotate_page(links: Links, dock: ActiveLearning) -> None:
         (page.redo_wanted, bench.redo),
         (page.focus_wanted, bench.stage.focus),
         (page.help_wanted, dock.toggle_help),
-        (page.leave_wanted, bench.close),
+        (page.leave_wanted, dock.leave),
         (page.progress.csv_wanted, dock.leaving.save_costs),
         (page.model.train_wanted, bench.train),
         (page.model.stop_wanted, bench.trainer.stop),

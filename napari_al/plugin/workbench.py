@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import gc
 import time
+import warnings
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QTimer
@@ -116,13 +118,19 @@ class Workbench:
         gc.freeze()  # or looking for garbage among napari's objects stops all for 0.2 s at times
         for problem in session.problems[:1]:
             self.events.told.emit(problem)
+        if session.rescued:
+            self.events.told.emit(f"{session.rescued} answers, unsaved last time, are back.")
+        self.on_unsaved_changed(session.n_unsaved)
         self.ask()
 
     def close(self) -> None:
         """Close the session and take its layers away; may be called again."""
-        session, self.session = self.session, None
+        session = self.session
         if session is None:
             return
+        with suppress(InputError):  # closing says so
+            self.keep_unsaved()
+        self.session = None
         for waiting in (self._later, self._idle, self._scored, self._saving):
             waiting.stop()
         self._links.close()
@@ -131,9 +139,29 @@ class Workbench:
         self.figures.open(None)
         self.stage.close()
         self.query, self.pause = None, ""
-        session.close()
+        try:
+            session.close()
+        except InputError as error:  # the dock has asked, if it is there (`ActiveLearning.leave`)
+            warnings.warn(str(error), stacklevel=2)
         gc.unfreeze()
         self.events.closed.emit()
+
+    def keep_unsaved(self) -> None:
+        """Put answers that are in memory only where they are safe, and say where.
+
+        Raises
+        ------
+        InputError
+            There is no such place.
+        """
+        n_unsaved = 0 if self.session is None else self.session.n_unsaved
+        kept_in = None if self.session is None else self.session.rescue()
+        if kept_in is not None:
+            warnings.warn(
+                f"{n_unsaved} answers could not be written to the project. They are in {kept_in} "
+                "and go into the project when it is opened next.",
+                stacklevel=2,
+            )
 
     def end(self) -> None:
         """Close for good, with the viewer."""

@@ -111,6 +111,10 @@ class AnnotationLog:
         """Whether ``redo`` would put something back."""
         return self._history.redoable is not None
 
+    def knows(self, answer_id: str) -> bool:
+        """Whether an answer with this id was ever given, in force or not."""
+        return answer_id in self._answers
+
     def active(self, until_seq: int | None = None) -> tuple[Answer, ...]:
         """Return the answers in force, oldest first, now or as of a position of the log."""
         with self._turn:

@@ -86,10 +86,7 @@ def open_to_write(path: Path) -> Opened:
     try:
         connection = _connect(path.resolve().as_uri() + "?mode=rwc")
     except sqlite3.Error as error:
-        raise InputError(
-            f"{path} cannot be opened for writing ({error}); is the folder there, and may you "
-            "write to it?"
-        ) from error
+        raise _unwritable(path, error) from error
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
@@ -102,7 +99,8 @@ def open_to_write(path: Path) -> Opened:
         connection.execute("ROLLBACK")
     except sqlite3.Error as error:
         connection.close()
-        raise unreadable(path, error) from error
+        is_about_the_disk = isinstance(error, sqlite3.OperationalError)
+        raise (_unwritable if is_about_the_disk else unreadable)(path, error) from error
     except BaseException:
         connection.close()
         raise
@@ -216,6 +214,13 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
             connection.execute(statement)
     connection.execute("UPDATE facts SET value = ? WHERE key = 'version'", (str(VERSION),))
     connection.execute("COMMIT")
+
+
+def _unwritable(path: Path, error: sqlite3.Error) -> InputError:
+    return InputError(
+        f"{path} cannot be opened for writing ({error}); make room on the disk, make the folder "
+        "writable, or open the project for reading only"
+    )
 
 
 def _check_schema(connection: sqlite3.Connection, path: Path) -> None:

@@ -8,7 +8,7 @@ the rounds that are done is derived from them, so a Session can be opened again 
 from __future__ import annotations
 
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from napari_al.session.pool import ModelScores, Pool
 from napari_al.session.project import Project, WriteError
 from napari_al.session.records import Answer, AutomaticCorrection, Query
 from napari_al.session.region_maps import RegionMaps
+from napari_al.session.rescue import read_rescue, rescue_files, write_rescue
 from napari_al.session.scores import PoolScores, paint_scores
 from napari_al.session.snapshot import Snapshot, by_image, open_data
 
@@ -94,6 +95,11 @@ class Session:
     dispatch : callable
         Runs a function on the thread that owns the views; background jobs report through it. The
         default runs it at once, where there are no views.
+
+    Attributes
+    ----------
+    rescued : int
+        Answers taken over that an earlier session could not write to the log.
     """
 
     def __init__(
@@ -108,8 +114,6 @@ class Session:
         self.project = project
         self.data = open_data(project, config)
         self._dispatch = dispatch or (lambda call: call())
-        self._lock = None if project.read_only else project.lock()
-        self._log = AnnotationLog(project.log_file, read_only=project.read_only)
         self._maps = RegionMaps(project, self.data, config)
         self._shapes = {image: self.data.shape(image) for image in self.data.train}
         self._pool: Pool | None = None
@@ -119,9 +123,23 @@ class Session:
         self._timings: dict[str, float] = {}
         self._running: _Running | None = None
         self._under_way = False
+        self.rescued = 0
+        self._unreadable: tuple[str, ...] = ()
+        with ExitStack() as files:  # closed again if anything in here fails
+            if not project.read_only:
+                files.callback(project.lock().release)
+            log = AnnotationLog(project.log_file, read_only=project.read_only)
+            self._log = files.enter_context(log)
+            self._resume()
+            self._files = files.pop_all()
+
+    def _resume(self) -> None:
+        """Go on where the project was left."""
+        if not self.project.read_only:
+            self._take_over_rescued()
         self._set_boundary(self._last_done())
         self._before_training = self._boundary
-        if not project.read_only:
+        if not self.project.read_only:
             self._write_rows()
         self._adopt(self._stored_pool())
 
@@ -158,16 +176,19 @@ class Session:
     def close(self) -> None:
         """End a running job, let go of the files; may be called again.
 
-        Answers that are held in memory are tried once more (see ``hold``).
+        Answers that are held in memory (see ``hold``) are kept as ``rescue`` says.
+
+        Raises
+        ------
+        WriteError
+            They could be kept nowhere and are lost; all else is closed.
         """
         running, self._running = self._running, None
         if running is not None:
             running.job.abandon()  # it can be killed at any moment
             running.job.close()
-        self.save()
-        self._log.close()
-        if self._lock is not None:
-            self._lock.release()
+        with self._files:
+            self.rescue()
 
     def __enter__(self) -> Session:
         return self
@@ -214,6 +235,29 @@ class Session:
         except LogWriteError:
             return False
         return True
+
+    def rescue(self) -> Path | None:
+        """Put answers that are held in memory where they are safe; for the end of a session.
+
+        Returns
+        -------
+        Path or None
+            A file from which the next session of this project takes them over; None where the log
+            has them all.
+
+        Raises
+        ------
+        WriteError
+            They could be written nowhere, and are still held.
+        """
+        if self.save():
+            return None
+        try:
+            path = write_rescue(self.project.path, self._held)
+        except WriteError as error:
+            raise WriteError(f"{self.n_unsaved} answers could not be written: {error}") from error
+        self._held.clear()
+        return path
 
     @property
     def n_unsaved(self) -> int:
@@ -313,9 +357,10 @@ class Session:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What cannot be used of the data folder, a sentence each; () = all is well."""
+        """What cannot be used of data and project, a sentence each; () = all is well."""
         broken = [broken.reason for broken in self.data.broken]
-        return (*broken, *(str(error) for _, error in self._now.lost_images()))
+        lost = (str(error) for _, error in self._now.lost_images())
+        return (*self._unreadable, *broken, *lost)
 
     @property
     def clicks(self) -> Clicks:
@@ -609,6 +654,23 @@ class Session:
         finally:
             if self.n_unsaved != before:
                 self.events.unsaved_changed.emit(self.n_unsaved)
+
+    def _take_over_rescued(self) -> None:
+        """Put answers into the log that an earlier session could not write."""
+        for path in rescue_files(self.project.path):
+            try:
+                entries = read_rescue(path)
+            except InputError as error:
+                self._unreadable += (str(error),)
+                continue
+            held = {answer.id for answers in self._held for answer in answers}
+            for entry in entries:
+                new = tuple(a for a in entry if a.id not in held and not self._log.knows(a.id))
+                self._held += [new] if new else []
+                self.rescued += len(new)
+            if self.save():
+                with suppress(OSError):  # the log knows its answers by now
+                    path.unlink()
 
     def _count(self, answer: Answer) -> None:
         """Take one more answer into account."""

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import resource
 import shutil
 import signal
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,12 +12,15 @@ from typing import TYPE_CHECKING
 import imageio.v3 as iio
 import numpy as np
 import pytest
+from disks import no_file_grows_beyond
 from scenes import project_config, write_data
 
 from napari_al.core.clicks import Clicks
 from napari_al.errors import InputError
 from napari_al.session.log import LogWriteError
+from napari_al.session.project import WriteError
 from napari_al.session.records import Answer
+from napari_al.session.rescue import read_rescue, rescue_files, write_rescue
 from napari_al.session.session import Session
 from napari_al.simulate.oracle import Oracle
 
@@ -51,17 +52,6 @@ def next_answer(session: Session) -> Answer:
 def answer_round(session: Session) -> None:
     while session.query() is not None:
         session.submit(next_answer(session))
-
-
-@contextmanager
-def no_file_grows_beyond(n_bytes: int) -> Iterator[None]:
-    """As on a full disk, here and in children."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 # ---- the log cannot be written
@@ -119,6 +109,69 @@ def test_closing_writes_held_answers(data_path: Path, tmp_path: Path) -> None:
         session.hold(next_answer(session))
     with Session.open(tmp_path / "p") as session:
         assert len(session.answers()) == 1
+
+
+def test_what_cannot_be_written_until_the_end_is_there_when_it_opens_again(
+    session: Session, tmp_path: Path
+) -> None:
+    session.submit(next_answer(session))
+    given = []
+    with no_file_grows_beyond(8000):  # the log is larger than that, a few answers are not
+        for _ in range(3):
+            given.append(next_answer(session))
+            session.hold(given[-1])
+        session.close()
+    (kept,) = (tmp_path / "p").glob("unsaved-*")
+    with Session.open(tmp_path / "p", read_only=True) as reader:
+        assert len(reader.answers()) == 1
+    with (
+        no_file_grows_beyond(8000),
+        pytest.raises(InputError, match="make room on the disk, make the folder writable, or open"),
+    ):
+        Session.open(tmp_path / "p")
+    shutil.copy(kept, kept.with_name("unsaved-twice.json"))
+    with Session.open(tmp_path / "p") as again:
+        assert (again.rescued, again.n_unsaved) == (3, 0)
+        assert again.answers()[1:] == tuple(given)
+        assert again.undo() == (given.pop(),)
+    assert not kept.exists()
+    with Session.open(tmp_path / "p") as again:
+        assert again.rescued == 0
+        assert again.answers()[1:] == tuple(given)
+
+
+def test_answers_that_can_be_kept_nowhere_are_not_lost_silently(
+    session: Session, tmp_path: Path
+) -> None:
+    session.hold(next_answer(session))
+    with no_file_grows_beyond(1), pytest.raises(WriteError, match="1 answers could not be written"):
+        session.close()
+    with Session.open(tmp_path / "p") as again:
+        assert again.answers() == ()
+
+
+def test_answers_are_kept_at_home_where_the_project_cannot_be_written(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "file").touch()
+    answer = next_answer(session)
+    path = write_rescue(tmp_path / "file", [(answer,)])
+    assert path.is_relative_to(tmp_path / "home")
+    assert rescue_files(tmp_path / "file") == [path]
+    assert rescue_files(tmp_path / "another") == []
+    assert read_rescue(path) == [(answer,)]
+
+
+def test_a_damaged_file_of_unsaved_answers_is_named_and_stays(
+    session: Session, tmp_path: Path
+) -> None:
+    session.close()
+    damaged = tmp_path / "p" / "unsaved-1.json"
+    damaged.write_text("[[{}]]")
+    with Session.open(tmp_path / "p") as again:
+        assert any(str(damaged) in problem for problem in again.problems)
+    assert damaged.exists()
 
 
 # ---- the disk is full while a model trains
