@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from napari_al.errors import InputError
     from napari_al.formats.dataset import ClassInfo, DataFolder
     from napari_al.methods import METHODS, Method
+    from napari_al.session.acquisition import register_acquisition
     from napari_al.session.config import ProjectConfig
     from napari_al.session.model_export import export_model
     from napari_al.session.models import Model, open_model
     from napari_al.session.predicting import predict_images
+    from napari_al.session.project import read_rounds
     from napari_al.session.records import Answer, Piece, Query, Region
     from napari_al.session.session import Session
     from napari_al.session.settings import make_config
@@ -51,6 +53,8 @@ __all__ = [
     "make_config",
     "open_model",
     "predict_images",
+    "read_rounds",
+    "register_acquisition",
     "run_simulation",
     "write_report",
 ]
@@ -76,6 +80,8 @@ _HOME = {
     "make_config": "session.settings",
     "open_model": "session.models",
     "predict_images": "session.predicting",
+    "read_rounds": "session.project",
+    "register_acquisition": "session.acquisition",
     "run_simulation": "simulate.runner",
     "write_report": "simulate.report",
 }

@@ -91,8 +91,19 @@ SkipBroken = Annotated[
 @app.callback()
 def _options(
     debug: Annotated[bool, typer.Option("--debug", help="show where an error comes from")] = False,
+    imports: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--import",
+            metavar="FILE.py",
+            help="Python to run first: it registers acquisition functions of your own; again for "
+            "more",
+        ),
+    ] = None,
 ) -> None:
     """Active learning for semantic segmentation with cheap clicks."""
+    for path in imports or []:
+        _import(path)
 
 
 @app.command()
@@ -310,6 +321,19 @@ def methods(
 
 
 # ---- inside
+
+
+def _import(path: Path) -> None:
+    """Import a file as a module that child processes find, too."""
+    if path.suffix != ".py" or not path.is_file():
+        raise InputError(f"--import expects a Python file, got {path}")
+    sys.path.insert(0, str(path.resolve().parent))
+    module = importlib.import_module(path.stem)
+    if module.__file__ is None or not path.samefile(module.__file__):
+        raise InputError(
+            f"--import {path}: there is another module {path.stem!r} already; give the file "
+            "another name"
+        )
 
 
 def _settings(

@@ -13,9 +13,6 @@ from pydantic import BaseModel, ConfigDict, model_validator
 Regions = Literal["seeds", "slic", "grid", "masks"]
 Merging = Literal["none", "adaptive"]
 QueryType = Literal["dominant", "multi-class", "correction", "precise"]
-Acquisition = Literal[
-    "random", "bvsb", "classbal", "classbal-pixels", "pixbal", "cil", "lcil", "sim", "abc"
-]
 Targets = Literal["fill", "sieve", "exact", "partial", "localise", "correct"]
 Loss = Literal["cross-entropy", "multi-class"]
 Correction = Literal["manual", "automatic"]
@@ -39,7 +36,8 @@ class Method(BaseModel):
     regions : the base regions of an image.
     merging : whether neighbouring regions that the newest model finds alike are asked as one.
     query : the question.
-    acquisition : the function that scores regions; larger = ask sooner.
+    acquisition : the function that scores regions; larger = ask sooner: a row of the table in
+        ``session/acquisition.py``, or one that was registered (``register_acquisition``).
     targets : how answers become training labels. ``fill``: the class over the region; ``sieve``:
         only where the model is confident enough; ``exact``: the drawn pixels; ``partial``: the set
         of classes; ``localise``: the same, then pixel-wise pseudo-labels and a second training;
@@ -58,7 +56,7 @@ class Method(BaseModel):
     regions: Regions = "seeds"
     merging: Merging = "none"
     query: QueryType = "dominant"
-    acquisition: Acquisition = "bvsb"
+    acquisition: str = "bvsb"
     targets: Targets = "fill"
     loss: Loss = "cross-entropy"
     correction: Correction = "manual"

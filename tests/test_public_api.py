@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas
 import pytest
 
 import napari_al
@@ -54,6 +55,9 @@ def test_the_script_of_the_readme_runs(
         assert old in script
         script = script.replace(old, new)
     monkeypatch.chdir(tmp_path)
-    names: dict[str, list[dict[str, str]]] = {}
+    names: dict[str, list[dict[str, object]]] = {}
     exec(script, names)
-    assert [row["round"] for row in names["rounds"]] == ["1", "2", "3"]
+    table = pandas.DataFrame(names["rounds"])
+    assert table["round"].tolist() == [1, 2, 3]
+    numbers = table.drop(columns=["project", "method", "score_s", "select_s"])
+    assert all(kind.kind in "if" for kind in numbers.dtypes)

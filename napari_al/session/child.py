@@ -39,6 +39,8 @@ def main() -> None:
     threading.Thread(target=_watch_parent, args=(stop,), daemon=True).start()
 
     def call(args: dict[str, Any], *how: Any) -> dict[str, Any]:
+        for name in request["imports"]:  # what the parent has registered
+            importlib.import_module(name)
         module, _, name = request["function"].partition(":")
         value: dict[str, Any] = getattr(importlib.import_module(module), name)(args, *how)
         json.dumps(value)  # what cannot be sent fails in here, where it is reported

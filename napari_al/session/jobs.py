@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, Final, Literal
 
 from napari_al.errors import InputError
+from napari_al.session.acquisition import modules_of_registered
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -160,7 +161,8 @@ class Job:
     ) -> None:
         if not _FUNCTION.fullmatch(function):
             raise ValueError(f"a job function is named as 'module:function', got {function!r}")
-        self._request = json.dumps({"function": function, "args": dict(args)}).encode() + b"\n"
+        request = {"function": function, "args": dict(args), "imports": modules_of_registered()}
+        self._request = json.dumps(request).encode() + b"\n"
         self._threads = threads
         self._on_progress, self._on_finished = on_progress, on_finished
         self._grace_s = grace_s

@@ -43,6 +43,19 @@ _HARMLESS: Final = {".DS_Store", "Thumbs.db", "desktop.ini", "project.lock"}
 """Files in a folder that do not make it somebody else's."""
 
 
+def read_rounds(*paths: Path | str) -> list[dict[str, int | float | str | None]]:
+    """Read the rounds of projects as rows that a ``pandas.DataFrame`` takes as they are.
+
+    Numbers are numbers, and None is what is not known; the columns are those of ``rounds.csv``,
+    ``method`` and ``seed`` among them, with the project's folder as ``project``.
+    """
+    return [
+        {"project": str(path), **{column: _number_or_text(field) for column, field in row.items()}}
+        for path in paths
+        for row in Project.open(Path(path), read_only=True).read_rounds()
+    ]
+
+
 class WriteError(InputError):
     """A file could not be written; the one that was there before is as it was."""
 
@@ -476,3 +489,11 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _number_or_text(field: str) -> int | float | str | None:
+    """Read a field of ``rounds.csv`` back."""
+    for read in (int, float):
+        with suppress(ValueError):
+            return read(field)
+    return field or None

@@ -103,11 +103,11 @@ def _rows_at_random(work: Work) -> dict[str, _ImageRows]:
 def _rows_by_model(work: Work) -> dict[str, _ImageRows]:
     """Predict each image, and write its prediction."""
     from napari_al.learning.inference import predict_probs
-    from napari_al.session.acquisition import ACQUISITIONS
+    from napari_al.session.acquisition import acquisition_function
 
     snapshot, project, device = work.snapshot, work.snapshot.project, work.device
     segmenter = project.load_model(work.round)
-    columns = ACQUISITIONS[snapshot.config.method.acquisition].columns
+    columns = acquisition_function(snapshot.config.method).columns
 
     def rows_of(image: str) -> _ImageRows:
         probs = predict_probs(segmenter, snapshot.data.image(image), device)
@@ -217,9 +217,9 @@ def _assemble(snapshot: Snapshot, rows: dict[str, _ImageRows]) -> PoolScores:
 def _score(snapshot: Snapshot, columns: dict[str, NDArray[np.generic]]) -> NDArray[np.float64]:
     if "score" in columns:  # drawn at random
         return columns["score"].astype(np.float64)
-    from napari_al.session.acquisition import ACQUISITIONS
+    from napari_al.session.acquisition import acquisition_function
 
-    return ACQUISITIONS[snapshot.config.method.acquisition].score(columns, snapshot.config)
+    return acquisition_function(snapshot.config.method).score(columns, snapshot.config)
 
 
 def _concatenate(parts: list[NDArray[Scalar] | None]) -> NDArray[Scalar] | None:

@@ -17,6 +17,7 @@ from psygnal import Signal, SignalGroup
 from napari_al.core.clicks import Clicks
 from napari_al.errors import InputError
 from napari_al.session import pictures
+from napari_al.session.acquisition import check_acquisition
 from napari_al.session.jobs import Job, JobResult
 from napari_al.session.log import AnnotationLog, LogWriteError
 from napari_al.session.pool import ModelScores, Pool
@@ -152,6 +153,7 @@ class Session:
         dispatch: Callable[[Callable[[], None]], None] | None = None,
     ) -> Session:
         """Make a project folder and open it."""
+        check_acquisition(config.method)
         return cls(Project.create(path, config), config, dispatch=dispatch)
 
     @classmethod
@@ -167,11 +169,14 @@ class Session:
         Raises
         ------
         InputError
-            It is no project, is damaged, of a newer version, or open elsewhere (read-only always
-            works).
+            It is no project, is damaged, of a newer version, open elsewhere, or its acquisition
+            function is not known here (read-only always works).
         """
         project = Project.open(path, read_only=read_only)
-        return cls(project, project.read_config(), dispatch=dispatch)
+        config = project.read_config()
+        if not read_only:
+            check_acquisition(config.method)
+        return cls(project, config, dispatch=dispatch)
 
     def close(self) -> None:
         """End a running job, let go of the files; may be called again.

@@ -24,6 +24,7 @@ from pydantic import BaseModel, ValidationError
 
 from napari_al.errors import InputError
 from napari_al.methods import METHODS, Method
+from napari_al.session.acquisition import check_acquisition
 from napari_al.session.config import ProjectConfig
 
 if TYPE_CHECKING:
@@ -114,7 +115,8 @@ def make_config(
     Raises
     ------
     InputError
-        For an unknown setting or method, a value that cannot be used, or columns that do not fit.
+        For an unknown setting, method or acquisition function, a value that cannot be used, or
+        columns that do not fit.
     """
     fields = {
         **settings,
@@ -126,9 +128,11 @@ def make_config(
         if name in NOT_SET_BY_HAND:
             raise InputError(f"{name!r} cannot be set: it follows from the data folder")
     try:
-        return ProjectConfig.model_validate(fields)
+        config = ProjectConfig.model_validate(fields)
     except ValidationError as error:
         raise InputError(_first_problem(error)) from error
+    check_acquisition(config.method)
+    return config
 
 
 def setting_rows() -> Iterator[tuple[str, str, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -34,6 +34,13 @@ if TYPE_CHECKING:
 ONE_CLICK = Clicks(class_clicks=1)
 N_KEPT = 8
 """Ground-truth maps held in memory."""
+
+
+class Annotator(Protocol):
+    """Whatever answers queries in a run without a window."""
+
+    def answer(self, query: Query) -> Answer:
+        """Answer a query: of the project's query type, with the query in it."""
 
 
 class Oracle:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from napari_al.methods import Method
     from napari_al.session.config import ProjectConfig
+    from napari_al.simulate.oracle import Annotator
 
 OnProgress = Callable[[int, JobProgress], None]
 """Called with the round and how far it is; the stage ``answers`` counts clicks."""
@@ -43,6 +44,7 @@ def run_simulation(
     budget: int | None = None,
     seed: int | None = None,
     settings: Mapping[str, Any] | None = None,
+    annotator: Annotator | None = None,
     on_progress: OnProgress = lambda _round, _progress: None,
     on_round: OnRound = lambda _row: None,
 ) -> list[dict[str, str]]:
@@ -62,6 +64,9 @@ def run_simulation(
         Clicks a round; by default what ``settings`` or the defaults say. So is ``seed``.
     settings
         Other settings, nested: ``{"training": {"steps": 50}}``.
+    annotator
+        What answers, any object with ``answer(query)``; by default an `Oracle` as the settings
+        describe it.
     on_progress, on_round
         See ``OnProgress`` and ``OnRound``.
 
@@ -83,7 +88,15 @@ def run_simulation(
     if not isinstance(data, DataFolder):
         data = DataFolder.open(Path(data), skip_broken=bool(fields.get("skip_broken", False)))
     config = make_config(data, fields, method)
-    return run_config(data, config, n_rounds, Path(out), on_progress, on_round)
+    return run_config(
+        data,
+        config,
+        n_rounds,
+        Path(out),
+        annotator=annotator,
+        on_progress=on_progress,
+        on_round=on_round,
+    )
 
 
 def run_config(
@@ -91,6 +104,8 @@ def run_config(
     config: ProjectConfig,
     n_rounds: int,
     out: Path,
+    *,
+    annotator: Annotator | None = None,
     on_progress: OnProgress = lambda _round, _progress: None,
     on_round: OnRound = lambda _row: None,
 ) -> list[dict[str, str]]:
@@ -98,7 +113,7 @@ def run_config(
 
     A fully supervised run (``supervised.py``) is trained as many times, without a query.
     """
-    check_before_hours_pass(data, config)
+    check_before_hours_pass(data, config, has_annotator=annotator is not None)
     with open_run(out, config) as session:
         prepare_initial(
             session.project, config, session.data, lambda step: on_progress(session.round, step)
@@ -107,8 +122,8 @@ def run_config(
             while session.round < n_rounds:
                 _train(session, on_progress, on_round)
         else:
-            oracle = oracle_of(session.data, config)
-            while session.round <= n_rounds and _answer_round(session, oracle, on_progress):
+            answering = annotator or oracle_of(session.data, config)
+            while session.round <= n_rounds and _answer_round(session, answering, on_progress):
                 _train(session, on_progress, on_round)
         rows = session.rounds()
     from napari_al.simulate.curves import draw_run
@@ -159,7 +174,9 @@ def oracle_of(data: DataFolder, config: ProjectConfig) -> Oracle:
     )
 
 
-def check_before_hours_pass(data: DataFolder, config: ProjectConfig) -> None:
+def check_before_hours_pass(
+    data: DataFolder, config: ProjectConfig, *, has_annotator: bool = False
+) -> None:
     """Find out at once what a run would only stumble over when it first trains.
 
     Raises
@@ -170,7 +187,8 @@ def check_before_hours_pass(data: DataFolder, config: ProjectConfig) -> None:
     from napari_al.learning.devices import resolve_device
     from napari_al.learning.segmenter import SEGMENTERS
 
-    check_has_truth(data)
+    if not has_annotator:
+        check_has_truth(data)
     resolve_device(config.training.device)
     if config.training.segmenter not in SEGMENTERS:
         raise InputError(
@@ -184,13 +202,13 @@ def check_before_hours_pass(data: DataFolder, config: ProjectConfig) -> None:
         )
 
 
-def _answer_round(session: Session, oracle: Oracle, on_progress: OnProgress) -> bool:
+def _answer_round(session: Session, annotator: Annotator, on_progress: OnProgress) -> bool:
     """Answer until the budget is spent; False if there was nothing to ask."""
     if session.round == 0:  # the model of the initial labels comes before the first query
         return True
     session.prepare(lambda step: on_progress(session.round, step))
     while (query := session.query()) is not None:
-        session.submit(oracle.answer(query))
+        session.submit(annotator.answer(query))
         on_progress(
             session.round,
             JobProgress("answers", session.clicks_in_round, session.config.budget),

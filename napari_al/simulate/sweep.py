@@ -120,7 +120,8 @@ def perform_run(
         progress(JobProgress(ROUND, n_done, n_rounds))
 
     data = DataFolder.open(Path(config.data), skip_broken=config.skip_broken)
-    return run_config(data, config, n_rounds, Path(args["out"]), on_progress, on_round)[-1]
+    out = Path(args["out"])
+    return run_config(data, config, n_rounds, out, on_progress=on_progress, on_round=on_round)[-1]
 
 
 def _start(run: PlannedRun, out: Path, events: SimpleQueue[Any]) -> Job:
