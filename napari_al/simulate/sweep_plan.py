@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from napari_al.session.config import ProjectConfig
     from napari_al.session.settings import Settings
 
+Rounds = Annotated[int, Field(ge=1)]
 Seeds = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
 NOT_A_NAME = re.compile(r"[^\w.=+-]+")
 ONE_THREAD = {"training": {"threads": 1}}
@@ -43,6 +44,7 @@ class SweepData(_Fields):
 
     path: Path
     init: Literal["initial_labels", "noisy", "model"] = "initial_labels"
+    rounds: Rounds | None = None
     seeds: Seeds | None = None
     settings: dict[str, Any] = {}
 
@@ -51,7 +53,7 @@ class SweepFile(_Fields):
     """The fields of a sweep's file."""
 
     data: Annotated[dict[str, SweepData], Field(min_length=1)]
-    rounds: Annotated[int, Field(ge=1)] = 5
+    rounds: Rounds = 5
     seeds: Seeds = (0,)
     methods: Annotated[tuple[str | dict[str, Any], ...], Field(min_length=1)] = tuple(METHODS)
     supervised: bool = True
@@ -163,4 +165,4 @@ def _config(
 def _run(file: SweepFile, data: str, config: ProjectConfig, changes: list[str]) -> PlannedRun:
     parts = [data, config.method.name, *changes, f"seed{config.seed}"]
     name = NOT_A_NAME.sub("_", "-".join(part.replace('"', "") for part in parts))
-    return PlannedRun(name, config, file.rounds)
+    return PlannedRun(name, config, file.data[data].rounds or file.rounds)

@@ -13,6 +13,7 @@ from napari_al.session.project import Project
 from napari_al.session.settings import make_config
 from napari_al.simulate.report import write_report
 from napari_al.simulate.studies import read_run, studies_of
+from napari_al.simulate.supervised import SUPERVISED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,6 +83,24 @@ def test_means_and_spreads_over_seeds(tmp_path: Path, data: DataFolder) -> None:
     assert (tmp_path / "report" / "curves.png").stat().st_size > 10_000
     assert "adaptive" not in (tmp_path / "report" / "curves.svg").read_text()
     assert "classbal" in (tmp_path / "report" / "curves.svg").read_text()
+
+
+def test_beside_the_fully_supervised_run(tmp_path: Path, data: DataFolder) -> None:
+    runs = [
+        write_run(tmp_path / "all", data, SUPERVISED, 0, [0.5, 0.8]),
+        write_run(tmp_path / "few", data, "classbal", 0, [0.6, 0.77]),
+        write_run(tmp_path / "other", data, "bvsb", 0, [0.9], training={"steps": 7}),
+    ]
+    page = write_report(runs, tmp_path / "report")
+    with (tmp_path / "report" / "reach.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    assert row["method"] == "classbal", "the other was not trained alike"
+    assert float(row["clicks to reach 90%"]) == pytest.approx(100 + 100 * 0.12 / 0.17, rel=1e-5)
+    assert float(row["clicks to reach 95%"]) == pytest.approx(100 + 100 * 0.16 / 0.17, rel=1e-5)
+    assert float(row["share of all labels' mIoU in the end"]) == pytest.approx(0.77 / 0.8)
+    assert "all labels" in (tmp_path / "report" / "curves.svg").read_text()
+    assert "supervised" in (tmp_path / "report" / "steps.svg").read_text()
+    assert "Beside the same network" in page.read_text()
 
 
 def test_runs_with_other_settings_are_other_lines(tmp_path: Path, data: DataFolder) -> None:

@@ -36,6 +36,7 @@ seeds = [1]
 init = "noisy"
 [data.b]
 path = "second"
+rounds = 3
 settings.budget = 7
 init = "model"
 """
@@ -73,6 +74,7 @@ def test_every_combination_is_planned_once(folder: Path) -> None:
     assert runs["a-alc-acquisition.epsilon=0.1-seed1"].config.initial.source == "noisy"
     assert runs["a-random-acquisition.epsilon=0.1-seed1"].config.initial.source != "noisy"
     assert runs["a-supervised-seed1"].n_trainings == 2
+    assert runs["b-supervised-seed1"].n_trainings == 3
     assert runs["a-alc-acquisition.epsilon=0.1-seed1"].n_trainings == 3
 
 
