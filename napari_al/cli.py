@@ -61,7 +61,10 @@ app = typer.Typer(
 Method = Annotated[str | None, typer.Option(help="a row of `napari-al methods`")]
 Budget = Annotated[int | None, typer.Option(min=1, help="clicks a round", show_default="500")]
 Seed = Annotated[int | None, typer.Option(min=0, help="of all that is random", show_default="0")]
-Segmenter = Annotated[str | None, typer.Option(help="the network", show_default="compact")]
+Segmenter = Annotated[
+    str | None,
+    typer.Option(help="a row of `napari-al methods --segmenters`", show_default="compact"),
+]
 Device = Annotated[
     Literal["auto", "cpu", "cuda"] | None,
     typer.Option(help="what trains: a GPU if there is one, or ...", show_default="auto"),
@@ -303,12 +306,28 @@ def methods(
     settings: Annotated[
         bool, typer.Option("--settings", help="list what --set takes instead")
     ] = False,
+    segmenters: Annotated[
+        bool, typer.Option("--segmenters", help="list what --segmenter takes instead")
+    ] = False,
 ) -> None:
     """Show the table of methods."""
     if settings:
         from napari_al.session.settings import setting_rows
 
         _echo_table([("setting", "default", ""), *setting_rows()])
+        return
+    if segmenters:
+        from napari_al.learning.catalogue import SEGMENTERS
+
+        _echo_table(
+            [
+                ("segmenter", "million", "weights", "their licence", ""),
+                *(
+                    (row.name, f"{row.n_million:.1f}", row.hub_id, row.licence, row.summary)
+                    for row in SEGMENTERS.values()
+                ),
+            ]
+        )
         return
     from napari_al.methods import METHODS
 
@@ -318,6 +337,18 @@ def methods(
     )  # fmt: skip
     rows = [[getattr(row, column) for column in columns] for row in METHODS.values()]
     _echo_table([("method", *columns[1:]), *rows])
+
+
+@app.command("download")
+def download_weights(
+    name: Annotated[
+        str, typer.Argument(help="a segmenter of `napari-al methods --segmenters`, or a hub id")
+    ],
+) -> None:
+    """Fetch a segmenter's pretrained weights, once; all else works without network."""
+    from napari_al.learning.pretrained import download
+
+    typer.echo(download(name))
 
 
 # ---- inside

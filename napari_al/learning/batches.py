@@ -7,6 +7,7 @@ crop draws from a generator of its own.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
@@ -19,7 +20,6 @@ from napari_al.core import IGNORE
 from napari_al.learning.augment import jitter_colours, random_view, view_of_image, view_of_map
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import TracebackType
 
     from numpy.typing import NDArray
@@ -29,6 +29,8 @@ N_AHEAD = 3
 """Batches in the making while one is trained on."""
 N_TRIES = 10
 """Samples drawn for one place in a batch until one has a labelled pixel."""
+
+Draw = Callable[["Sample", np.random.Generator], "Sample"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ class Batch:
 
 
 class BatchLoader:
-    """Batches of random crops, step by step.
+    """Batches of random crops (or pixels), step by step.
 
     Every sample is seen once before any is seen again, in an order drawn anew each time.
 
@@ -109,7 +111,9 @@ class BatchLoader:
     n_samples : int
     get_sample : callable
         Sample by index in ``range(n_samples)``; called from several threads at once.
-    batch_size, crop_px : int
+    draw : callable
+        Makes of a sample what enters the batch; the same size each time.
+    batch_size : int
     seed : int
     """
 
@@ -117,15 +121,15 @@ class BatchLoader:
         self,
         n_samples: int,
         get_sample: Callable[[int], Sample],
+        draw: Draw,
         *,
         batch_size: int,
-        crop_px: int,
         seed: int,
     ) -> None:
         self.batch_size = batch_size
         self._n_samples = n_samples
         self._get_sample = get_sample
-        self._crop_px = crop_px
+        self._draw = draw
         self._seed = seed
         self._threads = ThreadPoolExecutor(N_THREADS, "batches")
         self._pending: deque[tuple[int, list[Future[Sample]]]] = deque()
@@ -161,12 +165,10 @@ class BatchLoader:
         position = step * self.batch_size + place
         for _ in range(N_TRIES):
             sample = self._get_sample(self._index(position))
-            labelled = np.flatnonzero(sample.labelled())
-            if labelled.size:
-                anchor = divmod(int(rng.choice(labelled)), sample.image.shape[1])
-                return _cut(sample, anchor, self._crop_px, rng)
+            if sample.labelled().any():
+                break
             position = int(rng.integers(self._n_samples))
-        return _cut(sample, (0, 0), self._crop_px, rng)
+        return self._draw(sample, rng)
 
     def _index(self, position: int) -> int:
         epoch, at = divmod(position, self._n_samples)
@@ -174,11 +176,12 @@ class BatchLoader:
         return int(order[at])
 
 
-def _cut(
-    sample: Sample, anchor_rc: tuple[int, int], crop_px: int, rng: np.random.Generator
-) -> Sample:
+def random_crop(crop_px: int, sample: Sample, rng: np.random.Generator) -> Sample:
+    """A random view of an image that holds a labelled pixel, if there is one."""
     height, width = sample.image.shape[:2]
-    view = random_view((height, width), crop_px, anchor_rc, rng)
+    labelled = np.flatnonzero(sample.labelled())
+    anchor = divmod(int(rng.choice(labelled)) if labelled.size else 0, width)
+    view = random_view((height, width), crop_px, anchor, rng)
     image = jitter_colours(view_of_image(sample.image, view, crop_px), rng)
     class_map, region_map = sample.class_map, sample.region_map
     if class_map is not None:
@@ -186,6 +189,17 @@ def _cut(
     if region_map is not None:
         region_map = cast("NDArray[np.int32]", view_of_map(region_map, view, crop_px, -1))
     return Sample(image, class_map, region_map, sample.candidates)
+
+
+def random_pixels(n_pixels: int, strip: Sample, rng: np.random.Generator) -> Sample:
+    """Pixels of a strip (``frozen.strips``), drawn with replacement."""
+    chosen = rng.integers(strip.image.shape[1], size=n_pixels)
+    return Sample(
+        strip.image[:, chosen].astype(np.float32),
+        None if strip.class_map is None else strip.class_map[:, chosen],
+        None if strip.region_map is None else strip.region_map[:, chosen],
+        strip.candidates,
+    )
 
 
 def _stack(crops: list[Sample]) -> Batch:

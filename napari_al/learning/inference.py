@@ -76,13 +76,29 @@ def predict_features(
     size = (image.shape[0], image.shape[1])
     # not inference_mode: what comes out may be learnt from
     with _evaluating(segmenter, device), torch.no_grad():
-        if math.prod(size) <= MAX_WHOLE_PX:
-            features = segmenter.features(_to_tensor(image, device))
-        else:
-            bands = _bands(segmenter, segmenter.features, lambda *part: image[part], size, device)
-            features = torch.cat([band.maps[..., band.own, :] for band in bands], dim=2)
-        logits = segmenter.classify(features)
-        return upsample(logits, segmenter.stride, size)[0].softmax(dim=0), features[0]
+        features = _whole(segmenter, segmenter.features, image, device)
+        return _probs(segmenter, features, size), features[0]
+
+
+def encode(segmenter: Segmenter, image: NDArray[np.generic], device: torch.device) -> Tensor:
+    """What the encoder of a frozen segmenter makes of one image.
+
+    Returns
+    -------
+    Tensor
+        (n_maps, ceil(H / stride), ceil(W / stride)) float32 on ``device``.
+    """
+    with torch.no_grad():  # and the mode stays as it is: another thread may be training the head
+        return _whole(segmenter, segmenter.to(device).encode, image, device)[0]
+
+
+def predict_encoded(
+    segmenter: Segmenter, maps: Tensor, size: tuple[int, int], device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """``predict_features`` from what ``encode`` gave for an image of size (H, W)."""
+    with _evaluating(segmenter, device), torch.no_grad():
+        features = segmenter.refine(maps.to(device, torch.float32)[None])
+        return _probs(segmenter, features, size), features[0]
 
 
 @torch.no_grad()
@@ -143,6 +159,24 @@ def n_blocks(segmenter: Segmenter, size: tuple[int, int]) -> int:
 
 
 # ---- inside
+
+
+def _probs(segmenter: Segmenter, features: Tensor, size: tuple[int, int]) -> Tensor:
+    return upsample(segmenter.classify(features), segmenter.stride, size)[0].softmax(dim=0)
+
+
+def _whole(
+    segmenter: Segmenter,
+    run: Callable[[Tensor], Tensor],
+    image: NDArray[np.generic],
+    device: torch.device,
+) -> Tensor:
+    """(1, D, h, w) maps that ``run`` makes of an image, in one pass or in tiles."""
+    size = (image.shape[0], image.shape[1])
+    if math.prod(size) <= MAX_WHOLE_PX:
+        return run(_to_tensor(image, device))
+    bands = _bands(segmenter, run, lambda *part: image[part], size, device)
+    return torch.cat([band.maps[..., band.own, :] for band in bands], dim=2)
 
 
 class _Band(NamedTuple):

@@ -1,22 +1,30 @@
 """What every segmenter is: raw images in, logits at the network's own stride out.
 
-A segmenter is a trunk (a row of ``SEGMENTERS``) between an input normalisation that it carries
+A segmenter is a trunk (a row of ``catalogue.py``) between an input normalisation that it carries
 along and a classifier. It takes images of any size and channel count in the units of their files.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Protocol, cast, get_args
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from napari_al.errors import InputError
+from napari_al.learning.catalogue import segmenter_info
 from napari_al.learning.compact import Compact
+from napari_al.learning.filters import Filters
+from napari_al.learning.frozen import FrozenTrunk, Head
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from napari_al.learning.backbones import Backbone
+    from napari_al.learning.catalogue import SegmenterInfo
 
 ClassifierName = Literal["linear", "cosine"]
 
@@ -43,10 +51,6 @@ class Trunk(Protocol):
         ...
 
 
-SEGMENTERS: Mapping[str, Callable[[int], Trunk]] = {"compact": Compact}
-"""Trunk builders by name; each takes the number of image channels."""
-
-
 class CosineClassifier(nn.Module):
     """logits = cos(feature, class weight) / temperature, without bias (Hwang et al. 2023)."""
 
@@ -67,7 +71,7 @@ class Segmenter(nn.Module):
     Attributes
     ----------
     name : str
-        Its row of ``SEGMENTERS``.
+        Its row of the catalogue.
     n_channels, n_classes : int
     classifier_name : {"linear", "cosine"}
     temperature : float
@@ -124,6 +128,40 @@ class Segmenter(nn.Module):
             input's rows ``i * stride`` to ``(i + 1) * stride`` and so for columns, so
             ``upsample`` brings it to the image's grid.
         """
+        return self._through(cast("nn.Module", self.trunk), images)
+
+    @property
+    def backbone(self) -> Backbone | None:
+        """The part that transformers made, if there is one."""
+        from napari_al.learning.backbones import Backbone
+
+        parts = self.trunk.modules() if isinstance(self.trunk, nn.Module) else ()
+        return next((part for part in parts if isinstance(part, Backbone)), None)
+
+    @property
+    def frozen(self) -> FrozenTrunk | None:
+        """Its trunk, if the encoder of that does not learn."""
+        return self.trunk if isinstance(self.trunk, FrozenTrunk) else None
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Make the maps that the head of a frozen segmenter gets; sizes as of ``features``."""
+        return self._through(self._frozen_trunk().encoder, images)
+
+    def refine(self, maps: Tensor) -> Tensor:
+        """Make features of what ``encode`` gave; ``refine(encode(images))`` is ``features``."""
+        return cast("Tensor", self._frozen_trunk().head(maps))
+
+    def head(self) -> Head:
+        """A frozen segmenter from the encoder's maps on."""
+        return Head(self._frozen_trunk().head, self.classifier)
+
+    def _frozen_trunk(self) -> FrozenTrunk:
+        if self.frozen is None:
+            raise ValueError(f"{self.name} has no frozen encoder")
+        return self.frozen
+
+    def _through(self, network: nn.Module, images: Tensor) -> Tensor:
+        """Normalise, pad to what the trunk takes, and cut what belongs to the padding."""
         if images.shape[1] != self.n_channels:
             raise InputError(
                 f"this model takes images of {self.n_channels} channel(s), got {images.shape[1]}; "
@@ -136,10 +174,10 @@ class Segmenter(nn.Module):
         pad = (0, -width % multiple, 0, -height % multiple)
         padded = F.pad(normalised, pad, mode="replicate") if any(pad) else normalised
         # on CPUs several times faster than the other layout (the upsampling above all)
-        out = self.trunk(padded.contiguous(memory_format=torch.channels_last))
+        out = network(padded.contiguous(memory_format=torch.channels_last))
         # not -(-n // stride): in an exported ONNX graph a division rounds towards 0
         n_rows, n_cols = (((n + self.stride - 1) // self.stride) for n in (height, width))
-        return out[..., :n_rows, :n_cols]
+        return cast("Tensor", out[..., :n_rows, :n_cols])
 
     def classify(self, features: Tensor) -> Tensor:
         """Logits (N, n_classes, h, w) of features (N, D, h, w)."""
@@ -184,29 +222,36 @@ def build_segmenter(
     seed: int,
     classifier: ClassifierName = "linear",
     temperature: float = 0.1,
+    frozen: bool = False,
+    backbone: Mapping[str, Any] | Path | None = None,
 ) -> Segmenter:
     """A new segmenter with weights drawn from ``seed``.
 
     Parameters
     ----------
     name : str
-        A row of ``SEGMENTERS``.
+        A row of the catalogue.
     n_channels, n_classes : int
         Of the images, and how many class ids there are.
     mean, std : sequence of float
-        One per channel, in the images' units (``weights.input_statistics``); std > 0.
+        One per channel, in the images' units (``normalisation.py``); std > 0.
     seed : int
     classifier : {"linear", "cosine"}
     temperature : float
         Of a cosine classifier, > 0.
+    frozen : bool
+        Leave the backbone as it is and train a small head on it, pixel by pixel.
+    backbone : Path or mapping, optional
+        A folder with the backbone's weights, or its config for random ones; by default random ones
+        with the config of the row.
 
     Raises
     ------
     InputError
-        For an unknown name or classifier, or statistics that do not fit ``n_channels``.
+        For an unknown name or classifier, statistics that do not fit ``n_channels``, a package that
+        is not installed, or weights that cannot be used.
     """
-    if name not in SEGMENTERS:
-        raise InputError(f"segmenter={name!r}: expected one of {', '.join(SEGMENTERS)}")
+    info = segmenter_info(name)
     if classifier not in get_args(ClassifierName):
         raise InputError(
             f"classifier={classifier!r}: expected one of {', '.join(get_args(ClassifierName))}"
@@ -225,7 +270,7 @@ def build_segmenter(
         torch.manual_seed(seed)
         return Segmenter(
             name,
-            SEGMENTERS[name](n_channels),
+            _trunk(info, n_channels, frozen, info.config if backbone is None else backbone),
             n_channels,
             n_classes,
             classifier=classifier,
@@ -233,3 +278,32 @@ def build_segmenter(
             mean=mean,
             std=std,
         )
+
+
+def _trunk(
+    info: SegmenterInfo, n_channels: int, frozen: bool, backbone: Mapping[str, Any] | Path
+) -> Trunk:
+    if info.family == "compact":
+        if frozen:
+            raise InputError(
+                "frozen=True needs a backbone that has learnt before; compact learns as a whole "
+                "(filters, and the rows with weights from the hub, can be frozen)"
+            )
+        return Compact(n_channels)
+    if info.family == "filters":
+        return FrozenTrunk(Filters(n_channels))
+    from napari_al.learning import backbones, decoders
+
+    made = (
+        backbones.new_backbone(info, backbone, n_channels)
+        if isinstance(backbone, Mapping)
+        else backbones.pretrained_backbone(info, backbone, n_channels)
+    )
+    if frozen:
+        return FrozenTrunk(decoders.Hypercolumns(made))
+    families = {
+        "deeplabv3plus": decoders.DeepLabV3Plus,
+        "segformer": decoders.SegFormer,
+        "dino": decoders.LightHead,
+    }
+    return cast("Trunk", families[info.family](made))

@@ -10,12 +10,15 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
 from napari_al.errors import InputError
-from napari_al.learning.batches import Batch, BatchLoader, Sample
+from napari_al.learning.batches import Batch, BatchLoader, Sample, random_crop, random_pixels
+from napari_al.learning.frozen import strips
+from napari_al.learning.inference import encode as encode_image
 from napari_al.learning.losses import cross_entropy, partial_label_loss
 from napari_al.learning.segmenter import Segmenter, upsample
 
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from napari_al.learning.frozen import Encode, Head
+
 __all__ = ["Sample", "StepReport", "TrainSettings", "TrainingOutcome", "train"]
 
 LossName = Literal["cross-entropy", "multi-class"]
@@ -31,6 +36,8 @@ WARM_UP = 0.05
 """Share of the steps over which the learning rate rises from nothing."""
 POLY_POWER = 0.9
 MAX_GRADIENT_NORM = 5.0
+DRAWN_PX = 256
+"""Of an image in a batch, where an encoder is frozen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +127,11 @@ def train(
     device: torch.device,
     on_step: Callable[[StepReport], None],
     should_stop: Callable[[], bool],
+    encode: Encode | None = None,
 ) -> TrainingOutcome:
     """Train a segmenter in place, from the weights that it has.
+
+    Of a frozen one only the head learns, from pixels of the encoder's maps instead of crops.
 
     Parameters
     ----------
@@ -139,6 +149,9 @@ def train(
         Gets a report after each step.
     should_stop : callable
         Asked before each step.
+    encode : callable, optional
+        What a frozen segmenter's encoder makes of a sample, by index and sample; called from
+        several threads. By default it is computed.
 
     Raises
     ------
@@ -149,17 +162,23 @@ def train(
     if n_samples < 1:
         raise InputError("training needs at least one image with labels, got none")
     segmenter.to(device).train()
-    optimizer = torch.optim.AdamW(
-        segmenter.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
-    )
+    model: Segmenter | Head = segmenter
+    draw = partial(random_crop, settings.crop_px)
+    if segmenter.frozen is not None:
+        model, draw = segmenter.head(), partial(random_pixels, DRAWN_PX)
+        encode = encode or (lambda _, sample: encode_image(segmenter, sample.image, device))
+        get_sample = strips(
+            get_sample, encode, segmenter.frozen.n_maps, stride=segmenter.stride, seed=seed
+        )
+    optimizer = torch.optim.AdamW(_groups(segmenter), weight_decay=settings.weight_decay)
     recorded: list[float] = []
     started = time.monotonic()
     torch.manual_seed(seed)
     loader = BatchLoader(
         n_samples,
         get_sample,
+        draw,
         batch_size=settings.batch_size,
-        crop_px=settings.crop_px,
         seed=seed,
     )
     with loader:
@@ -167,9 +186,9 @@ def train(
             batch = loader.get(len(recorded))
             learning_rate = _learning_rate(len(recorded), settings)
             for group in optimizer.param_groups:
-                group["lr"] = learning_rate
+                group["lr"] = learning_rate * group["rate"]
             try:
-                loss = _step(segmenter, batch.to(device), optimizer, settings, device)
+                loss = _step(model, batch.to(device), optimizer, settings, device)
             except RuntimeError as error:
                 if not _is_out_of_memory(error):
                     raise
@@ -206,8 +225,18 @@ def train(
     )
 
 
+def _groups(segmenter: Segmenter) -> list[dict[str, Any]]:
+    """What learns, and at which share of the learning rate."""
+    learning = [part for part in segmenter.parameters() if part.requires_grad]
+    backbone = set() if segmenter.backbone is None else set(segmenter.backbone.parameters())
+    slow = [part for part in learning if part in backbone]
+    rest = [part for part in learning if part not in backbone]
+    rate = 1.0 if segmenter.backbone is None else segmenter.backbone.rate
+    return [{"params": rest, "rate": 1.0}, *([{"params": slow, "rate": rate}] if slow else [])]
+
+
 def _step(
-    segmenter: Segmenter,
+    model: Segmenter | Head,
     batch: Batch,
     optimizer: torch.optim.Optimizer,
     settings: TrainSettings,
@@ -219,9 +248,9 @@ def _step(
     on_gpu = device.type == "cuda"
     mixed = on_gpu and torch.cuda.get_device_capability(device) >= (8, 0)
     with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
-        logits = segmenter(batch.images)
+        logits = model(batch.images)
     size = (batch.images.shape[2], batch.images.shape[3])
-    loss = _loss(upsample(logits.float(), segmenter.stride, size), batch, settings)
+    loss = _loss(upsample(logits.float(), model.stride, size), batch, settings)
     value = float(loss.detach())
     if not math.isfinite(value):
         raise InputError(
@@ -230,7 +259,7 @@ def _step(
         )
     optimizer.zero_grad()
     torch.autograd.backward(loss)
-    torch.nn.utils.clip_grad_norm_(segmenter.parameters(), MAX_GRADIENT_NORM)
+    torch.nn.utils.clip_grad_norm_(model.parameters(), MAX_GRADIENT_NORM)
     optimizer.step()
     return value
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import tempfile
+from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
@@ -20,6 +25,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
     from torch import Tensor
+
+    from napari_al.learning.catalogue import SegmenterInfo
 
 MAX_CHANNELS = 4096
 """Of a model file that is read."""
@@ -43,7 +50,10 @@ def save_segmenter(path: Path, segmenter: Segmenter, metadata: Mapping[str, str]
         "n_classes": str(segmenter.n_classes),
         "classifier": segmenter.classifier_name,
         "temperature": repr(segmenter.temperature),
+        "frozen": json.dumps(segmenter.frozen is not None),
     }
+    if segmenter.backbone is not None:
+        header["backbone"] = json.dumps(segmenter.backbone.config)
     tensors = {key: value.contiguous() for key, value in segmenter.state_dict().items()}
     data = save(tensors, header)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -71,7 +81,8 @@ def load_segmenter(path: Path) -> Segmenter:
         n_channels, n_classes = int(header["n_channels"]), int(header["n_classes"])
         if n_channels > MAX_CHANNELS or n_classes > IGNORE:  # before memory is taken for them
             raise ValueError(f"{n_channels} channels, {n_classes} classes")
-        segmenter = build_segmenter(
+        build = partial(
+            build_segmenter,
             header["name"],
             n_channels,
             n_classes,
@@ -80,7 +91,14 @@ def load_segmenter(path: Path) -> Segmenter:
             mean=[0.0] * n_channels,
             std=[1.0] * n_channels,
             seed=0,
+            frozen=header.get("frozen") == "true",
+            backbone=_backbone_config(header),
         )
+        with torch.device("meta"):  # takes no memory for the weights
+            skeleton = build().state_dict()
+        if _shapes(skeleton) != _shapes(tensors):
+            raise ValueError("its header and its weights are of different networks")
+        segmenter = build()
         segmenter.load_state_dict(tensors)
     except FileNotFoundError as error:
         raise InputError(f"{path}: there is no such model file") from error
@@ -92,9 +110,50 @@ def load_segmenter(path: Path) -> Segmenter:
     return segmenter
 
 
+def _backbone_config(header: Mapping[str, str]) -> dict[str, Any] | None:
+    config = json.loads(header.get("backbone", "null"))
+    if not isinstance(config, dict | None):  # a text would name a folder to load from
+        raise ValueError(f"backbone is {config!r}")
+    return config
+
+
+def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+
+
 def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     with cast("Any", safe_open(str(path), framework="pt")) as file:
         return file.metadata() or {}, {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+
+
+def input_normalisation(
+    info: SegmenterInfo, images: Iterable[NDArray[np.generic]], *, pretrained: bool
+) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation by which a new segmenter scales its input, in the images' units.
+
+    Those that the backbone was trained with, where it was and the images are 8-bit RGB as well;
+    else those of the images (``input_statistics``).
+    """
+    left = iter(images)
+    first = next(left, None)
+    like_backbone = first is not None and first.dtype == np.uint8 and first.shape[-1] == 3
+    if pretrained and like_backbone:
+        mean, std = info.normalisation
+        return [255 * value for value in mean], [255 * value for value in std]
+    found_mean, found_std = input_statistics(() if first is None else chain([first], left))
+    return found_mean.tolist(), found_std.tolist()
+
+
+def encoder_fingerprint(segmenter: Segmenter) -> str:
+    """A name for what a frozen segmenter's encoder makes of images: equal if and only if that is.
+
+    It depends on the encoder's kind and weights and on the input's normalisation.
+    """
+    digest = hashlib.sha256(f"{segmenter.name} {segmenter.n_channels}".encode())
+    for key, value in segmenter.state_dict().items():
+        if key in ("mean", "std") or key.startswith("trunk.encoder."):
+            digest.update(key.encode() + value.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def input_statistics(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from napari_al.formats.dataset import ClassInfo
     from napari_al.methods import QueryType
     from napari_al.plugin.from_viewer import ViewerImages
+    from napari_al.session.config import ProjectConfig
     from napari_al.session.session import Session
 
     Dispatch = Callable[[Callable[[], None]], None]
@@ -114,7 +115,6 @@ def create(choice: StartChoice, dispatch: Dispatch) -> Session:
         If something chosen does not fit the data, or the folder cannot be written.
     """
     from napari_al.session.session import Session
-    from napari_al.session.settings import make_config
 
     if choice.method not in METHODS:
         raise InputError(f"There is no method {choice.method!r}; choose one of {list(METHODS)}.")
@@ -122,8 +122,18 @@ def create(choice: StartChoice, dispatch: Dispatch) -> Session:
         return _create_from_viewer(choice, choice.source, dispatch)
     skip = bool(choice.settings.get("skip_broken", False))
     data = DataFolder.open(choice.source, classes=choice.classes, skip_broken=skip)
-    config = make_config(data, choice.settings, choice.method)
+    config = _config(data, choice)
     return Session.create(choice.project, config, dispatch=dispatch)
+
+
+def _config(data: DataFolder, choice: StartChoice) -> ProjectConfig:
+    """Make the settings; weights that are missing are better found out now than after a round."""
+    from napari_al.learning.pretrained import find_weights
+    from napari_al.session.settings import make_config
+
+    config = make_config(data, choice.settings, choice.method)
+    find_weights(config.training.segmenter, config.training.weights)
+    return config
 
 
 def _create_from_viewer(choice: StartChoice, images: ViewerImages, dispatch: Dispatch) -> Session:
@@ -131,12 +141,11 @@ def _create_from_viewer(choice: StartChoice, images: ViewerImages, dispatch: Dis
     from napari_al.plugin.from_viewer import write_data
     from napari_al.session.project import Project
     from napari_al.session.session import Session
-    from napari_al.session.settings import make_config
 
     part = choice.project.with_name(f".{choice.project.name}.{os.getpid()}.part")
     try:
         write_data(part, images, choice.classes)
-        config = make_config(DataFolder.open(part), choice.settings, choice.method)
+        config = _config(DataFolder.open(part), choice)
         Project.create(choice.project, config.model_copy(update={"data": "data"}))
         part.rename(choice.project / "data")
     except OSError as error:

@@ -21,6 +21,7 @@ from qtpy.QtWidgets import (
 
 from napari_al.errors import InputError
 from napari_al.plugin.class_list import ClassList
+from napari_al.plugin.model_choice import ModelChoice
 from napari_al.plugin.parts import button, choice, text
 from napari_al.plugin.question_box import QuestionBox
 from napari_al.plugin.start import StartChoice, suggest_project
@@ -83,6 +84,7 @@ class StartPage(QWidget):
         self.budget.setValue(DEFAULT_BUDGET)
         self.budget.setToolTip("clicks after which a model is trained on all answers so far")
         self.order = choice(_ORDERS, "of a round's queries; image by image the eye stays put")
+        self.model = ModelChoice()
         self.device = "auto"
         self.project = QLineEdit()
         self.project.setToolTip("a new folder; answers and models are kept there")
@@ -123,6 +125,7 @@ class StartPage(QWidget):
         form.addRow("Order", self.order)
         form.addRow("Project", self._make_project())
         column.addLayout(form)
+        column.addWidget(self.model)
         column.addWidget(self._message)
         column.addWidget(self._busy)
         column.addWidget(self.start)
@@ -231,7 +234,7 @@ class StartPage(QWidget):
             "budget": self.budget.value(),
             "regions": {"n_per_image": self.n_per_image},
             "acquisition": {"order": self.order.currentData()},
-            "training": {"device": self.device},
+            "training": {"device": self.device, **self.model.settings()},
         }
         return StartChoice(
             self.source,

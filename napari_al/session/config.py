@@ -74,7 +74,15 @@ class TargetSettings(_Settings):
 class TrainingSettings(_Settings):
     """One round's training."""
 
-    segmenter: str = "compact"
+    segmenter: str = Field("compact", description="`napari-al methods --segmenters` lists them")
+    weights: str = Field(
+        "pretrained",
+        description="of a backbone: 'pretrained' (fetched before with `napari-al download`), "
+        "'none', a folder in the hub's layout, or a hub id that was fetched",
+    )
+    frozen: bool = Field(
+        False, description="leave the backbone as it is: rounds train a small head in seconds"
+    )
     steps: Positive = 400
     batch_size: Positive = 8
     crop_px: Annotated[int, Field(ge=16)] = Field(
@@ -84,6 +92,9 @@ class TrainingSettings(_Settings):
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
     keep_weights: bool = Field(True, description="start each round from the last round's weights")
     temperature: Annotated[float, Field(gt=0)] = Field(0.1, description="of a cosine classifier")
+    encodings_gb: Annotated[float, Field(ge=0)] = Field(
+        4.0, description="disk for what a frozen encoder makes of the images; the oldest is dropped"
+    )
     loss_weights: tuple[float, float, float] = Field(
         (16.0, 8.0, 1.0), description="multi-class loss: CE, merged positive, prototypical pixel"
     )

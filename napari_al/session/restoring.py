@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from napari_al.session.encodings import Predictor
 from napari_al.session.rounds import (
     predictor_of_targets,
     write_pseudo_labels,
@@ -41,14 +42,15 @@ def restore(args: dict[str, Any], progress: Progress, should_stop: ShouldStop) -
 def _restore_targets(work: Work) -> None:
     snapshot = work.snapshot
     predict = predictor_of_targets(work)
-    has_second_stage = snapshot.config.method.targets == "localise"
-    segmenter = snapshot.project.load_model(work.round) if has_second_stage else None
+    predictor = None
+    if snapshot.config.method.targets == "localise":  # then there is a second stage
+        predictor = Predictor(work, snapshot.project.load_model(work.round))
     for image, error in snapshot.lost_images():
         work.leave_out(image, error)
     images = [image for image in target_images(snapshot) if image not in work.left_out]
     for n_done, image in enumerate(work.turns(images), start=1):
         with work.using(image):
             write_target(work, image, predict)
-            if segmenter is not None:
-                write_pseudo_labels(work, segmenter, image)
+            if predictor is not None:
+                write_pseudo_labels(work, predictor, image)
         work.report("targets", n_done, len(images), published=True)

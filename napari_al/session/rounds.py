@@ -18,6 +18,7 @@ from napari_al.core import IGNORE
 from napari_al.core.metrics import confusion_matrix, mean_iou, per_class_iou
 from napari_al.errors import InputError
 from napari_al.session import pictures
+from napari_al.session.encodings import Predictor
 from napari_al.session.jobs import JobProgress
 from napari_al.session.project import write_atomic
 from napari_al.session.scoring import make_scores
@@ -28,13 +29,13 @@ from napari_al.session.work import Work
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    import torch
     from numpy.typing import NDArray
 
+    from napari_al.formats.dataset import DataFolder
     from napari_al.learning.batches import Sample
     from napari_al.learning.segmenter import Segmenter
     from napari_al.learning.training import StepReport, TrainSettings
-    from napari_al.methods import Loss
+    from napari_al.methods import Classifier, Loss
     from napari_al.session.config import ProjectConfig, TrainingSettings
     from napari_al.session.snapshot import Snapshot
     from napari_al.session.targets import Predict
@@ -88,11 +89,11 @@ def _train_round(work: Work, args: dict[str, Any]) -> dict[str, Any]:
     images = _write_targets(work)
     data_confusion, data_coverage = _measure_targets(work, images)
     started = time.perf_counter()
-    segmenter = _start_segmenter(work, work.round)
-    _train(work, segmenter, images, config)
+    predictor = Predictor(work, _start_segmenter(work, work.round))
+    _train(work, predictor, images, config)
     train_s = time.perf_counter() - started
-    model_confusion = _validate(work, segmenter)
-    project.save_model(work.round, segmenter)
+    model_confusion = _validate(work, predictor)
+    project.save_model(work.round, predictor.segmenter)
     row = {
         **args["row"],
         "model_miou": _mean_or_none(model_confusion),
@@ -106,7 +107,7 @@ def _train_round(work: Work, args: dict[str, Any]) -> dict[str, Any]:
     }
     if config.method.targets == "localise":
         started = time.perf_counter()
-        row |= _second_stage(work, segmenter, images, config)
+        row |= _second_stage(work, predictor, images, config)
         train_s += time.perf_counter() - started
     result["row"] = {**row, "train_s": round(train_s, 3)}
     result["left_out"] = work.left_out
@@ -146,23 +147,48 @@ def loop_settings(settings: TrainingSettings, loss: Loss) -> TrainSettings:
 
 def _start_segmenter(work: Work, round_number: int) -> Segmenter:
     """Return the last round's segmenter, or a fresh one, by choice."""
-    from napari_al.learning.segmenter import build_segmenter
-    from napari_al.learning.weights import input_statistics
-
     data, config = work.snapshot.data, work.snapshot.config
     if config.training.keep_weights and work.snapshot.project.model_file(round_number - 1).exists():
         return work.snapshot.project.load_model(round_number - 1)
     chosen = data.train[:: max(1, len(data.train) // N_IMAGES_FOR_STATISTICS)]
-    mean, std = input_statistics(_readable(work, chosen))
+    return new_segmenter(config, data, _readable(work, chosen), config.method.classifier)
+
+
+def new_segmenter(
+    config: ProjectConfig,
+    data: DataFolder,
+    images: Iterable[NDArray[np.generic]],
+    classifier: Classifier = "linear",
+) -> Segmenter:
+    """Return a segmenter as the settings say, from its first weights.
+
+    Parameters
+    ----------
+    config, data
+    images : iterable of (H, W, C) arrays
+        From which the scale of the input is taken.
+    classifier
+    """
+    from napari_al.learning.catalogue import segmenter_info
+    from napari_al.learning.pretrained import find_weights
+    from napari_al.learning.segmenter import build_segmenter
+    from napari_al.learning.weights import input_normalisation
+
+    training = config.training
+    weights = find_weights(training.segmenter, training.weights)
+    info = segmenter_info(training.segmenter)
+    mean, std = input_normalisation(info, images, pretrained=weights is not None)
     return build_segmenter(
-        config.training.segmenter,
+        training.segmenter,
         data.n_channels,
         data.n_classes,
-        classifier=config.method.classifier,
-        temperature=config.training.temperature,
-        mean=mean.tolist(),
-        std=std.tolist(),
+        classifier=classifier,
+        temperature=training.temperature,
+        mean=mean,
+        std=std,
         seed=config.seed,
+        frozen=training.frozen,
+        backbone=weights,
     )
 
 
@@ -196,18 +222,11 @@ def _write_targets(work: Work) -> tuple[str, ...]:
 
 def predictor_of_targets(work: Work) -> Predict | None:
     """Return what the round's targets are made with: the last round's model, if they need it."""
-    from napari_al.learning.inference import predict_probs
-
     snapshot, project = work.snapshot, work.snapshot.project
     rule = TARGETS[snapshot.config.method.targets]
     if not rule.uses_model or not project.model_file(work.round - 1).exists():
         return None
-    segmenter = project.load_model(work.round - 1)
-
-    def predict(image: str) -> torch.Tensor:
-        return predict_probs(segmenter, snapshot.data.image(image), work.device)
-
-    return predict
+    return Predictor(work, project.load_model(work.round - 1)).probs
 
 
 def write_target(work: Work, image: str, predict: Predict | None) -> None:
@@ -257,12 +276,12 @@ def _read_target(work: Work, image: str, stage: TrainingStage) -> NDArray[np.uin
 
 def _train(
     work: Work,
-    segmenter: Segmenter,
+    predictor: Predictor,
     images: tuple[str, ...],
     config: ProjectConfig,
     stage: TrainingStage = 1,
 ) -> None:
-    """Train ``segmenter`` in place on this round's targets and log its losses."""
+    """Train the predictor's segmenter in place on this round's targets and log its losses."""
     from napari_al.learning.training import train
 
     project = work.snapshot.project
@@ -281,8 +300,9 @@ def _train(
             JobProgress("training", step.step, step.n_steps, loss=step.loss, eta_s=step.eta_seconds)
         )
 
+    encodings = predictor.encodings
     train(
-        segmenter,
+        predictor.segmenter,
         len(images),
         get_sample,
         loop_settings(config.training, "multi-class" if partial else "cross-entropy"),
@@ -290,6 +310,7 @@ def _train(
         device=work.device,
         on_step=on_step,
         should_stop=work.should_stop,
+        encode=None if encodings is None else lambda index, _: encodings(images[index]),
     )
     work.check()
 
@@ -315,10 +336,8 @@ def _empty_sample(snapshot: Snapshot, image: str, partial: bool) -> Sample:
     return Sample(pixels, np.full(shape, IGNORE, np.uint8))
 
 
-def _validate(work: Work, segmenter: Segmenter) -> NDArray[np.int64] | None:
+def _validate(work: Work, predictor: Predictor) -> NDArray[np.int64] | None:
     """Return the confusion matrix over the validation split; None where there is none."""
-    from napari_al.learning.inference import predict_probs
-
     data = work.snapshot.data
     if not data.has_val:
         return None
@@ -327,15 +346,14 @@ def _validate(work: Work, segmenter: Segmenter) -> NDArray[np.int64] | None:
         with work.using(f"{name} (val)"):
             truth = data.labels(name, "val")
             if truth is not None:
-                probs = predict_probs(segmenter, data.image(name, "val"), work.device)
-                prediction = probs.argmax(0).to("cpu").numpy()
+                prediction = predictor.probs(name, "val").argmax(0).to("cpu").numpy()
                 confusion += confusion_matrix(prediction, truth, data.n_classes)
         work.report("validation", n_done, len(data.val))
     return confusion
 
 
 def _second_stage(
-    work: Work, segmenter: Segmenter, images: tuple[str, ...], config: ProjectConfig
+    work: Work, predictor: Predictor, images: tuple[str, ...], config: ProjectConfig
 ) -> dict[str, Any]:
     """Hwang et al. 2023, stage 2: pixel-wise pseudo-labels, and a model trained on them.
 
@@ -344,15 +362,16 @@ def _second_stage(
     localised = []
     for n_done, image in enumerate(images, start=1):
         with work.using(image):
-            write_pseudo_labels(work, segmenter, image)
+            write_pseudo_labels(work, predictor, image)
             localised.append(image)
         work.report("pseudo-labels", n_done, len(images))
     images = tuple(localised)
     confusion, share = _measure_targets(work, images, stage=2)
-    second = segmenter if config.training.keep_weights else _start_segmenter(work, round_number=0)
-    _train(work, second, images, config, stage=2)
-    model_confusion = _validate(work, second)
-    work.snapshot.project.save_model(work.round, second, stage=2)
+    if not config.training.keep_weights:
+        predictor = Predictor(work, _start_segmenter(work, round_number=0))
+    _train(work, predictor, images, config, stage=2)
+    model_confusion = _validate(work, predictor)
+    work.snapshot.project.save_model(work.round, predictor.segmenter, stage=2)
     return {
         "stage2_model_miou": _mean_or_none(model_confusion),
         "stage2_data_miou": _mean_or_none(confusion),
@@ -360,13 +379,12 @@ def _second_stage(
     }
 
 
-def write_pseudo_labels(work: Work, segmenter: Segmenter, image: str) -> None:
+def write_pseudo_labels(work: Work, predictor: Predictor, image: str) -> None:
     """Write an image's class map for the second stage, by the model of the first."""
     from napari_al.core.localisation import localise
-    from napari_al.learning.inference import predict_features
 
     snapshot, settings = work.snapshot, work.snapshot.config.targets
-    probs, features = predict_features(segmenter, snapshot.data.image(image), work.device)
+    probs, features = predictor.features(image)
     region_map, labelled, candidates = localisation_input(snapshot, image)
     class_map = localise(
         features,
@@ -374,7 +392,7 @@ def write_pseudo_labels(work: Work, segmenter: Segmenter, image: str) -> None:
         region_map,
         labelled,
         candidates,
-        stride=segmenter.stride,
+        stride=predictor.segmenter.stride,
         expansion_rule=settings.expansion_rule,
         conflicts=settings.expansion_conflicts,
     )

@@ -20,6 +20,7 @@ from napari_al.core.correction import CorrectionTable
 from napari_al.core.regions import merge_rows
 from napari_al.errors import InputError
 from napari_al.session import pictures
+from napari_al.session.encodings import Predictor
 from napari_al.session.scores import PoolScores
 from napari_al.session.tables import write_table
 
@@ -102,15 +103,14 @@ def _rows_at_random(work: Work) -> dict[str, _ImageRows]:
 
 def _rows_by_model(work: Work) -> dict[str, _ImageRows]:
     """Predict each image, and write its prediction."""
-    from napari_al.learning.inference import predict_probs
     from napari_al.session.acquisition import acquisition_function
 
-    snapshot, project, device = work.snapshot, work.snapshot.project, work.device
-    segmenter = project.load_model(work.round)
+    snapshot, project = work.snapshot, work.snapshot.project
+    predictor = Predictor(work, project.load_model(work.round))
     columns = acquisition_function(snapshot.config.method).columns
 
     def rows_of(image: str) -> _ImageRows:
-        probs = predict_probs(segmenter, snapshot.data.image(image), device)
+        probs = predictor.probs(image)
         table = _table(snapshot, image, probs)
         rows = _reduce(snapshot, image, table, columns)
         write_table(project.table_file(work.round, image), table)

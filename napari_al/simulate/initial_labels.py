@@ -146,23 +146,13 @@ def _few_image_model(
     config: ProjectConfig, data: DataFolder, device: torch.device, progress: Progress
 ) -> Segmenter:
     """Train on the ground truth of a few images, drawn with the project's seed."""
-    from napari_al.learning.segmenter import build_segmenter
     from napari_al.learning.training import Sample, train
-    from napari_al.learning.weights import input_statistics
-    from napari_al.session.rounds import loop_settings
+    from napari_al.session.rounds import loop_settings, new_segmenter
 
     rng = np.random.default_rng(config.seed)
     n_images = min(config.initial.n_images, len(data.train))
     chosen = [data.train[i] for i in rng.choice(len(data.train), n_images, replace=False)]
-    mean, std = input_statistics(data.image(name) for name in chosen)
-    segmenter = build_segmenter(
-        config.training.segmenter,
-        data.n_channels,
-        data.n_classes,
-        mean=mean.tolist(),
-        std=std.tolist(),
-        seed=config.seed,
-    )
+    segmenter = new_segmenter(config, data, (data.image(name) for name in chosen))
     train(
         segmenter,
         len(chosen),

@@ -185,15 +185,12 @@ def check_before_hours_pass(
         Which says what that is.
     """
     from napari_al.learning.devices import resolve_device
-    from napari_al.learning.segmenter import SEGMENTERS
+    from napari_al.learning.pretrained import find_weights
 
     if not has_annotator:
         check_has_truth(data)
     resolve_device(config.training.device)
-    if config.training.segmenter not in SEGMENTERS:
-        raise InputError(
-            f"segmenter={config.training.segmenter!r}: expected one of {', '.join(SEGMENTERS)}"
-        )
+    find_weights(config.training.segmenter, config.training.weights)
     starts = config.method.starts_from_labels and config.initial.source == "initial_labels"
     if starts and not data.has_initial_labels:
         raise InputError(

@@ -5,11 +5,13 @@ import pytest
 import torch
 
 from napari_al.errors import InputError
-from napari_al.learning.segmenter import SEGMENTERS, build_segmenter
+from napari_al.learning.segmenter import build_segmenter
 from napari_al.learning.weights import input_statistics, load_segmenter, save_segmenter
 
+WITHOUT_BACKBONE = ("compact", "filters")  # the others: test_backbones.py
 
-@pytest.mark.parametrize("name", SEGMENTERS)
+
+@pytest.mark.parametrize("name", WITHOUT_BACKBONE)
 @pytest.mark.parametrize("classifier", ["linear", "cosine"])
 def test_round_trip(tmp_path, name, classifier):
     model = build_segmenter(

@@ -1,0 +1,219 @@
+"""The table of segmenters: facts alone; listing them needs neither torch nor transformers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from napari_al.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Family = Literal["compact", "filters", "deeplabv3plus", "segformer", "dino"]
+
+IMAGENET: Final = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+"""Mean and standard deviation of red, green, blue in 0..1 that most backbones were trained with."""
+
+
+@dataclass(frozen=True, slots=True)
+class SegmenterInfo:
+    """One row.
+
+    Attributes
+    ----------
+    name : str
+    family : str
+        What is built on the backbone; ``compact`` and ``filters`` have none.
+    n_million : float
+        Parameters of the backbone, in millions.
+    summary : str
+    hub_id : str
+        Where its weights are on the Hugging Face hub; empty without a backbone.
+    licence : str
+        Of these weights.
+    model_type : str
+        What transformers calls the backbone.
+    config : mapping
+        What transformers' config needs to build it: every key that decides its architecture.
+    normalisation : ((float, ...), (float, ...))
+        Mean and standard deviation, in 0..1, of the 8-bit RGB images that it was trained with.
+    rate : float
+        Its learning rate, by that of the rest.
+    """
+
+    name: str
+    family: Family
+    n_million: float
+    summary: str
+    hub_id: str = ""
+    licence: str = ""
+    model_type: str = ""
+    config: Mapping[str, Any] = field(default_factory=dict)
+    normalisation: tuple[tuple[float, ...], tuple[float, ...]] = IMAGENET
+    rate: float = 1.0
+
+
+def _resnet(depth: int, n_million: float, blocks: tuple[int, ...]) -> SegmenterInfo:
+    return SegmenterInfo(
+        f"deeplabv3plus-resnet{depth}",
+        "deeplabv3plus",
+        n_million,
+        f"DeepLabv3+ on ResNet-{depth}, output stride 16",
+        f"microsoft/resnet-{depth}",
+        "Apache-2.0",
+        "resnet",
+        {
+            "embedding_size": 64,
+            "hidden_sizes": (256, 512, 1024, 2048),
+            "depths": blocks,
+            "layer_type": "bottleneck",
+            "hidden_act": "relu",
+            "downsample_in_first_stage": False,
+            "downsample_in_bottleneck": False,
+        },
+        rate=0.1,
+    )
+
+
+def _segformer(
+    size: int, n_million: float, blocks: tuple[int, ...], *, narrow: bool = False
+) -> SegmenterInfo:
+    return SegmenterInfo(
+        f"segformer-b{size}",
+        "segformer",
+        n_million,
+        f"SegFormer on MiT-B{size}",
+        f"nvidia/mit-b{size}",
+        "NVIDIA, non-commercial",
+        "segformer",
+        {
+            "hidden_sizes": (32, 64, 160, 256) if narrow else (64, 128, 320, 512),
+            "depths": blocks,
+            "num_attention_heads": (1, 2, 5, 8),
+            "sr_ratios": (8, 4, 2, 1),
+            "patch_sizes": (7, 3, 3, 3),
+            "strides": (4, 2, 2, 2),
+            "mlp_ratios": (4, 4, 4, 4),
+            "hidden_act": "gelu",
+            "drop_path_rate": 0.1,
+            "decoder_hidden_size": 256 if size < 2 else 768,
+        },
+        rate=0.03,
+    )
+
+
+def _dinov2(size: str, n_million: float, width: int, n_layers: int) -> SegmenterInfo:
+    return SegmenterInfo(
+        f"dinov2-{size}",
+        "dino",
+        n_million,
+        f"DINOv2 ViT-{size[0].upper()}/14 with a light head",
+        f"facebook/dinov2-{size}",
+        "Apache-2.0",
+        "dinov2",
+        {
+            "hidden_size": width,
+            "num_hidden_layers": n_layers,
+            "num_attention_heads": width // 64,
+            "mlp_ratio": 4,
+            "hidden_act": "gelu",
+            "layer_norm_eps": 1e-6,
+            "image_size": 518,
+            "patch_size": 14,
+            "qkv_bias": True,
+            "layerscale_value": 1.0,
+            "use_swiglu_ffn": False,
+        },
+        rate=0.03,
+    )
+
+
+def _dinov3(size: str, n_million: float, width: int, n_layers: int) -> SegmenterInfo:
+    return SegmenterInfo(
+        f"dinov3-{size}",
+        "dino",
+        n_million,
+        f"DINOv3 ViT-{size[0].upper()}/16 with a light head",
+        f"facebook/dinov3-vit{size[0]}16-pretrain-lvd1689m",
+        "DINOv3 License, gated",
+        "dinov3_vit",
+        {
+            "hidden_size": width,
+            "intermediate_size": 4 * width,
+            "num_hidden_layers": n_layers,
+            "num_attention_heads": width // 64,
+            "hidden_act": "gelu",
+            "layer_norm_eps": 1e-5,
+            "image_size": 224,
+            "patch_size": 16,
+            "num_register_tokens": 4,
+            "rope_theta": 100.0,
+            "query_bias": True,
+            "key_bias": False,
+            "value_bias": True,
+            "proj_bias": True,
+            "mlp_bias": True,
+            "layerscale_value": 1.0,
+            "use_gated_mlp": False,
+        },
+        rate=0.03,
+    )
+
+
+SEGMENTERS: Final[Mapping[str, SegmenterInfo]] = {
+    info.name: info
+    for info in (
+        SegmenterInfo("compact", "compact", 1.0, "small encoder-decoder, learns from scratch"),
+        SegmenterInfo("filters", "filters", 0.0, "fixed colour and texture filters, only a head"),
+        SegmenterInfo(
+            "deeplabv3plus-mobilenetv2",
+            "deeplabv3plus",
+            2.2,
+            "DeepLabv3+ on MobileNetV2, output stride 16",
+            "google/mobilenet_v2_1.0_224",
+            "see the hub's page",
+            "mobilenet_v2",
+            {
+                "depth_multiplier": 1.0,
+                "depth_divisible_by": 8,
+                "min_depth": 8,
+                "expand_ratio": 6.0,
+                "first_layer_is_expansion": True,
+                "finegrained_output": True,
+                "hidden_act": "relu6",
+                "tf_padding": True,
+                "layer_norm_eps": 0.001,
+            },
+            ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+            rate=0.1,
+        ),
+        _resnet(50, 23.5, (3, 4, 6, 3)),
+        _resnet(101, 42.5, (3, 4, 23, 3)),
+        _segformer(0, 3.3, (2, 2, 2, 2), narrow=True),
+        _segformer(1, 13.2, (2, 2, 2, 2)),
+        _segformer(2, 24.2, (3, 4, 6, 3)),
+        _segformer(3, 44.1, (3, 4, 18, 3)),
+        _segformer(4, 60.8, (3, 8, 27, 3)),
+        _segformer(5, 81.4, (3, 6, 40, 3)),
+        _dinov2("small", 22.1, 384, 12),
+        _dinov2("base", 86.6, 768, 12),
+        _dinov2("large", 304.4, 1024, 24),
+        _dinov3("small", 21.6, 384, 12),
+        _dinov3("base", 85.7, 768, 12),
+        _dinov3("large", 303.1, 1024, 24),
+    )
+}
+
+
+def segmenter_info(name: str) -> SegmenterInfo:
+    """Row of the table.
+
+    Raises
+    ------
+    InputError
+        If there is none of this name.
+    """
+    if name not in SEGMENTERS:
+        raise InputError(f"segmenter={name!r}: expected one of {', '.join(SEGMENTERS)}")
+    return SEGMENTERS[name]

@@ -1,0 +1,54 @@
+"""Which network learns: a closed box on the start page, for those who want another one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qtpy.QtWidgets import QCheckBox, QFormLayout, QLineEdit, QWidget
+from superqt import QCollapsible
+
+from napari_al.learning.catalogue import SEGMENTERS
+from napari_al.learning.pretrained import PRETRAINED
+from napari_al.plugin.parts import choice, text
+
+
+class ModelChoice(QCollapsible):
+    """The segmenter, its first weights, and whether its backbone stays as it is."""
+
+    def __init__(self) -> None:
+        super().__init__("Advanced: the model")
+        self.segmenter = choice({name: name for name in SEGMENTERS}, "the network that learns")
+        self.segmenter.currentIndexChanged.connect(lambda _: self._refresh())
+        self.weights = QLineEdit()
+        self.weights.setPlaceholderText(PRETRAINED)
+        self.weights.setToolTip(
+            "of the backbone: empty for those of the hub, fetched before with `napari-al "
+            "download`; 'none' for random ones; or a folder"
+        )
+        self.frozen = QCheckBox("keep the backbone as it is (a round takes seconds)")
+        self._summary = text("", "muted")
+        page = QWidget()
+        form = QFormLayout(page)
+        form.setContentsMargins(0, 0, 0, 0)
+        form.addRow("Network", self.segmenter)
+        form.addRow(self._summary)
+        form.addRow("Weights", self.weights)
+        form.addRow(self.frozen)
+        self.setContent(page)
+        self._refresh()
+
+    def settings(self) -> dict[str, Any]:
+        """Return what was chosen, as settings of the training."""
+        chosen = SEGMENTERS[self.segmenter.currentData()]
+        settings: dict[str, Any] = {"segmenter": chosen.name}
+        if chosen.hub_id:
+            settings["weights"] = self.weights.text().strip() or PRETRAINED
+            settings["frozen"] = self.frozen.isChecked()
+        return settings
+
+    def _refresh(self) -> None:
+        chosen = SEGMENTERS[self.segmenter.currentData()]
+        self.weights.setEnabled(bool(chosen.hub_id))
+        self.frozen.setEnabled(bool(chosen.hub_id))
+        licence = f"; weights: {chosen.licence}" if chosen.licence else ""
+        self._summary.setText(f"{chosen.summary}{licence}")
