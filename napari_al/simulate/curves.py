@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
 COLOURS = (
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8c7b00",
+    "#777777",
 )  # fmt: skip
-"""Okabe and Ito's, the yellow darkened so that it shows on paper."""
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+"""Okabe and Ito's, the yellow darkened so that it shows on paper, and a grey."""
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<")
 DPI = 150
 LABEL_SIZE = 8
 """Of a curve's name, in points."""

@@ -56,11 +56,11 @@ def figures_of(study: Study, styles: Styles) -> dict[str, tuple[str, Figure]]:
 def _curves(study: Study, styles: Styles) -> Figure:
     """Model mIoU and data mIoU against clicks, side by side."""
     figure, (left, right) = _panels(2, study.name)
-    references = {study.reference(line) for line in study.methods} - {None}
+    references = {r for line in study.methods if (r := study.reference(line)) is not None}
     levels = {}
     if len(references) == 1:
-        (reference,) = references
-        levels = {"all labels": reference or 0.0, "95 % of that": 0.95 * (reference or 0.0)}
+        reference = references.pop()
+        levels = {"all labels": reference, "95 % of that": 0.95 * reference}
     for axes, what, suffixes, lines in (
         (left, "model mIoU", MODEL_COLUMNS, levels),
         (right, "data mIoU", DATA_COLUMNS, {}),
@@ -81,12 +81,13 @@ def _steps(study: Study, styles: Styles) -> Figure | None:
     figure, (axes,) = _panels(1, study.name)
     curves = []
     for line in study.lines:
-        curve = line.curve("model_miou", styles[line.label])
-        if curve is not None:
-            first, steps = min(line.rounds()), line.runs[0].config.training.steps
-            x = [steps * (number - first + 1) for number in line.rounds()]
-            curves.append(Curve(curve.label, x, curve.mean, curve.spread, curve.style))
-    draw_curves(axes, curves, "model mIoU", x_label="training steps")
+        x = {
+            number: float(line.runs[0].config.training.steps * n_trainings)
+            for n_trainings, number in enumerate(line.rounds(), start=1)
+        }
+        curves.append(line.curve("model_miou", styles[line.label], x=x))
+    drawn = [curve for curve in curves if curve]
+    draw_curves(axes, drawn, "model mIoU", x_label="training steps")
     return figure
 
 
@@ -149,6 +150,7 @@ def _costs(study: Study) -> Figure:
     """All clicks by kind and the seconds a round, one bar a line."""
     height = 1.4 + 0.35 * len(study.lines)
     figure = Figure(figsize=(2 * PANEL[0], height), layout="constrained")
+    figure.suptitle(study.name)
     left, right = _row_of_axes(figure, 2)
     labels = [line.label for line in study.lines]
     clicks = {
@@ -242,7 +244,7 @@ def _row_of_axes(figure: Figure, n: int) -> list[Axes]:
 
 
 def _grid_size(study: Study, n_rows: int, n_panels: int) -> tuple[float, float]:
-    width = 2.2 + 0.42 * len(study.class_names)
+    width = max(5.0, 2.2 + 0.42 * len(study.class_names))
     return n_panels * width, 1.6 + 0.28 * n_rows
 
 

@@ -21,7 +21,7 @@ from napari_al.simulate.measures import measure
 from napari_al.simulate.supervised import SUPERVISED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from napari_al.session.config import ProjectConfig
@@ -74,14 +74,19 @@ class Line:
             if int(row["round"]) == round_number and row.get(column)
         ]
 
-    def curve(self, column: str, style: int, suffix: str = "") -> Curve | None:
-        """Mean and spread of a column against clicks; None if nothing is known of it."""
+    def curve(
+        self, column: str, style: int, suffix: str = "", x: Mapping[int, float] | None = None
+    ) -> Curve | None:
+        """Mean and spread of a column against clicks, or against ``x`` by round.
+
+        None if nothing is known of it.
+        """
         known = [number for number in self.rounds() if self.values(column, number)]
         if not known:
             return None
         return Curve(
             self.label + suffix,
-            [mean(self.values("clicks", number)) for number in known],
+            [mean(self.values("clicks", number)) if x is None else x[number] for number in known],
             [mean(self.values(column, number)) for number in known],
             [spread(self.values(column, number)) or 0.0 for number in known],
             style,

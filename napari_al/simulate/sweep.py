@@ -82,7 +82,7 @@ def run_sweep(
                 on_progress(run, event)
             else:
                 running.pop(run.name).close()
-                _keep_details(run_folder(out, run), event)
+                _keep_details(run, out, event)
                 on_finished(run, event)
     finally:
         for job in running.values():
@@ -121,7 +121,9 @@ def perform_run(
 
     data = DataFolder.open(Path(config.data), skip_broken=config.skip_broken)
     out = Path(args["out"])
-    return run_config(data, config, n_rounds, out, on_progress=on_progress, on_round=on_round)[-1]
+    progress(JobProgress(ROUND, len(Project(out).rounds_done()), n_rounds))
+    rows = run_config(data, config, n_rounds, out, on_progress=on_progress, on_round=on_round)
+    return rows[-1] if rows else {}
 
 
 def _start(run: PlannedRun, out: Path, events: SimpleQueue[Any]) -> Job:
@@ -145,10 +147,10 @@ def _is_finished(run: PlannedRun, folder: Path) -> bool:
     return holds_run(folder, run.config) and run.last_round in Project(folder).rounds_done()
 
 
-def _keep_details(folder: Path, result: JobResult) -> None:
-    """Leave the traceback of a run that failed for no foreseen reason beside its folder."""
-    path = folder.with_name(f"{folder.name}.error.txt")
+def _keep_details(run: PlannedRun, out: Path, result: JobResult) -> None:
+    """Leave the traceback of a run that failed for no foreseen reason in ``errors``."""
+    path = out / "errors" / f"{run.name}.txt"
+    path.unlink(missing_ok=True)
     if result.details:
+        path.parent.mkdir(exist_ok=True)
         path.write_text(result.details, encoding="utf-8")
-    else:
-        path.unlink(missing_ok=True)
