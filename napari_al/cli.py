@@ -233,6 +233,77 @@ def export(
 
 
 @app.command()
+def pseudo_label(
+    data: Annotated[Path, typer.Argument(help="a data folder, or a folder of images")],
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="a new data folder, or one to go on with")
+    ],
+    classes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES", help="names with commas, or a classes.json", show_default="DATA's own"
+        ),
+    ] = None,
+    background: Annotated[
+        str | None,
+        typer.Option(metavar="CLASS", help="what all else is; not looked for", show_default="none"),
+    ] = None,
+    words: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CLASS=WORDS", help="look for a class by other words, e.g. plant='tree. bush'"
+        ),
+    ] = None,
+    box_threshold: Annotated[
+        float | None, typer.Option(help="a box has to score more (0 to 1)", show_default="0.2")
+    ] = None,
+    detector: Annotated[
+        str | None,
+        typer.Option(
+            help="Grounding DINO: a folder or a hub id",
+            show_default="IDEA-Research/grounding-dino-tiny",
+        ),
+    ] = None,
+    mask_maker: Annotated[
+        str | None,
+        typer.Option(
+            "--sam", help="SAM or SAM 2: a folder or a hub id", show_default="facebook/sam-vit-huge"
+        ),
+    ] = None,
+    download: Annotated[
+        bool, typer.Option("--download", help="fetch models that are not on this machine")
+    ] = False,
+    device: Device = None,
+    skip_broken: SkipBroken = False,
+) -> None:
+    """Make labels to correct from the names of the classes, by Grounded-SAM."""
+    from napari_al.session import pseudo_labels
+
+    given = {
+        "background": background,
+        "box_threshold": box_threshold,
+        "detector": detector,
+        "mask_maker": mask_maker,
+        "device": device,
+    }
+    args = {
+        "data": str(data),
+        "out": str(out),
+        "classes": [c.model_dump() for c in pseudo_labels.classes_named(classes, data)],
+        "words": dict(_pair(text) for text in words or []),
+        "download": download,
+        "skip_broken": skip_broken,
+        **{name: value for name, value in given.items() if value is not None},
+    }
+    with _bar("image") as show:
+        done = pseudo_labels.pseudo_label(args, lambda p: show(p.done, p.total), lambda: False)
+    typer.echo(
+        f"{done['n_images']} images, {done['n_made']} of them labelled now, "
+        f"{done['n_empty']} of these without objects: {out}"
+    )
+
+
+@app.command()
 def export_model(
     model: ModelPath,
     out: Annotated[Path, typer.Option(metavar="DIR", help="where the files go")],
@@ -391,6 +462,13 @@ def _settings(
         parse_assignments(assignments or []),
         {name: value for name, value in options.items() if value is not None},
     )
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip() or not value.strip():
+        raise InputError(f"--words expects CLASS=WORDS, e.g. plant='tree. bush'; got {text!r}")
+    return name.strip(), value.strip()
 
 
 def _echo_table(rows: Sequence[Sequence[str]]) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from grounded_sam_models import write_detector, write_sam, write_sam2
 from scenes import write_data
 
 if TYPE_CHECKING:
@@ -13,3 +14,13 @@ if TYPE_CHECKING:
 def data_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny data folder; not to be written to."""
     return write_data(tmp_path_factory.mktemp("scenes") / "data")
+
+
+@pytest.fixture(scope="session")
+def hub_folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folders ``dino``, ``sam`` and ``sam2`` with tiny models; not to be written to."""
+    folder = tmp_path_factory.mktemp("hub")
+    write_detector(folder / "dino")
+    write_sam(folder / "sam")
+    write_sam2(folder / "sam2")
+    return folder

@@ -166,6 +166,11 @@ class DataFolder:
         """Return the name of an image with its suffix, as exports refer to it: ``"a/b.jpg"``."""
         return name + self._item(name, split).image.suffix
 
+    def files(self, name: str, split: Split = "train") -> dict[str, Path]:
+        """Return an image's files by the folder that each is in, ``images`` first."""
+        item = self._item(name, split)
+        return {"images": item.image, **{str(kind): path for kind, path in item.maps.items()}}
+
     def image(self, name: str, split: Split = "train") -> NDArray[Any]:
         """Return an image's pixels: (H, W, C) uint8, uint16 or float32."""
         item = self._item(name, split)

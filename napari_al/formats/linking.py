@@ -1,0 +1,27 @@
+"""A second data folder over the same images: links, not copies."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def link_file(source: Path, place: Path) -> None:
+    """Have a file at another place, too: a link, or a copy where there are no links.
+
+    What is at the place already stays.
+    """
+    if place.exists():
+        return
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.unlink(missing_ok=True)  # a link to nothing
+    for link in (os.symlink, os.link):
+        with suppress(OSError):  # not allowed on Windows; not on this file system
+            link(source.resolve(), place)
+            return
+    shutil.copyfile(source, place)
