@@ -33,7 +33,8 @@ class Method(BaseModel):
     Attributes
     ----------
     name, summary, paper : str
-    regions : the base regions of an image.
+    regions : the base regions of an image; ``masks``: objects of the data folder, and superpixels
+        where there is none (a correction is about objects alone).
     merging : whether neighbouring regions that the newest model finds alike are asked as one.
     query : the question.
     acquisition : the function that scores regions; larger = ask sooner: a row of the table in
@@ -93,10 +94,6 @@ class Method(BaseModel):
             raise ValueError(
                 "precise queries are priced by polygons inside a rectangle; use regions='grid' "
                 "without merging"
-            )
-        if self.regions == "masks" and self.query != "correction":
-            raise ValueError(
-                "regions='masks' come with initial labels to correct; use query='correction'"
             )
         return self
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -83,20 +83,26 @@ class RegionMaps:
         return labels
 
     def _cut(self, image: str) -> NDArray[np.int32]:
-        settings = self._config.regions
-        if self._config.method.regions == "masks":
+        method = self._config.method
+        if method.regions == "masks":
             masks = initial_masks(self._project, self._data, image)
             if masks is None:
                 raise InputError(
                     f"regions='masks' needs object masks, and {image!r} has none; add "
                     "train/masks to the data folder, or use --init noisy or --init model"
                 )
-            return _contiguous(masks)
+            objects = _contiguous(masks)
+            is_whole = method.query == "correction" or objects.min() >= 0
+            return objects if is_whole else _filled_up(objects, self._superpixels(image, "seeds"))
+        return self._superpixels(image, method.regions)
+
+    def _superpixels(self, image: str, kind: Literal["seeds", "slic", "grid"]) -> NDArray[np.int32]:
         from napari_al.core.superpixels import superpixels
 
+        settings = self._config.regions
         return superpixels(
             self._data.image(image),
-            self._config.method.regions,
+            kind,
             n_per_image=settings.n_per_image,
             side_px=settings.side_px,
             seeds_hue=settings.seeds_hue,
@@ -108,3 +114,12 @@ def _contiguous(masks: NDArray[np.int32]) -> NDArray[np.int32]:
     ids, inverse = np.unique(masks, return_inverse=True)
     offset = 1 if ids[0] == 0 else 0
     return (inverse.reshape(masks.shape) - offset).astype(np.int32)
+
+
+def _filled_up(objects: NDArray[np.int32], superpixels: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Make regions of the superpixels where there is no object, with ids after the objects'."""
+    rest = objects < 0
+    _, number = np.unique(superpixels[rest], return_inverse=True)
+    filled = objects.copy()
+    filled[rest] = objects.max() + 1 + number
+    return filled

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import TYPE_CHECKING
 
 import imageio.v3 as iio
@@ -53,7 +54,7 @@ REFUSED = [
     ({"query": "multi-class", "targets": "partial"}, "trains on sets of classes"),
     ({"correction": "automatic"}, "changes labels that are there"),
     ({"query": "precise", "targets": "exact"}, "inside a rectangle"),
-    ({"regions": "masks"}, "come with initial labels"),
+    ({"regions": "masks", "merging": "adaptive"}, "whole objects already"),
     ({"query": "correction", "targets": "correct", "merging": "adaptive"}, "whole objects already"),
 ]
 
@@ -93,6 +94,57 @@ def test_columns_that_do_not_fit_are_refused_with_the_reason(
 ) -> None:
     with pytest.raises(ValidationError, match=reason):
         Method(name="mine", **columns)
+
+
+def write_masks(path: Path) -> Path:
+    """Add masks of cars and vans alone, none in the first image, and no initial labels."""
+    (path / "train" / "masks").mkdir()
+    for index, labels in enumerate(sorted((path / "train" / "labels").glob("*.png"))):
+        truth = iio.imread(labels)
+        objects = np.where((truth == 2) | (truth == 3), truth, 0)
+        iio.imwrite(path / "train" / "masks" / labels.name, objects if index else 0 * objects)
+    return path
+
+
+WITH_MASKS = {
+    "dominant": {"acquisition": "classbal"},
+    "sieved": {"acquisition": "classbal-pixels", "targets": "sieve"},
+    "sets of classes": {**MERGED_SETS, "merging": "none"},
+    "at random": {"acquisition": "random"},
+}
+
+
+@pytest.mark.parametrize("columns", WITH_MASKS.values(), ids=WITH_MASKS)
+def test_masks_are_regions_for_any_query(columns: dict[str, str], tmp_path: Path) -> None:
+    data_path = write_masks(write_data(tmp_path / "data"))
+    data = DataFolder.open(data_path)
+    rows = run(data_path, tmp_path / "run", Method(name="mine", regions="masks", **columns))
+    assert float(rows[-1]["data_miou"]) > 0
+    with Session.open(tmp_path / "run") as session:
+        for name in data.train:
+            regions, objects = session.region_map(name), data.masks(name)
+            assert regions.min() == 0, "what lies outside of objects is asked about, too"
+            assert len(np.unique(regions)) == regions.max() + 1
+            for number in np.unique(objects[objects > 0]):
+                of_object = np.unique(regions[objects == number])
+                assert len(of_object) == 1
+                assert ((regions == of_object[0]) == (objects == number)).all()
+            n_rest = len(np.unique(regions[objects == 0]))
+            assert 5 < n_rest < 40, "superpixels"
+
+
+def test_a_correction_is_about_objects_alone(tmp_path: Path) -> None:
+    data_path = write_initial(write_data(tmp_path / "data"))
+    shutil.rmtree(data_path / "train" / "masks")
+    data = DataFolder.open(write_masks(data_path))
+    run(data_path, tmp_path / "run", METHODS["a2lc"])
+    with Session.open(tmp_path / "run") as session:
+        for name in data.train:
+            np.testing.assert_array_equal(session.region_map(name) < 0, data.masks(name) == 0)
+        for answer in session.answers():
+            region = answer.query.region
+            objects = data.masks(region.image)
+            assert (objects[region.mask.to_array(objects.shape)] > 0).all()
 
 
 def write_odd_data(path: Path, truths: list[np.ndarray], n_classes: int) -> Path:
