@@ -270,9 +270,6 @@ def pseudo_label(
             "--sam", help="SAM or SAM 2: a folder or a hub id", show_default="facebook/sam-vit-huge"
         ),
     ] = None,
-    download: Annotated[
-        bool, typer.Option("--download", help="fetch models that are not on this machine")
-    ] = False,
     device: Device = None,
     skip_broken: SkipBroken = False,
 ) -> None:
@@ -291,7 +288,6 @@ def pseudo_label(
         "out": str(out),
         "classes": [c.model_dump() for c in pseudo_labels.classes_named(classes, data)],
         "words": dict(_pair(text) for text in words or []),
-        "download": download,
         "skip_broken": skip_broken,
         **{name: value for name, value in given.items() if value is not None},
     }
@@ -416,7 +412,7 @@ def download_weights(
         str, typer.Argument(help="a segmenter of `napari-al methods --segmenters`, or a hub id")
     ],
 ) -> None:
-    """Fetch a segmenter's pretrained weights, once; all else works without network."""
+    """Fetch a model's pretrained weights, once; all else works without network."""
     from napari_al.learning.pretrained import download
 
     typer.echo(download(name))

@@ -1,7 +1,7 @@
-"""Models of others, in folders or in the model hub's cache on this machine.
+"""Models of others: folders in the hub's layout, and the hub's cache on this machine.
 
-``download`` alone uses the network, and runs when somebody asks for it. A folder has the hub's
-layout; weights are read from safetensors and nothing else.
+``fetch`` alone uses the network, and runs when somebody asks for it. Weights are read from
+safetensors and nothing else.
 """
 
 from __future__ import annotations
@@ -12,17 +12,22 @@ from typing import Any, Final
 
 from napari_al.errors import InputError
 
-_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+HUB_ID: Final = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 _FILES: Final = ["*.json", "*.txt", "*.safetensors"]
+_CONVERT: Final = (
+    "a pytorch_model.bin is a pickle, which can run anything and is never read. Where you trust "
+    'it, convert it once: python -c "from transformers import AutoModel; '
+    "AutoModel.from_pretrained('OLD').save_pretrained('NEW')\""
+)
 
 
 def find_model(name: str) -> Path:
-    """Return the folder of a model without using the network.
+    """Folder of a model, without the network.
 
     Parameters
     ----------
     name : str
-        A folder, or a hub id (``OWNER/NAME``) that was downloaded before.
+        A folder, or a hub id that is in the cache.
 
     Raises
     ------
@@ -31,56 +36,70 @@ def find_model(name: str) -> Path:
     """
     folder = Path(name).expanduser()
     if folder.is_dir():
-        return _checked(folder)
-    if not _HUB_ID.fullmatch(name):
+        return checked(folder)
+    if not HUB_ID.fullmatch(name):
         raise InputError(f"{name}: expected a folder that is there, or a hub id (OWNER/NAME)")
-    from_hub = _hub().try_to_load_from_cache(name, "config.json")
-    if not isinstance(from_hub, str):
+    found = cached(name)
+    if found is None:
         raise InputError(
-            f"{name} is not on this machine; fetch it once with --download, or put all files of "
-            f"https://huggingface.co/{name} into a folder and name that"
+            f"{name} is not on this machine: fetch it with `napari-al download {name}`, or put "
+            f"all files of https://huggingface.co/{name} into a folder and name that"
         )
-    return _checked(Path(from_hub).parent)
+    return checked(found)
 
 
-def download(name: str) -> Path:
-    """Fetch a model into the hub's cache on this machine, unless it is a folder or there already.
+def cached(hub_id: str) -> Path | None:
+    """Folder of a model in the hub's cache on this machine."""
+    config = _huggingface_hub().try_to_load_from_cache(hub_id, "config.json")
+    return Path(config).parent if isinstance(config, str) else None
+
+
+def fetch(hub_id: str) -> Path:
+    """Fetch a model into the hub's cache on this machine; what is there already is not fetched.
 
     Raises
     ------
     InputError
-        If it cannot be had.
+        If the hub cannot be reached or refuses.
     """
-    if Path(name).expanduser().is_dir() or not _HUB_ID.fullmatch(name):
-        return find_model(name)
+    errors = _huggingface_hub().errors
     try:
-        return _checked(Path(_hub().snapshot_download(name, allow_patterns=_FILES)))
+        return checked(Path(_huggingface_hub().snapshot_download(hub_id, allow_patterns=_FILES)))
+    except errors.GatedRepoError as error:
+        raise InputError(
+            f"{hub_id} is for those who have accepted its terms: do so on https://huggingface.co/"
+            f"{hub_id}, then log in with `hf auth login`"
+        ) from error
+    except errors.RepositoryNotFoundError as error:
+        raise InputError(f"the hub has no {hub_id}, or not for you") from error
     except InputError:
         raise
     except Exception as error:
-        first = str(error).strip().partition("\n")[0]
+        first_line = str(error).strip().partition("\n")[0]
         raise InputError(
-            f"{name} could not be fetched ({type(error).__name__}: {first}); on a machine without "
-            f"network, put all files of https://huggingface.co/{name} into a folder and name that"
+            f"{hub_id} could not be fetched ({type(error).__name__}: {first_line}); on a machine "
+            f"without network, put all files of https://huggingface.co/{hub_id} into a folder and "
+            "name that (of a segmenter: training.weights=FOLDER)"
         ) from error
 
 
-def _checked(folder: Path) -> Path:
+def checked(folder: Path) -> Path:
+    """Return the folder if it holds a config and weights in safetensors."""
     if not (folder / "config.json").is_file():
         raise InputError(f"{folder} has no config.json; a folder in the hub's layout was expected")
     if not any(folder.glob("*.safetensors")):
-        raise InputError(
-            f"{folder} has no *.safetensors (pickled weights, *.bin, are not read: they can run "
-            "programs); fetch model.safetensors, or convert them where you trust them"
-        )
+        pickled = any(folder.glob("*.bin"))
+        help_ = _CONVERT if pickled else "download model.safetensors beside config.json"
+        raise InputError(f"{folder} has no *.safetensors; {help_}")
     return folder
 
 
-def _hub() -> Any:
+def _huggingface_hub() -> Any:
     try:
         import huggingface_hub
+        import huggingface_hub.errors
     except ImportError as error:
         raise InputError(
-            "models of others need transformers: pip install 'napari-al[transformers]'"
+            "models of the hub need transformers: pip install 'napari-al[transformers]'"
         ) from error
     return huggingface_hub

@@ -1,17 +1,17 @@
 """Where a backbone's weights come from: a folder, the hub's cache on this machine, or nowhere.
 
 The network is used by ``download`` alone, which runs when somebody asks for it; everything else
-takes what is there. A folder has the hub's layout: ``config.json`` and ``*.safetensors``.
+takes what is there.
 """
 
 from __future__ import annotations
 
 import importlib.util
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from napari_al.errors import InputError
+from napari_al.learning import hub
 from napari_al.learning.catalogue import SEGMENTERS, segmenter_info
 
 if TYPE_CHECKING:
@@ -19,13 +19,6 @@ if TYPE_CHECKING:
 
 PRETRAINED: Final = "pretrained"
 NONE: Final = "none"
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-_CONVERT: Final = (
-    "a pytorch_model.bin is a pickle, which can run anything and is never read. Where you trust "
-    'it, convert it once: python -c "from transformers import AutoModel; '
-    "AutoModel.from_pretrained('OLD').save_pretrained('NEW')\""
-)
-_FILES: Final = ["config.json", "*.safetensors", "*.safetensors.index.json"]
 
 
 def find_weights(name: str, weights: str) -> Path | None:
@@ -58,9 +51,9 @@ def find_weights(name: str, weights: str) -> Path | None:
         return None
     folder = Path(weights).expanduser()
     if weights != PRETRAINED and folder.is_dir():
-        return _checked(folder)
+        return hub.checked(folder)
     hub_id = _hub_id(info, weights)
-    cached = _cached(hub_id)
+    cached = hub.cached(hub_id)
     if cached is None:
         raise InputError(
             f"the weights of {hub_id} are not on this machine: fetch them with `napari-al download "
@@ -68,7 +61,7 @@ def find_weights(name: str, weights: str) -> Path | None:
             "model.safetensors of that hub page into a folder and name it by "
             "training.weights=FOLDER, or begin with random ones by training.weights=none"
         )
-    return _checked(cached)
+    return hub.checked(cached)
 
 
 def download(name: str) -> Path:
@@ -87,30 +80,11 @@ def download(name: str) -> Path:
     hub_id = SEGMENTERS[name].hub_id if name in SEGMENTERS else name
     if not hub_id:
         raise InputError(f"{name} needs no weights: there is nothing to download")
-    if not _HUB_ID.fullmatch(hub_id):
+    if not hub.HUB_ID.fullmatch(hub_id):
         rows = ", ".join(row.name for row in SEGMENTERS.values() if row.hub_id)
         raise InputError(f"{name!r} is neither a hub id (OWNER/NAME) nor one of {rows}")
     require_transformers()
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
-
-    try:
-        return _checked(Path(snapshot_download(hub_id, allow_patterns=_FILES)))
-    except GatedRepoError as error:
-        raise InputError(
-            f"{hub_id} is for those who have accepted its terms: do so on https://huggingface.co/"
-            f"{hub_id}, then log in with `hf auth login`"
-        ) from error
-    except RepositoryNotFoundError as error:
-        raise InputError(f"the hub has no {hub_id}, or not for you") from error
-    except InputError:
-        raise
-    except Exception as error:
-        raise InputError(
-            f"{hub_id} could not be fetched ({type(error).__name__}: {_first_line(error)}); on a "
-            "machine without network, copy config.json and model.safetensors of "
-            f"https://huggingface.co/{hub_id} into a folder and name it by training.weights=FOLDER"
-        ) from error
+    return hub.fetch(hub_id)
 
 
 def require_transformers() -> None:
@@ -125,31 +99,9 @@ def require_transformers() -> None:
 def _hub_id(info: SegmenterInfo, weights: str) -> str:
     if weights == PRETRAINED:
         return info.hub_id
-    if not _HUB_ID.fullmatch(weights):
+    if not hub.HUB_ID.fullmatch(weights):
         raise InputError(
             f"training.weights={weights!r}: expected {PRETRAINED}, {NONE}, a folder that is there, "
             "or a hub id (OWNER/NAME)"
         )
     return weights
-
-
-def _cached(hub_id: str) -> Path | None:
-    from huggingface_hub import try_to_load_from_cache
-
-    config = try_to_load_from_cache(hub_id, "config.json")
-    return Path(config).parent if isinstance(config, str) else None
-
-
-def _checked(folder: Path) -> Path:
-    """Return the folder if it holds a config and weights in safetensors."""
-    if not (folder / "config.json").is_file():
-        raise InputError(f"{folder} has no config.json; a folder in the hub's layout was expected")
-    if not any(folder.glob("*.safetensors")):
-        pickled = any(folder.glob("*.bin"))
-        help_ = _CONVERT if pickled else "download model.safetensors beside config.json"
-        raise InputError(f"{folder} has no *.safetensors; {help_}")
-    return folder
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0]

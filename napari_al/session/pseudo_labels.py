@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 RECORD: Final = "pseudo-labels.json"
 """What a data folder's initial labels were made with."""
-_CHANGES_NOTHING: Final = {"out", "device", "download"}
+_CHANGES_NOTHING: Final = {"out", "device"}
 
 
 class PseudoLabelling(BaseModel):
@@ -60,8 +60,6 @@ class PseudoLabelling(BaseModel):
     box_threshold : float
         Boxes that score no higher are dropped (ALC: 0.2).
     device : {"auto", "cpu", "cuda"}
-    download : bool
-        Fetch models that are not on this machine.
     skip_broken : bool
         Leave out images that cannot be read.
     """
@@ -77,7 +75,6 @@ class PseudoLabelling(BaseModel):
     mask_maker: str = "facebook/sam-vit-huge"
     box_threshold: Annotated[float, Field(ge=0, lt=1)] = 0.2
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    download: bool = False
     skip_broken: bool = False
 
 
@@ -157,16 +154,15 @@ class _Labeller:
 
     @classmethod
     def load(cls, work: PseudoLabelling) -> _Labeller:
-        """Find and load the models; fetch them if that is wanted."""
+        """Load the models."""
         from napari_al.learning.devices import resolve_device
         from napari_al.learning.grounded_sam import Detector, MaskMaker
-        from napari_al.learning.hub import download, find_model
+        from napari_al.learning.hub import find_model
 
-        find = download if work.download else find_model
         device = resolve_device(work.device)
         return cls(
-            Detector(find(work.detector), device),
-            MaskMaker(find(work.mask_maker), device),
+            Detector(find_model(work.detector), device),
+            MaskMaker(find_model(work.mask_maker), device),
             _phrases(work),
             next((c.id for c in work.classes if c.name == work.background), IGNORE),
             work.box_threshold,

@@ -205,7 +205,7 @@ def test_pickled_weights_are_not_read(hub_folders: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("nobody/nothing", "fetch it once with --download"),
+        ("nobody/nothing", "napari-al download nobody/nothing"),
         ("no folder", "a folder that is there, or a hub id"),
         ("../up", "a folder that is there, or a hub id"),
         (".", "no config.json"),
