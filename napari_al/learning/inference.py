@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from napari_al.learning.precision import in_half, network_to
 from napari_al.learning.segmenter import Segmenter, upsample
 
 if TYPE_CHECKING:
@@ -89,7 +90,8 @@ def encode(segmenter: Segmenter, image: NDArray[np.generic], device: torch.devic
         (n_maps, ceil(H / stride), ceil(W / stride)) float32 on ``device``.
     """
     with torch.no_grad():  # and the mode stays as it is: another thread may be training the head
-        return _whole(segmenter, segmenter.to(device).encode, image, device)[0]
+        network_to(segmenter, device)
+        return _whole(segmenter, segmenter.encode, image, device)[0]
 
 
 def predict_encoded(
@@ -128,7 +130,7 @@ def predict_blocks(
     with _evaluating(segmenter, device):
         if height * width <= MAX_WHOLE_PX:
             rows, cols = slice(0, height), slice(0, width)
-            logits = segmenter(_to_tensor(read(rows, cols), device))
+            logits = in_half(segmenter, _to_tensor(read(rows, cols), device))
             yield Block(rows, cols, upsample(logits, stride, size)[0].softmax(dim=0))
             return
         for band in _bands(segmenter, segmenter, read, size, device):
@@ -174,7 +176,7 @@ def _whole(
     """(1, D, h, w) maps that ``run`` makes of an image, in one pass or in tiles."""
     size = (image.shape[0], image.shape[1])
     if math.prod(size) <= MAX_WHOLE_PX:
-        return run(_to_tensor(image, device))
+        return in_half(run, _to_tensor(image, device))
     bands = _bands(segmenter, run, lambda *part: image[part], size, device)
     return torch.cat([band.maps[..., band.own, :] for band in bands], dim=2)
 
@@ -207,7 +209,7 @@ def _bands(
         blended = torch.zeros(n_cols, device=device)
         for left in range(0, n_cols, n_own):
             cols, col_weights = _tile(segmenter, left, size[1], device)
-            piece = run(_to_tensor(read(rows, cols), device))
+            piece = in_half(run, _to_tensor(read(rows, cols), device))
             around = (cols.start // stride, n_cols - cols.start // stride - piece.shape[3])
             blended = blended + F.pad(piece * row_weights[:, None] * col_weights, around)
         blended = blended[..., top - rows.start // stride :, :]
@@ -243,7 +245,8 @@ def _tile(
 def _evaluating(segmenter: Segmenter, device: torch.device) -> Iterator[None]:
     """Have it on the device and in evaluation mode meanwhile."""
     was_training = segmenter.training
-    segmenter.to(device).eval()
+    network_to(segmenter, device)
+    segmenter.eval()
     try:
         yield
     finally:

@@ -20,6 +20,7 @@ from napari_al.learning.batches import Batch, BatchLoader, Sample, random_crop, 
 from napari_al.learning.frozen import strips
 from napari_al.learning.inference import encode as encode_image
 from napari_al.learning.losses import cross_entropy, partial_label_loss
+from napari_al.learning.precision import half_dtype, in_half, network_to
 from napari_al.learning.segmenter import Segmenter, upsample
 
 if TYPE_CHECKING:
@@ -161,7 +162,8 @@ def train(
     """
     if n_samples < 1:
         raise InputError("training needs at least one image with labels, got none")
-    segmenter.to(device).train()
+    network_to(segmenter, device)
+    segmenter.train()
     model: Segmenter | Head = segmenter
     draw = partial(random_crop, settings.crop_px)
     if segmenter.frozen is not None:
@@ -171,6 +173,8 @@ def train(
             get_sample, encode, segmenter.frozen.n_maps, stride=segmenter.stride, seed=seed
         )
     optimizer = torch.optim.AdamW(_groups(segmenter), weight_decay=settings.weight_decay)
+    # float16 alone has too short a range for gradients; without it this changes nothing
+    scaler = torch.amp.GradScaler(device.type, enabled=half_dtype(device) == torch.float16)
     recorded: list[float] = []
     started = time.monotonic()
     torch.manual_seed(seed)
@@ -188,7 +192,7 @@ def train(
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate * group["rate"]
             try:
-                loss = _step(model, batch.to(device), optimizer, settings, device)
+                loss = _step(model, batch.to(device), optimizer, scaler, settings)
             except RuntimeError as error:
                 if not _is_out_of_memory(error):
                     raise
@@ -239,18 +243,15 @@ def _step(
     model: Segmenter | Head,
     batch: Batch,
     optimizer: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
     settings: TrainSettings,
-    device: torch.device,
 ) -> float:
     """Take one step and return its loss; NaN, and no step, without a labelled pixel."""
     if not batch.has_labels:
         return math.nan
-    on_gpu = device.type == "cuda"
-    mixed = on_gpu and torch.cuda.get_device_capability(device) >= (8, 0)
-    with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
-        logits = model(batch.images)
+    logits = in_half(model, batch.images)
     size = (batch.images.shape[2], batch.images.shape[3])
-    loss = _loss(upsample(logits.float(), model.stride, size), batch, settings)
+    loss = _loss(upsample(logits, model.stride, size), batch, settings)
     value = float(loss.detach())
     if not math.isfinite(value):
         raise InputError(
@@ -258,9 +259,11 @@ def _step(
             f"{settings.learning_rate:g}), or start from fresh weights"
         )
     optimizer.zero_grad()
-    torch.autograd.backward(loss)
+    torch.autograd.backward(scaler.scale(loss))
+    scaler.unscale_(optimizer)
     torch.nn.utils.clip_grad_norm_(model.parameters(), MAX_GRADIENT_NORM)
-    optimizer.step()
+    scaler.step(optimizer)
+    scaler.update()
     return value
 
 

@@ -248,3 +248,15 @@ def test_an_error_in_loading_comes_out():
 def test_no_images_to_train_on():
     with pytest.raises(InputError, match="at least one image"):
         fit(new(), lambda i: Sample(*SCENES[i]), n_samples=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_learns_in_half_precision(dtype, monkeypatch):
+    """The way of a GPU, as far as a CPU can go it: autocast, and float16's scaled gradients."""
+    for module in ("precision", "training"):
+        monkeypatch.setattr(f"napari_al.learning.{module}.half_dtype", lambda device: dtype)
+    model = new()
+    outcome, _ = fit(model, lambda i: Sample(*SCENES[i]))
+    assert math.isfinite(outcome.loss)
+    assert all(part.dtype == torch.float32 for part in model.parameters())
+    assert mean_iou(model) > 0.7

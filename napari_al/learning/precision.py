@@ -1,0 +1,40 @@
+"""Half precision where a GPU has it: bfloat16, or float16 on older ones; never on the CPU."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+BFLOAT16_SINCE = (8, 0)
+FLOAT16_SINCE = (7, 0)
+"""CUDA compute capabilities with fast units for them."""
+
+
+def half_dtype(device: torch.device) -> torch.dtype | None:
+    """What to compute networks in beside float32; None where that would not be faster."""
+    if device.type != "cuda":
+        return None
+    capability = torch.cuda.get_device_capability(device)
+    if capability >= BFLOAT16_SINCE:
+        return torch.bfloat16
+    return torch.float16 if capability >= FLOAT16_SINCE else None
+
+
+def in_half(run: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+    """Run a network in half precision where that is faster; the result is float32."""
+    dtype = half_dtype(images.device)
+    with torch.autocast(images.device.type, dtype, enabled=dtype is not None):
+        return run(images).float()
+
+
+def network_to(network: torch.nn.Module, device: torch.device) -> None:
+    """Move a network to a device, in the memory layout that its convolutions are fastest in."""
+    if device.type == "cuda":
+        network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    else:
+        network.to(device)
