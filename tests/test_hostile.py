@@ -25,6 +25,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scenes import project_config, write_data
+from tiny_backbones import write_backbone
 
 from napari_al.core.clicks import Clicks
 from napari_al.core.masks import Mask
@@ -79,6 +80,17 @@ def config() -> bytes:
 def model() -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         segmenter = build_segmenter("compact", 3, 2, mean=[0.0] * 3, std=[1.0] * 3, seed=0)
+        save_segmenter(Path(folder) / "model", segmenter, {})
+        return (Path(folder) / "model").read_bytes()
+
+
+@cache
+def model_of_transformers() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        backbone = write_backbone("dinov2-small", Path(folder) / "backbone")
+        segmenter = build_segmenter(
+            "dinov2-small", 3, 2, mean=[0.0] * 3, std=[1.0] * 3, seed=0, backbone=backbone
+        )
         save_segmenter(Path(folder) / "model", segmenter, {})
         return (Path(folder) / "model").read_bytes()
 
@@ -149,6 +161,7 @@ PARSERS = {
         lambda path: Project(path.parent.parent).read_looked_at(),
     ),
     "model": Parser("model.safetensors", model, load_segmenter),
+    "model of transformers": Parser("model.safetensors", model_of_transformers, load_segmenter),
     "scores": Parser("scores.safetensors", scores, PoolScores.load),
     "region map": Parser("ids.png", lambda: ids(2000), pictures.read_ids),
     "region map, many": Parser("ids.png", lambda: ids(2 * 10**6), pictures.read_ids),
@@ -273,7 +286,7 @@ def test_pictures_larger_than_what_fits_are_refused(name: str) -> None:
     assert peak_bytes(PARSERS[name], zeros_png(9000, 9000)) < MAX_BYTES
 
 
-@pytest.mark.parametrize("name", ["scores", "model"])
+@pytest.mark.parametrize("name", ["scores", "model", "model of transformers"])
 @pytest.mark.parametrize("shape", [[10**9], [10**12], [2**62, 4]])
 def test_arrays_that_are_not_there_are_refused(name: str, shape: list[int]) -> None:
     valid = PARSERS[name].valid()

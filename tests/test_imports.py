@@ -16,7 +16,7 @@ from napari_al.simulate.oracle import Oracle
 if TYPE_CHECKING:
     from startup import Run
 
-HEAVY = ("torch", "cv2", "napari", "qtpy", "matplotlib", "skimage", "scipy")
+HEAVY = ("torch", "cv2", "napari", "qtpy", "matplotlib", "skimage", "scipy", "transformers")
 
 
 def imported(code: str) -> set[str]:

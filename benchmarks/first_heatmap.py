@@ -1,0 +1,90 @@
+"""From a round's answers to the heatmap: the job that the window runs in its child process.
+
+    python benchmarks/first_heatmap.py DATA --segmenters filters compact/120 compact/400
+
+Seconds are those of the processor on one thread (so that other programs do not count), from before
+torch is imported: until the first image has scores, and until all have. The training split alone is
+used: who begins to annotate has nothing to validate on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_al.formats.dataset import DataFolder
+from napari_al.session.session import Session
+from napari_al.session.settings import make_config
+
+if TYPE_CHECKING:
+    from napari_al.session.jobs import JobProgress
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--segmenters", nargs="+", default=["filters/400", "compact/120"])
+    parser.add_argument("--clicks", type=int, default=100)
+    parser.add_argument("--job", nargs=2, metavar=("PROJECT", "LOG_SEQ"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.job:
+        run_job(Path(options.job[0]), int(options.job[1]))
+        return
+    print("| segmenter/steps | trained, s | first image scored | all images |\n|-|-|-|-|")
+    for segmenter in options.segmenters:
+        name, _, steps = segmenter.partition("/")
+        training = {"segmenter": name, "steps": int(steps or 400), "threads": 1, "device": "cpu"}
+        with tempfile.TemporaryDirectory() as folder:
+            data = Path(folder) / "data"
+            data.mkdir()
+            for part in ("classes.json", "train"):
+                (data / part).symlink_to((options.data / part).resolve())
+            log_seq = answer(data, Path(folder) / "project", options.clicks, training)
+            job = ["--job", str(Path(folder) / "project"), str(log_seq)]
+            subprocess.run(
+                [sys.executable, __file__, str(options.data), *job],
+                check=True,
+                env={**os.environ, "OMP_NUM_THREADS": "1", "SEGMENTER": segmenter},
+            )
+
+
+def answer(data: Path, project: Path, clicks: int, training: dict[str, object]) -> int:
+    """Answer a round by ground truth; return the log's last position."""
+    from napari_al.simulate.oracle import Oracle
+
+    config = make_config(DataFolder.open(data), {"budget": clicks, "training": training}, "bvsb")
+    with Session.create(project, config) as session:
+        oracle = Oracle(session.data)
+        session.prepare()
+        while (query := session.query()) is not None:
+            session.submit(oracle.answer(query))
+        return len(session.answers())
+
+
+def run_job(project: Path, log_seq: int) -> None:
+    """Do the job, noting when each stage ends."""
+    started = time.process_time()
+    from napari_al.session.rounds import train_and_score
+
+    ends: dict[str, float] = {}
+
+    def note(step: JobProgress) -> None:
+        now = time.process_time() - started
+        if step.stage == "scoring":
+            ends.setdefault("first", now)
+        ends[step.stage] = now
+
+    args = {"project": str(project), "round": 1, "log_seq": log_seq, "row": {"round": 1}}
+    train_and_score({**args, "live": True}, note, lambda: False)
+    cells = (f"{ends[stage]:.0f}" for stage in ("training", "first", "scoring"))
+    print(f"| {os.environ['SEGMENTER']} | {' | '.join(cells)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
