@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+from bisect import insort
 from collections import Counter
 from dataclasses import dataclass
-from statistics import median
 from typing import TYPE_CHECKING
 
 from napari_al.core.clicks import Clicks
@@ -52,39 +52,79 @@ class Tally:
     worked_s: float
 
 
-def tally(answers: Sequence[Answer]) -> Tally:
-    """Count answers."""
-    by_class: Counter[int] = Counter()
-    by_outcome: Counter[str] = Counter()
-    n_accepted = n_corrected = 0
-    kinds = [0, 0, 0]
-    seconds: list[float] = []
-    a_click: list[float] = []
-    for answer in answers:
-        by_class.update(answer.class_ids)
-        by_outcome[answer.outcome] += 1
+class Unseen:
+    """Tells which answers are new, for sums that go on instead of beginning anew each time."""
+
+    def __init__(self) -> None:
+        self._n = 0
+        self._last: Answer | None = None
+
+    def of(self, answers: Sequence[Answer]) -> tuple[Sequence[Answer], bool]:
+        """Return the answers that were not there last time, and whether the earlier ones still are.
+
+        If not (one was taken back or changed), all count as new. Answers are only ever added at the
+        end: where the last one seen is in its place, so are those before it.
+        """
+        n, last = self._n, self._last
+        goes_on = n == 0 or (n <= len(answers) and answers[n - 1] is last)
+        self._n, self._last = len(answers), answers[-1] if answers else None
+        return (answers[n:], True) if goes_on else (answers, False)
+
+
+class Teller:
+    """Makes tallies; looks at each answer once."""
+
+    def __init__(self) -> None:
+        self._unseen = Unseen()
+        self._start()
+
+    def _start(self) -> None:
+        self._by_class: Counter[int] = Counter()
+        self._by_outcome: Counter[str] = Counter()
+        self._kinds = [0, 0, 0]
+        self._n_accepted = self._n_corrected = 0
+        self._seconds: list[float] = []  # ascending, as is the next
+        self._a_click: list[float] = []
+
+    def tally(self, answers: Sequence[Answer]) -> Tally:
+        """Count answers."""
+        new, goes_on = self._unseen.of(answers)
+        if not goes_on:
+            self._start()
+        for answer in new:
+            self._add(answer)
+        return Tally(
+            n_queries=len(answers),
+            clicks=Clicks(*self._kinds),
+            by_class=self._by_class.copy(),
+            by_outcome=self._by_outcome.copy(),
+            n_accepted=self._n_accepted,
+            n_corrected=self._n_corrected,
+            seconds_a_query=_middle(self._seconds),
+            seconds_a_click=_middle(self._a_click),
+            worked_s=sum(self._seconds),
+        )
+
+    def _add(self, answer: Answer) -> None:
+        self._by_class.update(answer.class_ids)
+        self._by_outcome[answer.outcome] += 1
         clicks = answer.clicks
-        kinds[0] += clicks.class_clicks
-        kinds[1] += clicks.polygon_clicks
-        kinds[2] += clicks.intersection_clicks
+        self._kinds[0] += clicks.class_clicks
+        self._kinds[1] += clicks.polygon_clicks
+        self._kinds[2] += clicks.intersection_clicks
         if answer.query.query_type == "correction" and answer.outcome == "labelled":
             accepted = answer.class_ids == (answer.query.pseudo_label,)
-            n_accepted += accepted
-            n_corrected += not accepted
+            self._n_accepted += accepted
+            self._n_corrected += not accepted
         if 0 < answer.seconds <= PAUSE_S:
-            seconds.append(answer.seconds)
-            a_click.append(answer.seconds / max(1, clicks.total))
-    return Tally(
-        n_queries=len(answers),
-        clicks=Clicks(*kinds),
-        by_class=by_class,
-        by_outcome=by_outcome,
-        n_accepted=n_accepted,
-        n_corrected=n_corrected,
-        seconds_a_query=median(seconds) if seconds else None,
-        seconds_a_click=median(a_click) if a_click else None,
-        worked_s=sum(seconds),
-    )
+            insort(self._seconds, answer.seconds)
+            insort(self._a_click, answer.seconds / max(1, clicks.total))
+
+
+def _middle(ascending: Sequence[float]) -> float | None:
+    """Return the median."""
+    n = len(ascending)
+    return None if n == 0 else (ascending[(n - 1) // 2] + ascending[n // 2]) / 2
 
 
 _COLUMNS = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from napari_al.plugin.costs import tally
+from napari_al.plugin.costs import Teller
 from napari_al.plugin.ledger import Bookkeeper
 
 if TYPE_CHECKING:
@@ -33,15 +33,15 @@ class Figures:
         self._events, self._dispatch = events, dispatch
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="figures")
         self._session: Session | None = None
-        self._bookkeeper = Bookkeeper()
+        self._teller, self._bookkeeper = Teller(), Bookkeeper()
         self._under_way: Future[Ledger] | None = None
-        self._n_learnt = 0
+        self._learnt: tuple[int, int] | None = None  # a round, and the answers its model knows
 
     def open(self, session: Session | None) -> None:
         """Count another session's answers from now on; None: nobody's."""
         self._session = session
-        self._bookkeeper = Bookkeeper()
-        self.on_model_changed()
+        self._teller, self._bookkeeper = Teller(), Bookkeeper()
+        self._learnt = None
 
     def close(self) -> None:
         """End the thread."""
@@ -51,21 +51,19 @@ class Figures:
     def count(self) -> None:
         """Tell new figures."""
         if self._session is not None:
-            self._events.counted.emit(tally(self._session.answers()))
+            self._events.counted.emit(self._teller.tally(self._session.answers()))
             self._balance(self._session)
 
     def n_answers_behind(self) -> int:
         """Return how many answers the model whose scores show has not learnt from."""
-        if self._session is None:
+        session = self._session
+        if session is None:
             return 0
-        return max(0, len(self._session.answers()) - self._n_learnt)
-
-    def on_model_changed(self) -> None:
-        """Note how many answers the model whose scores show was trained on."""
-        rows = [] if self._session is None else self._session.rounds()
-        shown = "" if self._session is None else str(self._session.scores_round)
-        learnt = [int(row["queries"]) for row in rows if row["round"] == shown]
-        self._n_learnt = learnt[-1] if learnt else 0
+        shown = session.scores_round
+        if self._learnt is None or self._learnt[0] != shown:
+            rows = (row for row in session.rounds() if row["round"] == str(shown))
+            self._learnt = shown, sum(int(row.get("queries") or 0) for row in rows)
+        return max(0, len(session.answers()) - self._learnt[1])
 
     def _balance(self, session: Session) -> None:
         """Sum up what takes time, in the thread; what is under way is heard out first."""

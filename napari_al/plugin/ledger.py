@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_al.plugin.costs import Unseen
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -39,21 +41,32 @@ class Bookkeeper:
 
     def __init__(self) -> None:
         self._known: dict[str, int] = {}
+        self._unseen = Unseen()
+        self._start()
+
+    def _start(self) -> None:
+        self._drawn = 0
+        self._px_by_class: Counter[int] = Counter()
 
     def balance(self, answers: Sequence[Answer]) -> Ledger:
         """Sum answers up."""
-        drawn, px_by_class = 0, Counter[int]()
-        for answer in answers:
-            mask = answer.query.region.mask
-            if answer.id not in self._known:
-                self._known[answer.id] = 1 + n_corners(mask)
-            drawn += self._known[answer.id]
-            if answer.pieces:
-                for piece in answer.pieces:
-                    px_by_class[piece.class_id] += piece.mask.size
-            elif len(answer.class_ids) == 1:
-                px_by_class[answer.class_ids[0]] += mask.size
-        return Ledger(drawn, px_by_class)
+        new, goes_on = self._unseen.of(answers)
+        if not goes_on:
+            self._start()
+        for answer in new:
+            self._add(answer)
+        return Ledger(self._drawn, self._px_by_class.copy())
+
+    def _add(self, answer: Answer) -> None:
+        mask = answer.query.region.mask
+        if answer.id not in self._known:
+            self._known[answer.id] = 1 + n_corners(mask)
+        self._drawn += self._known[answer.id]
+        if answer.pieces:
+            for piece in answer.pieces:
+                self._px_by_class[piece.class_id] += piece.mask.size
+        elif len(answer.class_ids) == 1:
+            self._px_by_class[answer.class_ids[0]] += mask.size
 
 
 def n_corners(mask: Mask) -> int:

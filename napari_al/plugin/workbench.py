@@ -404,7 +404,6 @@ class Workbench:
             self._scored.start()
 
     def _on_scores_settled(self) -> None:
-        self.figures.on_model_changed()
         self.stage.outdate_all()
         self.events.job_changed.emit()
         self._later.start()

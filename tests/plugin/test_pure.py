@@ -9,7 +9,8 @@ import pytest
 from napari_al.core.clicks import Clicks
 from napari_al.core.masks import Mask
 from napari_al.formats.classes import default_classes
-from napari_al.plugin import costs, drawing, keys, pictures
+from napari_al.plugin import costs, drawing, keys, ledger, pictures
+from napari_al.session.log import AnnotationLog
 from napari_al.session.records import Answer, Query, Region
 
 BOX = Mask.from_array(np.ones((10, 20), bool), (5, 5))
@@ -50,7 +51,7 @@ def test_shown(key, text):
 
 
 def test_tally_counts_by_kind_and_leaves_pauses_out():
-    found = costs.tally(
+    found = costs.Teller().tally(
         [
             _answer((0,), seconds=1),
             _answer((1, 2), seconds=4, clicks=Clicks(class_clicks=2), query_type="multi-class"),
@@ -70,7 +71,28 @@ def test_tally_counts_by_kind_and_leaves_pauses_out():
 
 
 def test_an_empty_tally_knows_no_seconds():
-    assert costs.tally([]).seconds_a_query is None
+    assert costs.Teller().tally([]).seconds_a_query is None
+
+
+def test_running_sums_are_those_of_a_fresh_start(tmp_path):
+    rng = np.random.default_rng(0)
+    teller, bookkeeper = costs.Teller(), ledger.Bookkeeper()
+    with AnnotationLog(tmp_path / "log.sqlite") as log:
+        for _ in range(120):
+            active = log.active()
+            match rng.integers(6):
+                case 0:
+                    log.undo()
+                case 1:
+                    log.redo()
+                case 2 if active:
+                    log.amend(active[rng.integers(len(active))].id, _answer((7,), seconds=3))
+                case _:
+                    log.append([_answer((int(rng.integers(5)),), seconds=float(rng.random()))])
+            if rng.random() < 0.7:
+                assert teller.tally(log.active()) == costs.Teller().tally(log.active())
+                fresh = ledger.Bookkeeper().balance(log.active())
+                assert bookkeeper.balance(log.active()) == fresh
 
 
 def test_csv_has_one_row_an_answer():
