@@ -1,14 +1,15 @@
 """Kill what works on a project, again and again, and look at what it leaves.
 
-    python benchmarks/kill.py --kills 210
+    xvfb-run -a -s "-screen 0 1920x1200x24" python benchmarks/kill.py --kills 240
 
-A third each of the kills (SIGKILL, at random moments) goes to
+A quarter each of the kills (SIGKILL, at random moments) goes to
 
 - ``simulate``: it is started again until it is done; its ``rounds.csv`` has to be that of an
   unbroken run, but for the columns that measure seconds;
 - the training child of an open session: the session has to go on, and every answer has to count;
 - a process that annotates while a child of it trains: what it said after each answer was on disk
-  has to be there, the project has to open, and the child has to be gone.
+  has to be there, the project has to open, and the child has to be gone;
+- the same in a real window, with keys pressed over the picture.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ import argparse
 import json
 import os
 import random
+import select
 import signal
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +47,9 @@ SETTINGS = {
     "training": {"steps": 8, "batch_size": 2, "crop_px": 32, "threads": 1, "device": "cpu"},
 }
 N_ROUNDS = 3
+WHILE_ANSWERING = 0.8
+"""Share of the annotating processes that are killed after their first answer, not on their way."""
+START_S = 120
 
 
 class Lost(Exception):
@@ -199,6 +205,35 @@ def annotate_until_killed(project: Path, out: int) -> None:
                 session.start_training()
 
 
+def annotate_in_window_until_killed(project: Path, out: int) -> None:
+    """Press keys in a window; say each answer as soon as the window may show the next query."""
+    import napari
+    from qtpy.QtCore import Qt
+    from qtpy.QtTest import QTest
+    from qtpy.QtWidgets import QApplication
+
+    from napari_al.plugin.app import open_dock
+
+    viewer = napari.Viewer(show_welcome_screen=False)
+    canvas = viewer.window._qt_viewer.canvas.native
+    bench = open_dock(viewer).bench
+    session = Session.open(project, dispatch=bench.dispatch)
+    session.events.answered.connect(
+        lambda answers: os.write(out, "".join(f"{answer.id}\n" for answer in answers).encode())
+    )
+    session.events.undone.connect(lambda _: os.write(out, b"undo\n"))
+    bench.open(session)
+    while True:
+        QApplication.processEvents()
+        pause(0.002)
+        if bench.query is None and bench.pause == "done":
+            QTest.keyClick(canvas, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+        elif bench.query is not None:
+            QTest.keyClick(canvas, Qt.Key.Key_1)
+            if not session.is_busy:
+                bench.train()
+
+
 def replay(said: list[str]) -> list[str]:
     ids: list[str] = []
     for word in said:
@@ -206,16 +241,24 @@ def replay(said: list[str]) -> list[str]:
     return ids
 
 
-def kill_annotators(data: Path, folder: Path, n_kills: int, rng: random.Random) -> str:
+def kill_annotators(
+    data: Path,
+    folder: Path,
+    n_kills: int,
+    rng: random.Random,
+    annotate: Callable[[Path, int], None] = annotate_until_killed,
+) -> str:
     path = folder / "annotated"
     Session.create(path, project_config(data, budget=10_000)).close()
     n_answers = n_children = n_unsaid = 0
     in_force: list[str] = []
     for number in range(n_kills):
         receiving, sending = os.pipe()
-        pid = fork(lambda sending=sending: annotate_until_killed(path, sending))
+        pid = fork(lambda sending=sending: annotate(path, sending))
         os.close(sending)
-        pause(0.2 + rng.random() * 3)
+        if rng.random() < WHILE_ANSWERING:
+            select.select([receiving], [], [], START_S)
+        pause(rng.random() * 3)
         orphans = children(pid)
         n_children += len(orphans)
         os.kill(pid, signal.SIGKILL)
@@ -262,12 +305,13 @@ KINDS: dict[str, Callable[..., str]] = {
     "simulate": kill_simulations,
     "training": kill_training,
     "annotator": kill_annotators,
+    "window": partial(kill_annotators, annotate=annotate_in_window_until_killed),
 }
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--kills", type=int, default=210)
+    parser.add_argument("--kills", type=int, default=240)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", choices=KINDS)
     options = parser.parse_args()

@@ -1,9 +1,12 @@
 """Thousands of answers with many trainings in between: what grows?
 
     python benchmarks/soak.py --answers 5000 --every 250
+    xvfb-run -a -s "-screen 0 1920x1200x24" python benchmarks/soak.py --window
 
-Memory, open files, threads, child processes and the time of an answer (submit, the next question
-and the six after it; median of the stretch) are printed after each training.
+After each training: memory, open files, threads, child processes, Qt objects, and the CPU time of
+the answering thread by answer (median of the stretch) and of an undo. Without a window an answer is
+submit, the next question and the six after it; with one, a key over the picture and all that it
+causes until nothing more happens, and the model trains while answers go on.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, Self
 
 import numpy as np
 
@@ -28,6 +32,9 @@ from napari_al.session.config import RegionSettings, TrainingSettings
 from napari_al.session.session import Session
 from napari_al.simulate.oracle import Oracle
 
+if TYPE_CHECKING:
+    from napari_al.session.config import ProjectConfig
+
 
 @dataclass(frozen=True)
 class Figures:
@@ -37,6 +44,7 @@ class Figures:
     files: int
     threads: int
     children: int
+    qt_objects: int
 
     @classmethod
     def now(cls) -> Figures:
@@ -49,49 +57,178 @@ class Figures:
             len(os.listdir("/proc/self/fd")),
             threading.active_count(),
             sum(len(task.read_text().split()) for task in tasks),
+            n_qt_objects(),
         )
 
 
-def soak(project: Path, data: Path, n_answers: int, every: int, n_per_image: int) -> list[Figures]:
-    config = project_config(
+def n_qt_objects() -> int:
+    """Everything that hangs on a window or on the application."""
+    if "qtpy.QtWidgets" not in sys.modules:
+        return 0
+    from qtpy.QtCore import QObject
+    from qtpy.QtWidgets import QApplication
+
+    application = QApplication.instance()
+    if application is None:
+        return 0
+    roots = [application, *application.topLevelWidgets()]
+    return sum(1 + len(root.findChildren(QObject)) for root in roots)
+
+
+class Desk(Protocol):
+    """Where answers are given."""
+
+    session: Session
+
+    def answer(self) -> bool:
+        """Give one; False if there is nothing to ask until the model has been trained."""
+
+    def train(self) -> None:
+        """See to it that the round's model is there."""
+
+    def undo(self) -> None:
+        """Take the last answer back and put it in again."""
+
+
+class Headless:
+    """No window."""
+
+    def __init__(self, project: Path, config: ProjectConfig) -> None:
+        self.session = Session.create(project, config)
+        self.session.prepare()
+        self._oracle = Oracle(self.session.data)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.session.close()
+
+    def answer(self) -> bool:
+        query = self.session.query()
+        if query is not None:
+            self.session.submit(self._oracle.answer(query))
+            self.session.query()
+            self.session.upcoming(6)
+        return query is not None
+
+    def train(self) -> None:
+        self.session.start_training()
+        self.session.wait_for_job()
+
+    def undo(self) -> None:
+        self.session.undo()
+        self.session.redo()
+
+
+class Window:
+    """A real one; keys over the picture, as a person presses them."""
+
+    def __init__(self, project: Path, config: ProjectConfig) -> None:
+        import napari
+        from qtpy.QtCore import Qt
+        from qtpy.QtTest import QTest
+        from qtpy.QtWidgets import QApplication
+
+        from napari_al.plugin.app import open_dock
+
+        self._viewer = napari.Viewer(show_welcome_screen=False)
+        self._viewer.window.resize(1280, 720)
+        self._bench = open_dock(self._viewer).bench
+        self._application = QApplication.instance()
+        canvas, key = self._viewer.window._qt_viewer.canvas.native, Qt.Key
+        control = Qt.KeyboardModifier.ControlModifier
+        shift = control | Qt.KeyboardModifier.ShiftModifier
+        rng = np.random.default_rng(0)
+        self._press = lambda: QTest.keyClick(canvas, key(key.Key_1 + int(rng.integers(4))))
+        self._undo = lambda: QTest.keyClick(canvas, key.Key_Z, control)
+        self._redo = lambda: QTest.keyClick(canvas, key.Key_Z, shift)
+        self.session = Session.create(project, config, dispatch=self._bench.dispatch)
+        self.session.prepare()
+        self._bench.open(self.session)
+        for kind in ("heatmap", "answers"):
+            self._bench.stage.set_wanted(kind, True)
+        self._settle()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        from napari_al.plugin.viewers import close_all
+
+        close_all()
+        self._viewer.close()
+        self._process_events()
+
+    def answer(self) -> bool:
+        bench = self._bench
+        while bench.query is None and bench.pause == "scoring":
+            self._process_events()
+        if bench.query is None:
+            return False
+        self._press()
+        self._settle()
+        return True
+
+    def _process_events(self) -> None:
+        self._application.processEvents()
+        time.sleep(0.001)  # or this starves the child, which is polite
+
+    def _settle(self) -> None:
+        """Handle events until the next query is on screen and counted."""
+        bench = self._bench
+        while bench._later.isActive() or not (bench.query is None or bench.stage.image):
+            self._process_events()
+        self._process_events()
+
+    def train(self) -> None:
+        """It has begun by itself when the budget was spent."""
+        while self.session.is_busy:
+            self._process_events()
+        self._settle()
+
+    def undo(self) -> None:
+        self._undo()
+        self._redo()
+        self._settle()
+
+
+def soak(desk: Desk, n_answers: int, every: int) -> list[Figures]:
+    """Answer, train, and print what there is after each training."""
+    figures: list[Figures] = []
+    n_given = 0
+    print("answers  MB  files threads children Qt objects   ms/answer  undo ms", flush=True)
+    while n_given < n_answers:
+        seconds = []
+        while len(seconds) < every:
+            started = time.thread_time()
+            if not desk.answer():
+                break
+            seconds.append(time.thread_time() - started)
+        if not seconds:
+            raise SystemExit("the pool is empty; more images are needed")
+        n_given += len(seconds)
+        desk.train()
+        started = time.thread_time()
+        desk.undo()
+        undo_s = time.thread_time() - started
+        figures.append(Figures.now())
+        now = figures[-1]
+        print(
+            f"{n_given:7} {now.memory_mb:4.0f} {now.files:5} {now.threads:6} {now.children:8} "
+            f"{now.qt_objects:10} {1000 * np.median(seconds):11.2f} {1000 * undo_s:8.1f}",
+            flush=True,
+        )
+    return figures
+
+
+def soak_config(data: Path, every: int, n_per_image: int) -> ProjectConfig:
+    return project_config(
         data,
         budget=every,
         regions=RegionSettings(n_per_image=n_per_image),
         training=TrainingSettings(steps=2, batch_size=2, crop_px=32, threads=1),
     )
-    figures = []
-    with Session.create(project, config) as session:
-        session.prepare()
-        oracle = Oracle(session.data)
-        print("answers  MB  files threads children   ms/answer  undo ms  recount ms")
-        while len(session.answers()) < n_answers:
-            seconds = []
-            while (query := session.query()) is not None:
-                answer = oracle.answer(query)
-                started = time.thread_time()
-                session.submit(answer)
-                session.query()
-                session.upcoming(6)
-                seconds.append(time.thread_time() - started)
-            if not seconds:
-                raise SystemExit("the pool is empty; more images are needed")
-            started = time.thread_time()
-            session.undo()
-            undo_s = time.thread_time() - started
-            session.redo()
-            started = time.thread_time()
-            session.start_training()
-            begin_s = time.thread_time() - started
-            session.wait_for_job()
-            figures.append(Figures.now())
-            now = figures[-1]
-            print(
-                f"{len(session.answers()):7} {now.memory_mb:4.0f} {now.files:5} {now.threads:6} "
-                f"{now.children:8} {1000 * np.median(seconds):11.2f} {1000 * undo_s:9.1f} "
-                f"{1000 * begin_s:9.1f}",
-                flush=True,
-            )
-    return figures
 
 
 def main() -> None:
@@ -99,11 +236,14 @@ def main() -> None:
     parser.add_argument("--answers", type=int, default=5000)
     parser.add_argument("--every", type=int, default=250)
     parser.add_argument("--images", type=int, default=120)
+    parser.add_argument("--window", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         data = write_data(Path(name) / "data", n_train=options.images)
+        config = soak_config(data, options.every, n_per_image=60)
         before = Figures.now()
-        soak(Path(name) / "p", data, options.answers, options.every, n_per_image=60)
+        with (Window if options.window else Headless)(Path(name) / "p", config) as desk:
+            soak(desk, options.answers, options.every)
         print(f"before: {before}\nclosed: {Figures.now()}")
 
 

@@ -11,7 +11,7 @@ import pytest
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
-@pytest.mark.parametrize("kind", ["simulate", "training", "annotator"])
+@pytest.mark.parametrize("kind", ["simulate", "training", "annotator", "window"])
 def test_killed_work_loses_nothing(kind: str) -> None:
     command = [sys.executable, str(BENCHMARKS / "kill.py"), "--kills", "2", "--only", kind]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -21,11 +21,12 @@ def test_killed_work_loses_nothing(kind: str) -> None:
 def test_nothing_grows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(BENCHMARKS)
     from scenes import write_data
-    from soak import Figures, soak
+    from soak import Figures, Headless, soak, soak_config
 
     before = Figures.now()
     data = write_data(tmp_path / "data")
-    first, last = soak(tmp_path / "p", data, n_answers=40, every=20, n_per_image=20)
+    with Headless(tmp_path / "p", soak_config(data, 20, n_per_image=20)) as desk:
+        first, last = soak(desk, n_answers=40, every=20)
     after = Figures.now()
     assert (last.files, last.threads, last.children) == (first.files, first.threads, 0)
     assert last.memory_mb - first.memory_mb < 20
