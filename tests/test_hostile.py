@@ -228,6 +228,21 @@ def test_damaged_files(name: str, data: st.DataObject) -> None:
     read(parser, data.draw(damaged(parser.valid()) | st.binary(max_size=200)))
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["scores", "region map", "region map, many", "class map", "unsaved answers", "round_NN.json"],
+)
+def test_half_a_file_does_not_pass_for_a_whole(name: str) -> None:
+    """As a power loss may leave a file: cut short, or with zeros where data should have come."""
+    parser = PARSERS[name]
+    whole = parser.valid()
+    expected = repr(read(parser, whole))
+    for n_bytes in np.linspace(0, len(whole) - 2, 40).astype(int):
+        rest = bytes(len(whole) - n_bytes)
+        for torn in (whole[:n_bytes], whole[:n_bytes] + rest):
+            assert repr(read(parser, torn)) in ("None", expected)
+
+
 @pytest.mark.parametrize("name", [*JSON_PARSERS, "training.jsonl"])
 @fuzz
 @given(data=st.data())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from dataclasses import dataclass
 from itertools import islice
@@ -12,6 +13,7 @@ import numpy as np
 from napari_al.errors import InputError
 from napari_al.formats.classes import classes_to_json
 from napari_al.plugin.camera import Placement
+from napari_al.session.project import write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -75,8 +77,10 @@ def write_data(path: Path, images: ViewerImages, classes: Sequence[ClassInfo]) -
     folder.mkdir(parents=True)
     for name, pixels in planes(images):
         rgb = pixels.ndim == 3
-        tifffile.imwrite(folder / f"{name}.tif", pixels, photometric="rgb" if rgb else "minisblack")
-    (path / "classes.json").write_text(classes_to_json(classes), encoding="utf-8")
+        file = io.BytesIO()
+        tifffile.imwrite(file, pixels, photometric="rgb" if rgb else "minisblack")
+        write_atomic(folder / f"{name}.tif", file.getvalue())
+    write_atomic(path / "classes.json", classes_to_json(classes).encode("utf-8"))
 
 
 def planes(images: ViewerImages) -> Iterator[tuple[str, NDArray[Any]]]:

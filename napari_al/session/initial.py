@@ -37,8 +37,8 @@ def write_initial(
     project: Project, image: str, labels: NDArray[np.uint8], masks: NDArray[np.int32]
 ) -> None:
     """Write an image's (H, W) initial labels and object ids (0 = none) for this project."""
-    pictures.write_class_map(made_labels_path(project, image), labels)
-    pictures.write_ids(made_masks_path(project, image), masks)
+    pictures.write_class_map(made_labels_path(project, image), labels, durable=True)
+    pictures.write_ids(made_masks_path(project, image), masks, durable=True)
 
 
 def initial_labels(project: Project, data: DataFolder, image: str) -> NDArray[np.uint8]:

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def write_class_map(path: Path, class_map: NDArray[np.uint8]) -> None:
-    """Write a (H, W) uint8 array."""
-    _write(path, class_map)
+def write_class_map(path: Path, class_map: NDArray[np.uint8], *, durable: bool = False) -> None:
+    """Write a (H, W) uint8 array; ``durable`` (here and below) if it cannot be made again."""
+    _write(path, class_map, durable)
 
 
 def read_class_map(path: Path) -> NDArray[np.uint8] | None:
@@ -35,16 +35,17 @@ def read_class_map(path: Path) -> NDArray[np.uint8] | None:
     return picture if fits else None
 
 
-def write_ids(path: Path, ids: NDArray[np.int32]) -> None:
+def write_ids(path: Path, ids: NDArray[np.int32], *, durable: bool = False) -> None:
     """Write a (H, W) int32 array of ids, -1 = none.
 
     In 16 bits, as id + 1, where they fit (that reads in half the time); else the four bytes of an
     id are the PNG's four channels.
     """
     if ids.min(initial=0) >= -1 and ids.max(initial=0) < 2**16 - 1:
-        _write(path, (ids + 1).astype(np.uint16))
+        _write(path, (ids + 1).astype(np.uint16), durable)
     else:
-        _write(path, np.ascontiguousarray(ids, "<i4").view(np.uint8).reshape(*ids.shape, 4))
+        pixels = np.ascontiguousarray(ids, "<i4").view(np.uint8).reshape(*ids.shape, 4)
+        _write(path, pixels, durable)
 
 
 def read_ids(path: Path) -> NDArray[np.int32] | None:
@@ -69,12 +70,12 @@ def read_size(path: Path) -> tuple[int, int] | None:
     return (height, width) if signature == b"\x89PNG\r\n\x1a\n" else None
 
 
-def _write(path: Path, picture: NDArray[np.uint8 | np.uint16]) -> None:
+def _write(path: Path, picture: NDArray[np.uint8 | np.uint16], durable: bool) -> None:
     from napari_al.core.opencv import cv2
 
     path.parent.mkdir(parents=True, exist_ok=True)
     _, data = cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, 1])
-    write_atomic(path, data.tobytes(), durable=False)
+    write_atomic(path, data.tobytes(), durable=durable)
 
 
 def _read(path: Path) -> NDArray[Any] | None:

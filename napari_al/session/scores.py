@@ -6,6 +6,7 @@ They refer to images by name, so they hold for whichever of these images are sti
 from __future__ import annotations
 
 import json
+import zlib
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ import numpy as np
 from napari_al.session.project import write_atomic
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -108,7 +109,8 @@ class PoolScores:
         held = {name: getattr(self, name) for name in _DTYPES}
         tensors = {name: np.ascontiguousarray(v) for name, v in held.items() if v is not None}
         path.parent.mkdir(parents=True, exist_ok=True)
-        data = save(tensors, {"images": json.dumps(self.images)})
+        checksum = str(_checksum(self.images, tensors))
+        data = save(tensors, {"images": json.dumps(self.images), "crc32": checksum})
         write_atomic(path, data, durable=False)
 
     @classmethod
@@ -118,8 +120,11 @@ class PoolScores:
 
         try:
             with safe_open(str(path), framework="np") as file:
-                images = json.loads((file.metadata() or {})["images"])
+                metadata = file.metadata() or {}
+                images = json.loads(metadata["images"])
                 held: dict[str, Any] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            if metadata["crc32"] != str(_checksum(images, held)):
+                return None
             scores = cls(tuple(images), **held)
         except (OSError, SafetensorError, ValueError, KeyError, TypeError, RecursionError):
             return None
@@ -134,6 +139,14 @@ def paint_scores(
     painted[list(settled)] = np.nan
     painted[~np.isfinite(painted)] = np.nan
     return painted[region_map]
+
+
+def _checksum(images: Sequence[str], tensors: Mapping[str, NDArray[Any]]) -> int:
+    """Of all that is held: after a power loss a file may have its length, and zeros for its end."""
+    checksum = zlib.crc32(json.dumps(images).encode())
+    for name in sorted(tensors):
+        checksum = zlib.crc32(tensors[name].tobytes(), zlib.crc32(name.encode(), checksum))
+    return checksum
 
 
 _DTYPES = {
