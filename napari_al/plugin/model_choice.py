@@ -25,7 +25,8 @@ class ModelChoice(QCollapsible):
             "of the backbone: empty for those of the hub, fetched before with `napari-al "
             "download`; 'none' for random ones; or a folder"
         )
-        self.frozen = QCheckBox("keep the backbone as it is (a round takes seconds)")
+        self.frozen = QCheckBox("keep the backbone as it is")
+        self.frozen.setToolTip("a small head learns on what it gives: a round takes seconds")
         self._summary = text("", "muted")
         page = QWidget()
         form = QFormLayout(page)
@@ -35,6 +36,8 @@ class ModelChoice(QCollapsible):
         form.addRow("Weights", self.weights)
         form.addRow(self.frozen)
         self.setContent(page)
+        self.layout().setContentsMargins(0, 0, 0, 0)
+        self.collapse(animate=False)
         self._refresh()
 
     def settings(self) -> dict[str, Any]:

@@ -13,7 +13,9 @@ from napari_al.learning.weights import load_segmenter
 
 def choose(desk, name, weights=""):
     model = desk.dock.start.model
+    assert not model.segmenter.isVisibleTo(desk.dock)
     model.expand(animate=False)
+    assert model.segmenter.isVisibleTo(desk.dock)
     model.segmenter.setCurrentText(name)
     assert SEGMENTERS[name].summary in model._summary.text()
     QTest.keyClicks(model.weights, weights)
@@ -61,6 +63,7 @@ def test_weights_that_are_not_here_are_said_before_anything_is_made(
 def test_what_does_not_apply_cannot_be_chosen(desk):
     model = desk.dock.start.model
     choose(desk, "compact")
+    model.collapse(animate=False)
     assert not model.weights.isEnabled()
     assert model.settings() == {"segmenter": "compact"}
     choose(desk, "dinov2-small", "none")
