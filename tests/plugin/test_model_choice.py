@@ -13,9 +13,8 @@ from napari_al.learning.weights import load_segmenter
 
 def choose(desk, name, weights=""):
     model = desk.dock.start.model
-    assert not model.segmenter.isVisibleTo(desk.dock)
+    assert not model.isExpanded()
     model.expand(animate=False)
-    assert model.segmenter.isVisibleTo(desk.dock)
     model.segmenter.setCurrentText(name)
     assert SEGMENTERS[name].summary in model._summary.text()
     QTest.keyClicks(model.weights, weights)
