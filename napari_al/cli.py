@@ -125,10 +125,15 @@ def label(
     assignments: Assignments = None,
     config: ConfigFile = None,
     skip_broken: SkipBroken = False,
+    inspect: Annotated[
+        bool, typer.Option("--inspect", help="look at a project's rounds; nothing is written")
+    ] = False,
 ) -> None:
     """Open napari, ready to annotate."""
     settings = _settings(config, assignments, budget, seed, segmenter, device, skip_broken)
-    _open_napari(path, project, method, settings)
+    if inspect and (path is None or not (path / "config.json").is_file()):
+        raise InputError(f"--inspect looks at a project, and {path or 'no folder'} is none")
+    _open_napari(path, project, method, settings, look_only=inspect)
 
 
 @app.command()
@@ -590,13 +595,18 @@ def _write_report(projects: Sequence[Path], out: Path) -> None:
 
 
 def _open_napari(
-    path: Path | None, project: Path | None, method: str | None, settings: dict[str, Any]
+    path: Path | None,
+    project: Path | None,
+    method: str | None,
+    settings: dict[str, Any],
+    *,
+    look_only: bool = False,
 ) -> None:
     """Open napari with the dock and stay until it is closed."""
     _check_window()
     from napari_al.plugin.app import run
 
-    run(path, project=project, method=method, settings=settings)
+    run(path, project=project, method=method, settings=settings, look_only=look_only)
 
 
 def _simulate_in_window(data: Path, out: Path, rounds: int, settings: dict[str, Any]) -> None:

@@ -11,6 +11,8 @@ import numpy as np
 from napari_al.formats.dataset import DataFolder
 from napari_al.methods import METHODS
 from napari_al.session.config import ProjectConfig, RegionSettings, TrainingSettings
+from napari_al.session.session import Session
+from napari_al.simulate.oracle import Oracle
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,3 +75,27 @@ def project_config(data_path: Path, method: str = "classbal", **changes: object)
         "training": TrainingSettings(steps=3, batch_size=2, crop_px=32, threads=1),
     }
     return ProjectConfig(**(settings | changes))
+
+
+def answer_round(session: Session, oracle: Oracle) -> None:
+    """Answer until the round's budget is spent."""
+    session.prepare()
+    while (query := session.query()) is not None:
+        session.submit(oracle.answer(query))
+
+
+def write_run(path: Path, data_path: Path, method: str, n_rounds: int = 2) -> Path:
+    """Run a method for a few rounds and return its project folder."""
+    config = project_config(data_path, method)
+    if config.method.correction == "automatic":  # a model this young is never sure
+        targets = config.targets.model_copy(update={"lcm_confidence": (0.0,)})
+        config = config.model_copy(update={"targets": targets})
+    oracle = Oracle(DataFolder.open(data_path))
+    with Session.create(path, config) as session:
+        if config.method.starts_from_labels:
+            session.train()
+        for _ in range(n_rounds):
+            answer_round(session, oracle)
+            session.train()
+        session.prepare()
+    return path

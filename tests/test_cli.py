@@ -390,3 +390,9 @@ def test_every_command_has_help(name: str) -> None:
     status, stdout, _ = run(name, "--help")
     assert status == 0
     assert stdout.startswith("Usage:")
+
+
+def test_inspect_needs_a_project(tmp_path: Path) -> None:
+    status, _, stderr = run("label", str(tmp_path), "--inspect")
+    assert status == 2
+    assert "is none" in stderr

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from kneed import KneeLocator
 
 from napari_al.errors import InputError
 
@@ -69,6 +68,8 @@ def confidence_curve(
     is_small = confidence.size < max(min_size, 3)
     if is_small or curve[0] == curve[-1] or not np.isfinite(curve).all():
         return ConfidenceCurve(curve, None)
+    from kneed import KneeLocator  # takes seconds, for it imports matplotlib and scipy.signal
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # kneed warns where it finds no knee
         knee = KneeLocator(

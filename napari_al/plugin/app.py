@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_al.errors import InputError
 from napari_al.plugin.dock import ActiveLearning
+from napari_al.plugin.viewers import find_workbench
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,10 +14,12 @@ if TYPE_CHECKING:
 
     import napari
 
+    from napari_al.plugin.inspect_dock import InspectDock
     from napari_al.session.jobs import JobResult
     from napari_al.session.records import Answer, Query
 
 NAME = "Active learning"
+INSPECT_NAME = "Active learning: inspect"
 MAX_WIDTH_PX, MAX_HEIGHT_PX = 1700, 1100
 TICK_MS = 10
 """Between two answers of a simulated annotator."""
@@ -26,13 +29,36 @@ SETTLE_MS = 1000
 
 def open_dock(viewer: napari.Viewer) -> ActiveLearning:
     """Return a viewer's dock widget, opened if it is not there yet."""
-    found = viewer.window.dock_widgets.get(NAME) or viewer.window.dock_widgets.get(
-        f"{NAME} (napari-al)"
-    )
+    found = _find_dock(viewer, NAME)
     if found is None:
         found = ActiveLearning(viewer)
         viewer.window.add_dock_widget(found, name=NAME, area="right")
     return found  # type: ignore[no-any-return]
+
+
+def find_inspect_dock(viewer: napari.Viewer) -> InspectDock | None:
+    """Return a viewer's dock widget to look at rounds, if it is there."""
+    return _find_dock(viewer, INSPECT_NAME)  # type: ignore[no-any-return]
+
+
+def _find_dock(viewer: napari.Viewer, name: str) -> Any:
+    docks = viewer.window.dock_widgets
+    return docks.get(name) or docks.get(f"{name} (napari-al)")
+
+
+def inspect(viewer: napari.Viewer, path: Path) -> InspectDock:
+    """Look at the rounds of a project, in a window of its own where this one is annotated in."""
+    bench = find_workbench(viewer)
+    if bench is not None and bench.session is not None:
+        viewer = open_window()
+    found = find_inspect_dock(viewer)
+    if found is None:
+        from napari_al.plugin.inspect_dock import InspectDock
+
+        found = InspectDock(viewer)
+        viewer.window.add_dock_widget(found, name=INSPECT_NAME, area="right")
+    found.inspector.open(path)
+    return found
 
 
 def open_window() -> napari.Viewer:
@@ -56,6 +82,7 @@ def run(
     project: Path | None = None,
     method: str | None = None,
     settings: dict[str, Any] | None = None,
+    look_only: bool = False,
 ) -> None:
     """Open napari and stay until its window is closed.
 
@@ -70,10 +97,16 @@ def run(
         A row of the table of methods.
     settings : dict, optional
         Nested settings, as ``session.settings.make_config`` takes them.
+    look_only : bool
+        Look at the rounds of the project ``path``.
     """
     import napari
 
     viewer = open_window()
+    if path is not None and look_only:
+        inspect(viewer, path)
+        napari.run()
+        return
     dock = open_dock(viewer)
     if path is not None:
         dock.opening.open(path, project=project, method=method, settings=settings or {})

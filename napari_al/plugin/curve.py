@@ -34,6 +34,7 @@ class Curve(QWidget):
         super().__init__()
         self._title, self._x_name, self._digits, self._dots = title, x_name, digits, dots
         self._points: list[tuple[float, float]] = []
+        self._mark: int | None = None
         self._colors = ("#888888", "#888888", "#888888")
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setFixedHeight(128)
@@ -46,6 +47,11 @@ class Curve(QWidget):
     def set_points(self, points: Sequence[tuple[float, float]]) -> None:
         """Show these (x, y)."""
         self._points = list(points)
+        self.update()
+
+    def set_mark(self, index: int | None) -> None:
+        """Mark one of the points by a line across; None: none."""
+        self._mark = index
         self.update()
 
     def add(self, x: float, y: float) -> None:
@@ -115,6 +121,11 @@ class Curve(QWidget):
         painter.drawText(below, Qt.AlignmentFlag.AlignLeft, f"{x0:g}")
         painter.drawText(below, Qt.AlignmentFlag.AlignHCenter, self._x_name)
         painter.drawText(below, Qt.AlignmentFlag.AlignRight, f"{x1:g}")
+        if self._mark is not None and self._mark < len(self._points):
+            at = placed[self._mark]
+            painter.setPen(QPen(muted, 1, Qt.PenStyle.DashLine))
+            painter.drawLine(QPointF(at.x(), area.top()), QPointF(at.x(), area.bottom()))
+            painter.drawLine(QPointF(area.left(), at.y()), QPointF(area.right(), at.y()))
         painter.setPen(QPen(line, 2))
         painter.drawPolyline(placed)
         if self._dots or len(self._points) == 1:

@@ -216,6 +216,13 @@ class ActiveLearning(QWidget):
             self._main_window(), classes, self.bench.class_keys, tones_of(self.viewer.theme)
         )
 
+    def inspect(self) -> None:
+        """Look at the rounds of the project, in a window of its own."""
+        from napari_al.plugin.app import inspect
+
+        if self.bench.session is not None:
+            inspect(self.viewer, self.bench.session.project.path)
+
     # ---- coming and going
 
     def _main_window(self) -> QWidget:

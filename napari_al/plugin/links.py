@@ -1,8 +1,8 @@
 """Every connection of the plugin, in lists that can take them all down.
 
-Three lists: what concerns a viewer (`link_viewer`), what a session needs in it (`link_workbench`,
-lives as long as the session is open), and what a dock widget shows of it (`link_dock`, lives as
-long as the widget).
+Lists: what concerns a viewer (`link_viewer`), what a session needs in it (`link_workbench`, lives
+as long as the session is open), and what a dock widget shows of it (`link_dock`, lives as long as
+the widget); so for a project that is only looked at (`link_inspector`, `link_inspect_dock`).
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
     from napari_al.plugin.dock import ActiveLearning
+    from napari_al.plugin.inspect_dock import InspectDock
+    from napari_al.plugin.inspector import Inspector
     from napari_al.plugin.keys import ActionName
     from napari_al.plugin.workbench import Workbench
 
@@ -127,6 +129,54 @@ def _link_layer(links: Links, bench: Workbench, layer: Layer) -> None:
         links.connect(layer.events.visible, lambda _: bench.stage.on_layer_visible(kind))
 
 
+def link_inspector(links: Links, inspector: Inspector) -> None:
+    """Connect the layers and the mouse of a viewer in which a project is looked at."""
+    viewer, layers = inspector.viewer, inspector.layers
+    links.connect(
+        viewer.layers.events.removed, lambda event: inspector.on_layer_removed(event.value)
+    )
+    links.append(viewer.mouse_drag_callbacks, lambda _, event: inspector.on_pressed(event))
+    links.connect(layers.base.camera.napari.events.zoom, lambda _: layers.base.fit_lines())
+
+    def follow(key: str, layer: Layer) -> None:
+        links.connect(layer.events.visible, lambda _: inspector.on_layer_visible(key))
+
+    links.connect(layers.added, follow)
+
+
+def link_inspect_dock(links: Links, dock: InspectDock) -> None:
+    """Connect a widget with what it shows of a project, both ways."""
+    inspector, events = dock.inspector, dock.inspector.events
+    for signal, slot in (
+        (events.opened, dock.on_opened),
+        (events.closed, dock.on_closed),
+        (events.moved, dock.on_moved),
+        (events.image_changed, dock.bar.show_image),
+        (events.wanted_changed, dock.on_wanted_changed),
+        (events.drawn, dock.pictures.show_reason),
+        (events.described, dock.region.show_facts),
+        (events.picked, dock.on_picked),
+        (events.merged, dock.tries.show_merging),
+        (events.cut, dock.tries.show_cutting),
+        (events.compared, dock.tries.show_comparison),
+        (events.progressed, dock.bar.show_progress),
+        (events.told, dock.bar.show_message),
+        (dock.bar.folder_chosen, dock.open),
+        (dock.bar.round_chosen, inspector.move_to),
+        (dock.bar.image_chosen, inspector.show_image),
+        (dock.bar.stop_wanted, inspector.stop_making),
+        (dock.pictures.wanted, inspector.set_wanted),
+        (dock.region.pixel_chosen, inspector.pick),
+        (dock.tries.merging_wanted, inspector.try_merging),
+        (dock.tries.cutting_wanted, inspector.try_cutting),
+        (dock.tries.acquisition_wanted, inspector.try_acquisition),
+        (dock.tries.ended, inspector.end_try),
+        (inspector.viewer.events.theme, dock.on_theme),
+        (inspector.viewer.layers.events.inserted, dock.on_layer_inserted),
+    ):
+        links.connect(signal, slot)
+
+
 def link_dock(links: Links, dock: ActiveLearning) -> None:
     """Connect a dock widget with its viewer's workbench, both ways."""
     _link_workbench_to_dock(links, dock)
@@ -188,6 +238,7 @@ def _link_annotate_page(links: Links, dock: ActiveLearning) -> None:
         (page.model.train_wanted, bench.train),
         (page.model.stop_wanted, bench.trainer.stop),
         (page.model.auto_changed, bench.set_train_when_spent),
+        (page.model.inspect_wanted, dock.inspect),
         (page.view.shown, bench.stage.set_wanted),
         (page.view.opacity_changed, bench.stage.layers.set_opacity),
         (page.view.context_changed, bench.stage.set_context),

@@ -35,6 +35,7 @@ class ModelPanel(QWidget):
     train_wanted = Signal()
     stop_wanted = Signal()
     auto_changed = Signal(bool)
+    inspect_wanted = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,6 +68,13 @@ class ModelPanel(QWidget):
         column.addWidget(self.loss)
         column.addWidget(self.miou)
         column.addWidget(self._advice)
+        column.addWidget(
+            button(
+                "Inspect rounds…",
+                "regions, answers, labels and predictions of each round, in a window of its own",
+                self.inspect_wanted.emit,
+            )
+        )
         column.addStretch()
         self.show_idle()
 

@@ -65,11 +65,26 @@ class Opening:
         self._page.show_found(found)
 
     def open_project(self, path: Path) -> None:
-        """Open a project that is there."""
+        """Open a project that is there; one that cannot be written to is only looked at."""
+        from napari_al.session.lock import LockedError
         from napari_al.session.session import Session
 
-        dispatch = self._bench.dispatch
-        self._in_background(lambda: Session.open(path, dispatch=dispatch), self._on_session)
+        def work() -> Session | LockedError:
+            try:
+                return Session.open(path, dispatch=self._bench.dispatch)
+            except LockedError as error:
+                return error
+
+        def then(opened: Session | LockedError) -> None:
+            if isinstance(opened, Session):
+                self._on_session(opened)
+                return
+            from napari_al.plugin.app import inspect
+
+            self._page.show_message(f"{opened}. Its rounds are shown meanwhile.")
+            inspect(self._bench.viewer, path)
+
+        self._in_background(work, then)
 
     def use_sample(self) -> None:
         """Take the sample data."""

@@ -1,4 +1,7 @@
-"""Dropping a project or a data folder on napari opens the dock with it."""
+"""Dropping a project or a data folder on napari opens the dock with it.
+
+Where a project is looked at, another project that is dropped is looked at, too.
+"""
 
 from __future__ import annotations
 
@@ -29,10 +32,14 @@ def _folder_of(path: str) -> Path | None:
 def _read(path: str | Sequence[str]) -> list[tuple[None]]:
     from napari import current_viewer
 
-    from napari_al.plugin.app import open_dock
+    from napari_al.plugin.app import find_inspect_dock, inspect, open_dock
 
     folder = _folder_of(path if isinstance(path, str) else path[0])
     viewer = current_viewer()
-    if folder is not None and viewer is not None:
+    if folder is None or viewer is None:
+        return [(None,)]
+    if (folder / "config.json").is_file() and find_inspect_dock(viewer) is not None:
+        inspect(viewer, folder)
+    else:
         open_dock(viewer).opening.look(folder)
     return [(None,)]  # napari's way to say: read, but no layers of its own

@@ -21,6 +21,11 @@ def workbench_of(viewer: Viewer) -> Workbench:
     return _WORKBENCHES[id(own)]
 
 
+def find_workbench(viewer: Viewer) -> Workbench | None:
+    """Return a viewer's workbench if it has one."""
+    return _WORKBENCHES.get(id(getattr(viewer, "__wrapped__", viewer)))
+
+
 def close_workbench(viewer: Viewer) -> None:
     """Close a viewer's session and let go of the viewer; may be called again."""
     own = getattr(viewer, "__wrapped__", viewer)

@@ -110,9 +110,9 @@ class Inspection:
         self.data = open_data(self.project, self.config)
         self.maps = RegionMaps(self.project, self.data, self.config)
         self._places = (self.project, self.own)
-        self._log = AnnotationLog(self.project.log_file, read_only=True)
         self._turn = threading.RLock()
-        self._done = tuple(self.project.rounds_done())
+        self._done = tuple(self.project.rounds_done())  # before the log, which has their answers
+        self._log = AnnotationLog(self.project.log_file, read_only=True)
         self._records: dict[int, RoundRecord] = {}
         self._scores: tuple[tuple[int, Path, int], PoolScores] | None = None
 

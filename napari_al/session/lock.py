@@ -20,12 +20,16 @@ _LOCKED_BYTE: Final = 2**30
 """Where Windows locks: far behind the text, which others must be able to read."""
 
 
+class LockedError(InputError):
+    """A project cannot be written to from here; it may be looked at."""
+
+
 class FolderLock:
     """An exclusive lock on a file; held until ``release`` or until the program ends.
 
     Raises
     ------
-    InputError
+    LockedError
         If another program (or another part of this one) holds it, or if the folder cannot be
         written or has no locks.
     """
@@ -34,7 +38,7 @@ class FolderLock:
         try:
             self._file: int | None = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         except OSError as error:
-            raise InputError(
+            raise LockedError(
                 f"{path.parent} cannot be written ({error.strerror}); open the project for reading "
                 "only, or copy it to a folder of yours"
             ) from error
@@ -43,12 +47,12 @@ class FolderLock:
         except (BlockingIOError, PermissionError) as error:
             holder = _holder(self._file)
             self.release()
-            raise InputError(
+            raise LockedError(
                 f"{path.parent} is open in {holder}; close it there, or open it for reading only"
             ) from error
         except OSError as error:
             self.release()
-            raise InputError(
+            raise LockedError(
                 f"{path.parent} lies on a file system without locks ({error.strerror}); keep "
                 "projects on a local disk"
             ) from error

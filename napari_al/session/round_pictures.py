@@ -375,7 +375,7 @@ PICTURES: dict[str, Picture] = {
     "sieved": Picture("Sieved pixels", "pixels that kept their region's class, and those below the "
         "knee of its confidence curve", "trained on", "codes", _sieved,
         lambda method: method.targets == "sieve",
-        ("kept", "removed", "kept from an earlier answer")),
+        ("kept", "removed", "kept earlier")),
     "target_errors": Picture("Wrong training labels", "pixels trained on with another class than "
         "the true one", "trained on", "codes", _target_errors, codes=("wrong",), needs_truth=True),
     "prediction_errors": Picture("Wrong predictions", "pixels predicted to be of another class "

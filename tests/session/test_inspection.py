@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 import pytest
-from scenes import project_config, write_data, write_initial
+from scenes import answer_round, project_config, write_data, write_initial, write_run
 
 from napari_al.core import IGNORE
 from napari_al.errors import InputError
@@ -31,32 +31,12 @@ METHODS = ("adaptive-superpixel", "multi-class", "a2lc")
 N_ROUNDS = 2
 
 
-def _answer(session, oracle):
-    session.prepare()
-    while (query := session.query()) is not None:
-        session.submit(oracle.answer(query))
-
-
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A finished run of each method; not to be written to."""
     folder = tmp_path_factory.mktemp("runs")
     data_path = write_initial(write_data(folder / "data"))
-    runs = {}
-    for method in METHODS:
-        config = project_config(data_path, method)
-        if method == "a2lc":  # a model this young is never sure
-            targets = config.targets.model_copy(update={"lcm_confidence": (0.0,)})
-            config = config.model_copy(update={"targets": targets})
-        with Session.create(folder / method, config) as session:
-            oracle = Oracle(DataFolder.open(data_path))
-            if config.method.starts_from_labels:
-                session.train()
-            for _ in range(N_ROUNDS):
-                _answer(session, oracle)
-                session.train()
-        runs[method] = folder / method
-    return runs
+    return {method: write_run(folder / method, data_path, method) for method in METHODS}
 
 
 def _inspect(path, tmp_path):
@@ -238,7 +218,7 @@ def test_new_answers_and_rounds_are_taken_up(tmp_path, data_path):
         session.submit(oracle.answer(query))
         assert inspection.refresh()
         assert [a.query for a in inspection.record(1).answers] == [query]
-        _answer(session, oracle)
+        answer_round(session, oracle)
         session.train()
         assert inspection.refresh()
         assert inspection.rounds == (1, 2)

@@ -1,0 +1,330 @@
+"""The widget to look at rounds, used as a person uses it: sliders, switches, clicks."""
+
+from __future__ import annotations
+
+import gc
+import shutil
+import subprocess
+import sys
+import threading
+import weakref
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication, QPushButton
+from scenes import answer_round, project_config, write_data, write_initial, write_run
+
+from napari_al.formats.dataset import DataFolder
+from napari_al.plugin import reader, viewers
+from napari_al.plugin.app import find_inspect_dock, inspect, open_dock
+from napari_al.plugin.inspect_kinds import KINDS
+from napari_al.session.round_pictures import PICTURES, Look
+from napari_al.session.session import Session
+from napari_al.simulate.oracle import Oracle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from napari_al.plugin.inspect_dock import InspectDock
+    from napari_al.plugin.inspector import Inspector
+
+
+@dataclass
+class Bench:
+    """What a researcher has in front of them."""
+
+    viewer: Any
+    qtbot: Any
+
+    @property
+    def dock(self) -> InspectDock:
+        found = find_inspect_dock(self.viewer)
+        assert found is not None
+        return found
+
+    @property
+    def inspector(self) -> Inspector:
+        return self.dock.inspector
+
+    def open(self, path: Path) -> Bench:
+        inspect(self.viewer, path)
+        self.until(lambda: self.inspector.record is not None)
+        self.until(lambda: len(self.inspector.layers.shown) == 2)
+        return self
+
+    def until(self, holds: Callable[[], object], seconds: float = 60) -> None:
+        self.qtbot.waitUntil(lambda: bool(holds()), timeout=int(1000 * seconds))
+
+    def switch(self, key: str) -> None:
+        """Click a picture's switch."""
+        box = self.dock.pictures._switches[key]
+        QTest.mouseClick(box, Qt.MouseButton.LeftButton, pos=QPoint(8, box.height() // 2))
+
+    def press(self, words: str, nth: int = 0) -> None:
+        """Click a visible button by its name; of several the nth."""
+        named = [b for b in self.dock.findChildren(QPushButton) if b.accessibleName() == words]
+        QTest.mouseClick(named[nth], Qt.MouseButton.LeftButton)
+
+    def click_pixel(self, row: float, col: float) -> None:
+        """Click a pixel of the image on the canvas."""
+        canvas = self.viewer.window._qt_viewer.canvas.native
+        camera = self.inspector.layers.base.camera.napari
+        centre = np.array(camera.center[1:])
+        offset = (np.array([row, col]) - centre) * camera.zoom
+        x, y = canvas.width() / 2 + offset[1], canvas.height() / 2 + offset[0]
+        QTest.mouseClick(canvas, Qt.MouseButton.LeftButton, pos=QPoint(round(x), round(y)))
+
+    def expected(self, key: str) -> np.ndarray:
+        record = self.inspector.record
+        return PICTURES[key].make(Look(self.inspector.inspection, record, self.inspector.image))
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory):
+    """A finished run of some methods; not to be written to."""
+    folder = tmp_path_factory.mktemp("runs")
+    data = write_initial(write_data(folder / "data"))
+    methods = ("adaptive-superpixel", "a2lc")
+    return {method: write_run(folder / method, data, method) for method in methods}
+
+
+@pytest.fixture
+def bench(make_napari_viewer: Any, qtbot: Any) -> Iterator[Bench]:
+    viewer = make_napari_viewer(show=True)
+    viewer.window.resize(1280, 720)
+    yield Bench(viewer, qtbot)
+    dock = find_inspect_dock(viewer)
+    if dock is not None:
+        dock.inspector.end()
+    viewers.close_all()
+    QApplication.processEvents()
+
+
+def test_rounds_are_stepped_through(bench, runs):
+    bench.open(runs["adaptive-superpixel"])
+    assert bench.inspector.record.number == 2
+    for key in ("queried", "queried_lines"):
+        assert np.array_equal(bench.inspector.layers.picture(key), bench.expected(key))
+    bench.press("◀")
+    bench.until(lambda: bench.inspector.record.number == 1)
+    assert bench.dock.bar._round.text() == "Round 1"
+    assert "adaptive-superpixel · " in bench.dock.bar._summary.text()
+    bench.dock.bar.slider.setFocus()
+    QTest.keyClick(bench.dock.bar.slider, Qt.Key.Key_End)
+    bench.until(lambda: bench.inspector.record.number == 3)
+    assert "not trained yet" in bench.dock.bar._summary.text()
+    bench.switch("prediction")
+    bench.until(lambda: "not been trained" in bench.dock.pictures._reasons["prediction"].text())
+    assert bench.inspector.layers.picture("prediction") is None
+
+
+@pytest.mark.parametrize("method", ["adaptive-superpixel", "a2lc"])
+def test_every_switch_shows_its_picture(bench, runs, method):
+    bench.open(runs[method])
+    for key in ("queried", "queried_lines"):
+        bench.switch(key)
+    assert bench.inspector.layers.shown == ()
+    for key, switch in bench.dock.pictures._switches.items():
+        bench.dock.tabs.widget(0).ensureWidgetVisible(switch)
+        bench.switch(key)
+        bench.until(lambda key=key: bench.inspector.layers.picture(key) is not None)
+        shown, made = bench.inspector.layers.picture(key), bench.expected(key)
+        assert np.array_equal(shown, made, equal_nan=made.dtype.kind == "f"), key
+    names = [layer.name for layer in bench.viewer.layers]
+    order = [KINDS[key].name for key in KINDS if key in bench.dock.pictures._switches]
+    assert [name for name in names if name in order] == order
+
+
+def test_the_eye_and_the_bin_of_the_layer_list(bench, runs):
+    bench.open(runs["adaptive-superpixel"])
+    bench.viewer.layers[KINDS["queried"].name].visible = False
+    assert bench.inspector.wanted == {"queried_lines"}
+    assert not bench.dock.pictures._switches["queried"].isChecked()
+    bench.viewer.layers[KINDS["queried"].name].visible = True
+    bench.until(lambda: bench.dock.pictures._switches["queried"].isChecked())
+    bench.viewer.layers.remove(KINDS["queried"].name)
+    assert bench.inspector.wanted == {"queried_lines"}
+    bench.switch("queried")
+    bench.until(lambda: bench.inspector.layers.picture("queried") is not None)
+
+
+def test_a_clicked_region_is_described(bench, runs):
+    bench.open(runs["adaptive-superpixel"])
+    record = bench.inspector.record
+    answer = next(a for a in record.answers if a.query.region.image == bench.inspector.image)
+    row, col = answer.query.region.mask.central_pixel()
+    bench.click_pixel(row, col)
+    panel = bench.dock.region
+    bench.until(panel.curve.isVisible)
+    assert bench.dock.tabs.currentIndex() == 1
+    names = [info.name for info in bench.inspector.inspection.config.classes]
+    assert f"<b>{names[answer.class_ids[0]]}</b>" in panel.history.text()
+    assert "BvSB" in panel._bvsb.text()
+    assert sum(share for _, _, share in panel.bars.rows) == pytest.approx(1, abs=0.01)
+    assert panel.curve.n_points > 2
+
+    neighbour = panel.neighbours.topLevelItem(0)
+    place = panel.neighbours.visualItemRect(neighbour).center()
+    before = panel._title.text(), panel._about.text()
+    QTest.mouseClick(panel.neighbours.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    bench.until(lambda: (panel._title.text(), panel._about.text()) != before)
+
+
+def test_other_choices_are_tried(bench, runs):
+    bench.open(runs["adaptive-superpixel"])
+    bench.dock.tabs.setCurrentIndex(2)
+    tries, layers = bench.dock.tries, bench.inspector.layers
+    for name, switch in tries.switches.items():
+        QTest.mouseClick(switch, Qt.MouseButton.LeftButton, pos=QPoint(8, switch.height() // 2))
+        bench.until(lambda name=name: tries._results[name].text())
+    n_regions = []
+    for end in (Qt.Key.Key_Home, Qt.Key.Key_End):
+        before = tries._results["try_merging"].text()
+        QTest.keyClick(tries.epsilon, end)
+        bench.until(lambda before=before: tries._results["try_merging"].text() != before)
+        n_regions.append(int(tries._results["try_merging"].text().split()[3]))
+    assert n_regions[0] > n_regions[1] == 1
+    assert layers.picture("try_merging").all()  # all in one
+    assert "Achievable accuracy" in tries._results["try_cut"].text()
+    assert "Rank correlation" in tries._results["try_acquisition"].text()
+    assert layers.picture("try_heatmap") is None
+    assert layers.picture("try_batches").any()
+    bench.press("◀")
+    bench.until(lambda: "without a model" in tries._results["try_merging"].text())
+    assert layers.picture("try_merging") is None
+    QTest.mouseClick(tries.switches["try_cut"], Qt.MouseButton.LeftButton, pos=QPoint(8, 8))
+    assert layers.picture("try_cut") is None
+
+
+def test_a_result_that_was_overtaken_is_never_shown(bench, runs, monkeypatch):
+    """A slow picture of one round comes in when the slider stands at another."""
+    bench.open(runs["adaptive-superpixel"])
+    make = PICTURES["queried"].make
+    go_on, begun = threading.Event(), threading.Event()
+
+    def slow(look):
+        if look.record.number == 1:
+            begun.set()
+            go_on.wait(30)
+        return make(look)
+
+    row = PICTURES["queried"]
+    monkeypatch.setitem(PICTURES, "queried", type(row)(**{**vars(row), "make": slow}))
+    shown = []
+    bench.inspector.events.drawn.connect(
+        lambda key, _: shown.append((key, bench.inspector.record.number))
+    )
+    bench.press("◀")
+    bench.until(begun.is_set)
+    bench.press("▶")
+    bench.until(lambda: ("queried", 2) in shown)
+    picture = bench.inspector.layers.picture("queried").copy()
+    go_on.set()
+    bench.until(lambda: not bench.inspector._latest.is_waiting("queried"))
+    QTest.qWait(50)  # the overtaken one has come in by now
+    assert np.array_equal(bench.inspector.layers.picture("queried"), picture)
+    assert shown.count(("queried", 2)) == 1
+
+
+def test_a_deleted_cache_is_made_again(bench, runs, tmp_path):
+    bare = tmp_path / "bare"
+    shutil.copytree(runs["adaptive-superpixel"], bare)
+    shutil.rmtree(bare / "cache")
+    bench.open(bare)
+    bench.switch("merged_counts")
+    bench.until(lambda: "again" in bench.dock.pictures._reasons["merged_counts"].text())
+    assert bench.dock.bar._stop.isVisible()
+    bench.until(lambda: bench.inspector.layers.picture("merged_counts") is not None)
+    bench.until(lambda: not bench.dock.bar._stop.isVisible())
+    assert not (bare / "cache").exists()
+    bench.press("◀")
+    bench.until(lambda: "no model" in bench.dock.pictures._reasons["merged_counts"].text())
+
+
+def test_making_again_can_be_stopped(bench, runs, tmp_path):
+    bare = tmp_path / "bare"
+    shutil.copytree(runs["adaptive-superpixel"], bare)
+    shutil.rmtree(bare / "cache")
+    bench.open(bare)
+    bench.switch("prediction")
+    bench.until(bench.dock.bar._stop.isVisible)
+    bench.press("Stop")
+    bench.until(lambda: "in the cache" in bench.dock.pictures._reasons["prediction"].text())
+    assert not bench.inspector._remaker.is_busy
+
+
+def test_a_run_that_goes_on_is_followed(bench, tmp_path, data_path):
+    oracle = Oracle(DataFolder.open(data_path))
+    with Session.create(tmp_path / "live", project_config(data_path)) as session:
+        answer_round(session, oracle)
+        session.train()
+        answer_round(session, oracle)
+        open_dock(bench.viewer).opening.look(tmp_path / "live")  # in the way of a drop
+        bench.until(lambda: find_inspect_dock(bench.viewer) is not None)
+        bench.until(lambda: bench.inspector.record is not None)
+        assert bench.inspector.record.number == 1
+        assert viewers.find_workbench(bench.viewer).session is None
+        bench.press("▶")
+        bench.until(lambda: bench.inspector.record.number == 2)
+        assert not bench.inspector.record.is_done
+        session.train()
+        bench.until(lambda: bench.inspector.record.number == 3)
+        assert bench.dock.bar.slider.maximum() == 2
+
+
+def test_dropping_another_project_looks_at_that(bench, runs):
+    bench.open(runs["adaptive-superpixel"])
+    bench.viewer.layers.clear()
+    read = reader.get_reader(str(runs["a2lc"]))
+    assert read(str(runs["a2lc"])) == [(None,)]
+    bench.until(lambda: bench.inspector.inspection.config.method.name == "a2lc")
+    bench.until(lambda: bench.inspector.layers.picture("queried") is not None)
+    assert viewers.find_workbench(bench.viewer) is None
+
+
+def test_what_is_no_project_is_said_to_be_none(bench, tmp_path):
+    inspect(bench.viewer, tmp_path)
+    bench.until(lambda: "no project" in bench.dock.bar._message.text())
+
+
+def test_leaving_takes_everything_along(bench, runs):
+    bench.open(runs["adaptive-superpixel"])
+    bench.switch("merged_cells")
+    bench.until(lambda: bench.inspector.layers.picture("merged_cells") is not None)
+    n_callbacks = len(bench.viewer.mouse_drag_callbacks)
+    dock, inspector = weakref.ref(bench.dock), weakref.ref(bench.inspector)
+    folder = bench.inspector.inspection.own.cache
+    n_removed = len(bench.viewer.layers.events.removed.callbacks)
+    widget = bench.dock
+    bench.viewer.window.remove_dock_widget(widget)
+    with bench.qtbot.waitSignal(widget.destroyed):
+        widget.deleteLater()
+    del widget
+    bench.until(lambda: gc.collect() is not None and dock() is None and inspector() is None)
+    assert not bench.viewer.layers
+    assert len(bench.viewer.mouse_drag_callbacks) == n_callbacks - 1
+    assert len(bench.viewer.layers.events.removed.callbacks) == n_removed - 1
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_nothing_is_cut_off_at_340_pixels(bench, runs, theme):
+    bench.viewer.theme = theme
+    bench.open(runs["a2lc"])
+    bench.dock.resize(340, 600)
+    for index in range(bench.dock.tabs.count()):
+        page = bench.dock.tabs.widget(index).widget()
+        assert page.minimumSizeHint().width() <= 340 - 2 * 8, bench.dock.tabs.tabText(index)
+
+
+def test_importing_the_widget_loads_neither_torch_nor_cv2():
+    code = (
+        "import sys, napari_al.plugin.inspect_dock;"
+        "assert not {'torch', 'cv2', 'skimage', 'matplotlib'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=120)
