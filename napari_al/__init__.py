@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from napari_al.session.predicting import predict_images
     from napari_al.session.project import read_rounds
     from napari_al.session.records import Answer, Piece, Query, Region
+    from napari_al.session.replay import begin_again, repeat, steps_of
     from napari_al.session.session import Session
     from napari_al.session.settings import make_config
     from napari_al.simulate.oracle import Oracle
@@ -49,13 +50,16 @@ __all__ = [
     "Region",
     "Session",
     "__version__",
+    "begin_again",
     "export_model",
     "make_config",
     "open_model",
     "predict_images",
     "read_rounds",
     "register_acquisition",
+    "repeat",
     "run_simulation",
+    "steps_of",
     "write_report",
 ]
 
@@ -76,13 +80,16 @@ _HOME = {
     "Query": "session.records",
     "Region": "session.records",
     "Session": "session.session",
+    "begin_again": "session.replay",
     "export_model": "session.model_export",
     "make_config": "session.settings",
     "open_model": "session.models",
     "predict_images": "session.predicting",
     "read_rounds": "session.project",
     "register_acquisition": "session.acquisition",
+    "repeat": "session.replay",
     "run_simulation": "simulate.runner",
+    "steps_of": "session.replay",
     "write_report": "simulate.report",
 }
 

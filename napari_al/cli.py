@@ -219,7 +219,7 @@ def report(
 @app.command()
 def export(
     project: Annotated[Path, typer.Argument(help="a project, or the folder of a run")],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="where the files go")],
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="where the files go")] = None,
     format: Annotated[
         Literal["png", "coco", "voc", "cityscapes"], typer.Option(help="class-index PNG, or ...")
     ] = "png",
@@ -227,14 +227,25 @@ def export(
         Literal["targets", "predictions", "answers"],
         typer.Option(help="what was trained on, what the model says, or the answers alone"),
     ] = "targets",
+    script: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="write a Python script that repeats all that was done"),
+    ] = None,
 ) -> None:
-    """Write a project's labels as files of other programs."""
+    """Write a project's labels as files of other programs, or a script that repeats its answers."""
     from napari_al.session.exporting import export_session
+    from napari_al.session.replay import script_of
     from napari_al.session.session import Session
 
+    if out is None and script is None:
+        raise InputError("name a folder with --out DIR, or a file with --script FILE")
     with Session.open(project, read_only=True) as session:
-        n_images = export_session(session, format, source, out)
-    typer.echo(f"{n_images} images: {out}")
+        if out is not None:
+            n_images = export_session(session, format, source, out)
+            typer.echo(f"{n_images} images: {out}")
+        if script is not None:
+            script.write_text(script_of(session), encoding="utf-8")
+            typer.echo(script)
 
 
 @app.command()

@@ -349,6 +349,14 @@ def test_export_of_a_run(finished: Callable[[str], Path], tmp_path: Path, source
     assert stdout == f"{len(written)} images: {out}\n"
     assert all(labels.shape == (48, 64) for labels in written)
     assert run("export", str(tmp_path), "--out", str(out))[0] == 2
+    assert run("export", str(project))[0] == 2
+
+
+def test_export_of_a_script(finished: Callable[[str], Path], tmp_path: Path) -> None:
+    script = tmp_path / "again.py"
+    status, stdout, _ = run("export", str(finished("classbal")), "--script", str(script))
+    assert (status, stdout) == (0, f"{script}\n")
+    compile(script.read_text(), str(script), "exec")  # test_replay.py runs one
 
 
 def test_predict_by_a_run(data: Path, finished: Callable[[str], Path], tmp_path: Path) -> None:

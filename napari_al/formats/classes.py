@@ -40,6 +40,9 @@ class ClassInfo(BaseModel):
         Not empty, one line.
     color : str
         ``#rrggbb``, lower case.
+    merged_into : int or None
+        The class that this one counts as since the two were merged. It keeps its id, so that what
+        was written with it keeps its meaning, but is no longer given.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -47,6 +50,7 @@ class ClassInfo(BaseModel):
     id: Annotated[int, Field(strict=True, ge=0, lt=IGNORE)]
     name: Annotated[str, Field(min_length=1, max_length=100)]
     color: str
+    merged_into: Annotated[int, Field(strict=True, ge=0, lt=IGNORE)] | None = None
 
     @field_validator("name")
     @classmethod
@@ -66,6 +70,23 @@ class ClassInfo(BaseModel):
     def rgb(self) -> tuple[int, int, int]:
         """The colour as three numbers from 0 to 255."""
         return (int(self.color[1:3], 16), int(self.color[3:5], 16), int(self.color[5:7], 16))
+
+
+def live_classes(classes: Sequence[ClassInfo]) -> tuple[ClassInfo, ...]:
+    """Return the classes that can be given: those not merged into another."""
+    return tuple(c for c in classes if c.merged_into is None)
+
+
+def meanings(classes: Sequence[ClassInfo]) -> tuple[int, ...]:
+    """Return what each class id counts as: itself, or what it was merged into."""
+    return tuple(c.id if c.merged_into is None else c.merged_into for c in classes)
+
+
+def as_merged(class_map: NDArray[np.uint8], classes: Sequence[ClassInfo]) -> NDArray[np.uint8]:
+    """Return a class map in which each id is what it counts as; ids of no class are IGNORE."""
+    table = np.full(IGNORE + 1, IGNORE, np.uint8)
+    table[: len(classes)] = meanings(classes)
+    return table[class_map]
 
 
 def default_color(class_id: int) -> str:
@@ -106,7 +127,8 @@ def read_classes(path: Path) -> tuple[ClassInfo, ...]:
 
 def classes_to_json(classes: Sequence[ClassInfo]) -> str:
     """Return the text of ``classes.json``, one class a line."""
-    rows = ",\n".join("  " + json.dumps(c.model_dump(), ensure_ascii=False) for c in classes)
+    fields = (c.model_dump(exclude_none=True) for c in classes)
+    rows = ",\n".join("  " + json.dumps(row, ensure_ascii=False) for row in fields)
     return f"[\n{rows}\n]\n"
 
 
@@ -116,8 +138,8 @@ def check_classes(found: object, source: str) -> tuple[ClassInfo, ...]:
     Raises
     ------
     InputError
-        Unless there are 1 to 255 of them, with the ids 0 to C-1 and different names. `source`
-        says in the message where they came from.
+        Unless there are 1 to 255 of them, with the ids 0 to C-1 and different names, and those
+        merged are merged into one that is not. `source` says in the message where they came from.
     """
     if not isinstance(found, list | tuple):
         raise InputError(
@@ -136,6 +158,13 @@ def check_classes(found: object, source: str) -> tuple[ClassInfo, ...]:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise InputError(f"{source}: two classes are called {twice[0]!r}; give each its own name.")
+    live = {c.id for c in live_classes(classes)}
+    for info in classes:
+        if info.merged_into is not None and info.merged_into not in live:
+            raise InputError(
+                f"{source}: {info.name!r} is merged into class {info.merged_into}, which is not "
+                "there or is merged itself."
+            )
     return tuple(classes)
 
 

@@ -32,7 +32,14 @@ import numpy as np
 
 from napari_al.core import IGNORE
 from napari_al.errors import InputError
-from napari_al.formats.classes import ClassInfo, check_classes, default_classes, read_classes
+from napari_al.formats.classes import (
+    ClassInfo,
+    as_merged,
+    check_classes,
+    default_classes,
+    live_classes,
+    read_classes,
+)
 from napari_al.formats.images import Header, read_header, read_ids, read_image
 from napari_al.formats.listing import Kind, Listed, Split, list_images
 
@@ -198,7 +205,11 @@ class DataFolder:
     def _class_map(self, name: str, split: Split, kind: Kind) -> NDArray[np.uint8] | None:
         item = self._item(name, split)
         found = item.maps.get(kind)
-        return None if found is None else _read_class_map(found, item.header, self.n_classes)
+        if found is None:
+            return None
+        class_map = _read_class_map(found, item.header, self.n_classes)
+        some_are_merged = len(live_classes(self.classes)) < self.n_classes
+        return as_merged(class_map, self.classes) if some_are_merged else class_map
 
     def _item(self, name: str, split: Split) -> _Item:
         try:

@@ -131,7 +131,7 @@ def predict_blocks(
         if height * width <= MAX_WHOLE_PX:
             rows, cols = slice(0, height), slice(0, width)
             logits = in_half(segmenter, _to_tensor(read(rows, cols), device))
-            yield Block(rows, cols, upsample(logits, stride, size)[0].softmax(dim=0))
+            yield Block(rows, cols, segmenter.probabilities(upsample(logits, stride, size))[0])
             return
         for band in _bands(segmenter, segmenter, read, size, device):
             top = band.top * stride
@@ -143,8 +143,8 @@ def predict_blocks(
                 part = band.maps[..., left // stride - before : -(-cols.stop // stride) + 1]
                 skip = before * stride
                 grid = (above + rows.stop - top, skip + cols.stop - left)
-                logits = upsample(part, stride, grid)[0, :, above:, skip:]
-                yield Block(rows, cols, logits.softmax(dim=0))
+                logits = upsample(part, stride, grid)[..., above:, skip:]
+                yield Block(rows, cols, segmenter.probabilities(logits)[0])
 
 
 def block_px(segmenter: Segmenter) -> int:
@@ -164,7 +164,8 @@ def n_blocks(segmenter: Segmenter, size: tuple[int, int]) -> int:
 
 
 def _probs(segmenter: Segmenter, features: Tensor, size: tuple[int, int]) -> Tensor:
-    return upsample(segmenter.classify(features), segmenter.stride, size)[0].softmax(dim=0)
+    logits = upsample(segmenter.classify(features), segmenter.stride, size)
+    return segmenter.probabilities(logits)[0]
 
 
 def _whole(

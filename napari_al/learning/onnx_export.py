@@ -32,7 +32,8 @@ class _Whole(nn.Module):
         """(N, C, H, W) in the units of files to (N, H, W) uint8 and (N, K, H, W) float32."""
         size = (image.shape[2], image.shape[3])
         logits = upsample(self.segmenter(image), self.segmenter.stride, size)
-        return logits.argmax(dim=1).to(torch.uint8), logits.softmax(dim=1)
+        probs = self.segmenter.probabilities(logits)
+        return probs.argmax(dim=1).to(torch.uint8), probs
 
 
 def write_onnx(path: Path, segmenter: Segmenter, class_names: Sequence[str]) -> None:

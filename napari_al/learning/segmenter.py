@@ -80,6 +80,10 @@ class Segmenter(nn.Module):
         Input pixels per logit.
     mean, std : Tensor
         (1, n_channels, 1, 1) float32, in the images' units.
+    n_known : int
+        Classes that it has been trained on; those after them are not predicted.
+    merged : dict of int to int
+        Classes whose probability counts for another one (``class_rows.fit_classes`` sets both).
     """
 
     mean: Tensor
@@ -103,6 +107,8 @@ class Segmenter(nn.Module):
         self.n_classes = n_classes
         self.classifier_name = classifier
         self.temperature = temperature
+        self.n_known = n_classes
+        self.merged: dict[int, int] = {}
         self.stride = trunk.stride
         self.trunk = trunk
         self.classifier: nn.Module = (
@@ -182,6 +188,16 @@ class Segmenter(nn.Module):
     def classify(self, features: Tensor) -> Tensor:
         """Logits (N, n_classes, h, w) of features (N, D, h, w)."""
         return cast("Tensor", self.classifier(features))
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Class probabilities of logits (N, n_classes, H, W); those of merged classes added up."""
+        probs = logits[:, : self.n_known].softmax(dim=1)
+        if self.n_known < self.n_classes:
+            probs = F.pad(probs, (0, 0, 0, 0, 0, self.n_classes - self.n_known))
+        for merged, counts_as in self.merged.items():
+            probs[:, counts_as] += probs[:, merged]
+            probs[:, merged] = 0
+        return probs
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (N, n_classes, ceil(H / stride), ceil(W / stride)) of raw images (N, C, H, W)."""

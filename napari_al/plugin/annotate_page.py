@@ -10,6 +10,7 @@ from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QSizePolicy, QTabWidget, QVBoxLayout, QWidget
 
 from napari_al.core import IGNORE
+from napari_al.formats.classes import live_classes
 from napari_al.plugin.classes_panel import ClassesPanel
 from napari_al.plugin.costs import Tally, duration
 from napari_al.plugin.export_panel import ExportPanel
@@ -71,6 +72,7 @@ class AnnotatePage(QWidget):
     redo_wanted = Signal()
     focus_wanted = Signal()
     help_wanted = Signal()
+    classes_wanted = Signal()
     leave_wanted = Signal()
 
     def __init__(self) -> None:
@@ -125,15 +127,18 @@ class AnnotatePage(QWidget):
         self.undo = button("Undo", "take the last answer back", self.undo_wanted.emit)
         self.redo = button("Redo", "put it back", self.redo_wanted.emit)
         find = button("Find", "bring the region back into view", self.focus_wanted.emit)
+        classes = button("Classes", "add, rename, recolour, merge", self.classes_wanted.emit)
         keys = button("Keys", "all keys", self.help_wanted.emit)
         named: tuple[tuple[QPushButton, ActionName], ...] = (
             (self.undo, "undo"),
             (self.redo, "redo"),
             (find, "focus"),
+            (classes, "edit_classes"),
             (keys, "help"),
         )
         for made, key in named:
             made.setToolTip(f"{made.toolTip()}  ({hint(key)})")
+            made.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
             row.addWidget(made, 1)
         return row
 
@@ -163,19 +168,24 @@ class AnnotatePage(QWidget):
 
     # ---- showing
 
-    def set_session(self, session: Session, keys: Sequence[str | None]) -> None:
+    def set_session(self, session: Session, keys: Sequence[str]) -> None:
         """Fit the page to a session."""
         query_type = session.config.method.query
-        classes = session.config.classes
-        self.classes.set_classes(classes, keys)
+        self.set_classes(session.config.classes, keys, query_type)
         self.progress.set_query_type(query_type)
-        self.queue.set_classes(classes, bulk=query_type == "dominant")
         self.export.set_session(session)
         self._accept.setVisible(query_type in _ACCEPT)
         if query_type in _ACCEPT:
             self._accept.setText(f"{_ACCEPT[query_type]}   {hint('accept')}")
         self._rest.setVisible(query_type == "precise")
         self._budget.setRange(0, session.config.budget)
+
+    def set_classes(
+        self, classes: Sequence[ClassInfo], keys: Sequence[str], query_type: QueryType
+    ) -> None:
+        """Show these classes and their keys."""
+        self.classes.set_classes(classes, keys)
+        self.queue.set_classes(live_classes(classes), bulk=query_type == "dominant")
 
     def show_query(self, query: Query | None, pause: str, classes: tuple[ClassInfo, ...]) -> None:
         """Put the question."""

@@ -18,7 +18,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_al.plugin.keys import hint, shown
+from napari_al.formats.classes import live_classes
+from napari_al.plugin.keys import hint
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -48,25 +49,24 @@ def swatch(color: str, size: int = 14) -> QPixmap:
 class ClassButton(QPushButton):
     """One class: swatch, name, count, key."""
 
-    def __init__(self, info: ClassInfo, key: str | None, parent: QWidget | None = None) -> None:
+    def __init__(self, info: ClassInfo, key: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.info = info
+        self.info, self.key = info, key
         self.setProperty("role", "class")
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setFixedHeight(ROW_PX - 2)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.setAccessibleName(info.name)
-        self.setToolTip(f"{info.name}{f'  ({shown(key)})' if key else ''}")
+        self.setToolTip(f"{info.name}  ({key})")
         self._color = QLabel()
         self._color.setPixmap(swatch(info.color))
         self._name = QLabel(info.name)
         self._name.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self._count = QLabel("")
         self._count.setProperty("role", "muted")
-        self._key = QLabel(shown(key) if key else "")
+        self._key = QLabel(key)
         self._key.setProperty("role", "key")
-        self._key.setVisible(bool(key))
-        self._key.setFixedSize(KEY_PX, KEY_PX)
+        self._key.setFixedSize(KEY_PX + 8 * (len(key) - 1), KEY_PX)
         self._key.setAlignment(Qt.AlignmentFlag.AlignCenter)
         row = QHBoxLayout(self)
         row.setContentsMargins(6, 0, 4, 0)
@@ -92,11 +92,11 @@ class ClassesPanel(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._buttons: list[ClassButton] = []
+        self._begun = ""
         self._search = QLineEdit()
         self._search.setPlaceholderText(f"Find a class ({hint('find_class')}), Enter chooses it")
         self._search.setClearButtonEnabled(True)
         self._search.textChanged.connect(self._filter)
-        self._search.returnPressed.connect(self._choose_first)
         self._search.installEventFilter(self)
         self._grid = QGridLayout()
         self._scroll = QScrollArea()
@@ -109,19 +109,19 @@ class ClassesPanel(QWidget):
         column.addWidget(self._search)
         column.addWidget(self._scroll)
 
-    def set_classes(self, classes: Sequence[ClassInfo], keys: Sequence[str | None]) -> None:
-        """Show these classes and their keys."""
+    def set_classes(self, classes: Sequence[ClassInfo], keys: Sequence[str]) -> None:
+        """Show these classes and their keys; not those merged into others."""
         self._buttons = []
         holder = QWidget()
         self._grid = QGridLayout(holder)
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setSpacing(2)
-        for info, key in zip(classes, keys, strict=True):
-            button = ClassButton(info, key)
+        for info in live_classes(classes):
+            button = ClassButton(info, keys[info.id])
             button.clicked.connect(lambda _=False, class_id=info.id: self.chosen.emit(class_id))
             self._buttons.append(button)
         self._scroll.setWidget(holder)  # Qt deletes the one before
-        self._search.setVisible(len(classes) > N_WITHOUT_SEARCH)
+        self._search.setVisible(len(self._buttons) > N_WITHOUT_SEARCH)
         self._search.clear()
         self._filter("")
 
@@ -136,6 +136,11 @@ class ClassesPanel(QWidget):
         for button in self._buttons:
             button.set_count(counts.get(button.info.id, 0))
 
+    def set_begun(self, keys: str) -> None:
+        """Show only the classes whose keys begin so."""
+        self._begun = keys
+        self._filter(self._search.text())
+
     def find(self) -> None:
         """Put the cursor into the search field."""
         if self._search.isVisible():
@@ -143,20 +148,23 @@ class ClassesPanel(QWidget):
             self._search.selectAll()
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
-        """Leave the search field on Escape."""
-        if (
-            watched is self._search
-            and event is not None
-            and event.type() == QEvent.Type.KeyPress
-            and event.key() == Qt.Key.Key_Escape
-        ):
-            self._leave_search()
-            return True
+        """Leave the search field on Escape, choose on Enter; neither is for the picture."""
+        if watched is self._search and event is not None and event.type() == QEvent.Type.KeyPress:
+            if event.key() == Qt.Key.Key_Escape:
+                self._leave_search()
+                return True
+            if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+                self._choose_first()
+                return True
         return bool(super().eventFilter(watched, event))
 
     def _filter(self, text: str) -> None:
         wanted = text.strip().casefold()
-        found = [b for b in self._buttons if wanted in b.info.name.casefold()]
+        found = [
+            b
+            for b in self._buttons
+            if wanted in b.info.name.casefold() and b.key.startswith(self._begun)
+        ]
         found.sort(key=lambda b: not b.info.name.casefold().startswith(wanted))
         for button in self._buttons:
             button.setVisible(False)

@@ -14,7 +14,10 @@ from qtpy.QtCore import QEvent, QObject, QTimer
 from qtpy.QtWidgets import QMessageBox, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
 from napari_al.errors import InputError
+from napari_al.formats.classes import live_classes
 from napari_al.plugin.annotate_page import AnnotatePage
+from napari_al.plugin.class_editor import ClassEditor
+from napari_al.plugin.costs import tally
 from napari_al.plugin.help_overlay import HelpOverlay
 from napari_al.plugin.leaving import Leaving
 from napari_al.plugin.links import Links, link_dock
@@ -54,6 +57,7 @@ class ActiveLearning(QWidget):
         self.start = StartPage()
         self.annotate = AnnotatePage()
         self.review = ReviewPage()
+        self.editor = ClassEditor()
         for page in (self.start, self.annotate.view, self.annotate.model):
             page.set_preferences(self.bench.preferences)
         self.opening = Opening(self.bench, self.start)
@@ -64,6 +68,7 @@ class ActiveLearning(QWidget):
         self._stack.addWidget(scrolled(self.start))
         self._stack.addWidget(scrolled(self.annotate))
         self._stack.addWidget(scrolled(self.review))
+        self._stack.addWidget(scrolled(self.editor))
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self._stack)
@@ -107,6 +112,37 @@ class ActiveLearning(QWidget):
         session = self.bench.session
         if session is not None:
             self.annotate.show_chosen(class_ids, session.config.method.query)
+
+    def on_classes_changed(self) -> None:
+        """Show the classes that are in force now."""
+        session = self.bench.session
+        if session is not None:
+            config = session.config
+            self.annotate.set_classes(config.classes, self.bench.class_keys, config.method.query)
+            self.annotate.show_query(self.bench.query, self.bench.pause, config.classes)
+            self.editor.show_classes(config.classes, tally(session.answers()).by_class)
+
+    def edit_classes(self) -> None:
+        """Turn to the page to edit classes on, or back."""
+        session = self.bench.session
+        if session is None or self._stack.currentIndex() == 2:
+            return
+        if self._stack.currentIndex() == 3:
+            self.on_editor_left()
+            return
+        self.editor.show_classes(session.config.classes, tally(session.answers()).by_class)
+        self._stack.setCurrentIndex(3)
+        self.editor.entry.setFocus()
+
+    def on_editor_left(self) -> None:
+        """Turn back to the questions."""
+        self.setFocus()
+        self._stack.setCurrentIndex(1)
+
+    def on_told(self, words: str) -> None:
+        """Show a sentence where one looks."""
+        self.annotate.show_message(words)
+        self.editor.show_message(words)
 
     def on_rest_changed(self, class_id: int | None) -> None:
         """Show which class the rest of the rectangle gets."""
@@ -212,9 +248,8 @@ class ActiveLearning(QWidget):
                 return
         session = self.bench.session
         classes = session.config.classes if session is not None else ()
-        self._help = HelpOverlay(
-            self._main_window(), classes, self.bench.class_keys, tones_of(self.viewer.theme)
-        )
+        named = [(self.bench.class_keys[c.id], c.name) for c in live_classes(classes)]
+        self._help = HelpOverlay(self._main_window(), named, tones_of(self.viewer.theme))
 
     def inspect(self) -> None:
         """Look at the rounds of the project, in a window of its own."""

@@ -20,6 +20,10 @@ class WorkbenchEvents(SignalGroup):
     closed = Signal()
     asked = Signal(object)
     """The query now on screen, or None: ``Workbench.pause`` says why."""
+    classes_changed = Signal()
+    """Classes were added, renamed, recoloured or merged, or such an edit was undone."""
+    begun = Signal(str)
+    """The first of a class's two keys was pressed; "" = no longer."""
     chosen = Signal(object)
     """The classes chosen so far for the query on screen (frozenset)."""
     rest_changed = Signal(object)
@@ -42,6 +46,8 @@ class WorkbenchEvents(SignalGroup):
     """A sentence for the person at the screen."""
     find_class = Signal()
     """The search field for classes is wanted."""
+    edit_classes = Signal()
+    """The page to edit classes on is wanted."""
     help = Signal()
     """The page with all keys is wanted, or no longer."""
     view_changed = Signal()

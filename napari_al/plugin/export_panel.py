@@ -38,6 +38,7 @@ class ExportPanel(QWidget):
 
     export_wanted = Signal(str, str, Path)
     script_wanted = Signal(Path)
+    """A script that repeats the session is to be written there."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -64,6 +65,13 @@ class ExportPanel(QWidget):
         column.addLayout(form)
         column.addWidget(self.export)
         column.addWidget(self._result)
+        column.addWidget(
+            button(
+                "Save as script…",
+                "a short Python file that does all of this again without a window",
+                self._save_script,
+            )
+        )
         column.addStretch()
 
     def set_session(self, session: Session) -> None:
@@ -86,6 +94,12 @@ class ExportPanel(QWidget):
         name = QFileDialog.getExistingDirectory(self, "Export to", self.folder.text())
         if name:
             self.folder.setText(name)
+
+    def _save_script(self) -> None:
+        suggested = str(Path(self.folder.text()).with_name("again.py"))
+        name, _ = QFileDialog.getSaveFileName(self, "Save as script", suggested, "Python (*.py)")
+        if name:
+            self.script_wanted.emit(Path(name))
 
     def _export(self) -> None:
         folder = self.folder.text().strip()

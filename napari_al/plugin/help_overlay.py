@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from qtpy.QtGui import QMouseEvent
 
-    from napari_al.formats.dataset import ClassInfo
-
 N_CLASS_ROWS = 14
 _CLICKS = {
     "Answer": ("Shift+click", "join a neighbouring region to this one, or take it out again"),
@@ -31,8 +29,7 @@ class HelpOverlay(QFrame):
     def __init__(
         self,
         over: QWidget,
-        classes: Sequence[ClassInfo],
-        keys: Sequence[str | None],
+        classes: Sequence[tuple[str, str]],
         tones: Tones,
     ) -> None:
         super().__init__(over)
@@ -56,8 +53,8 @@ class HelpOverlay(QFrame):
                 self._add(grid, row, column, caps, action.text)
             self._add(grid, len(rows) + 1, column, *clicks)
         grid.addWidget(text("Classes", "title", wrap=False), 0, 6, 1, 2)
-        for row, (info, key) in enumerate(zip(classes[:N_CLASS_ROWS], keys, strict=False), start=1):
-            self._add(grid, row, 6, shown(key) if key else "/", info.name)
+        for row, (key, name) in enumerate(classes[:N_CLASS_ROWS], start=1):
+            self._add(grid, row, 6, key, name)
         last = grid.rowCount()
         grid.addWidget(text("Click here, or press ? again, to go on.", "muted"), last, 0, 1, 8)
         self.adjustSize()

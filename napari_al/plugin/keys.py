@@ -16,6 +16,7 @@ ActionName = Literal[
     "undo",
     "redo",
     "find_class",
+    "edit_classes",
     "focus",
     "whole_image",
     "borders",
@@ -53,6 +54,7 @@ ACTIONS: dict[ActionName, Action] = {
         Action("find_class", ("/",), "find a class by typing its name"),
         Action("rest", ("R",), "drawing: the rest of the rectangle is this class"),
         Action("split", ("D",), "divide: cut the region in two and answer both parts"),
+        Action("edit_classes", ("F2",), "add, rename, recolour or merge classes"),
         Action("focus", ("F",), "bring the region back into view", "Look"),
         Action("whole_image", ("W",), "see the whole image", "Look"),
         Action("borders", ("B",), "borders of all regions", "Look"),
@@ -68,15 +70,26 @@ CLASS_KEYS = (*"1234567890", *(c for c in "QWERTYUIOPASDFGHJKLZXCVBNM" if c not 
 """Keys for classes in the order in which they are given out."""
 
 
-def class_keys(n_classes: int, preferred: str = "") -> tuple[str | None, ...]:
-    """Return a key for each class, None for those left over when the keys run out.
+def class_keys(n_classes: int, preferred: str = "") -> tuple[str, ...]:
+    """Return what to type for each class: a key, or two where there are more classes than keys.
 
     First those of ``preferred`` (one character a key) that are free, then digits, then letters in
-    the order in which they lie on the keyboard, without those that do something else.
+    the order in which they lie on the keyboard, without those that do something else. With many
+    classes the last of these keys only begin a pair: ``M1``, ``M2``, ...
+
+    Examples
+    --------
+    >>> class_keys(3, "ya")
+    ('Y', 'A', '1')
+    >>> class_keys(26)[22:]
+    ('V', 'N', 'M1', 'M2')
     """
     wished = [key for key in preferred.upper() if key in CLASS_KEYS]
     order = list(dict.fromkeys((*wished, *CLASS_KEYS)))
-    return tuple(order[i] if i < len(order) else None for i in range(n_classes))
+    n_keys = len(order)
+    n_begin = max(0, -(-(n_classes - n_keys) // (n_keys - 1)))
+    pairs = [begin + key for begin in order[n_keys - n_begin :] for key in order]
+    return (*order[: n_keys - n_begin], *pairs)[:n_classes]
 
 
 _SHOWN = {

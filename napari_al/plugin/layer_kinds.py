@@ -57,7 +57,7 @@ def make_layer(
     from napari.layers import Image, Labels, Shapes
 
     if kind in CLASS_KINDS:
-        colors, names = class_colors(classes), _class_names(classes)
+        colors, names = class_colors(classes), class_names(classes)
         return Labels(picture, colormap=colors, features=names, **common)
     if kind == "drawing":
         return Shapes(ndim=2, edge_width=1, **common)
@@ -125,6 +125,6 @@ def _border_colors() -> Colormap:
     return Colormap([[0, 0, 0, 0], [1, 1, 1, 1]], name="region borders")
 
 
-def _class_names(classes: Sequence[ClassInfo]) -> dict[str, list[Any]]:
+def class_names(classes: Sequence[ClassInfo]) -> dict[str, list[Any]]:
     """Return features with which napari's status bar names the class under the cursor."""
     return {"index": [c.id for c in classes], "class": [c.name for c in classes]}

@@ -20,6 +20,7 @@ from napari_al.plugin.layer_kinds import (
     LayerKind,
     blank,
     class_colors,
+    class_names,
     make_layer,
     query_colors,
     score_limits,
@@ -131,6 +132,7 @@ class LayerSet:
             layer = self._layers.get(kind)
             if layer is not None:
                 layer.colormap = class_colors(self._classes)
+                layer.features = class_names(self._classes)
 
     def set_dim(self, dim: float) -> None:
         """Set how dark the surroundings of a region are, 0 to 1."""

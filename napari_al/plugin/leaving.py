@@ -1,4 +1,4 @@
-"""What leaves a session: label files and the table of costs."""
+"""What leaves a session: label files, the table of costs, a script that repeats it."""
 
 from __future__ import annotations
 
@@ -59,11 +59,21 @@ class Leaving:
         from napari_al.plugin.costs import to_csv
 
         session = self._bench.session
-        if session is None:
-            return
+        if session is not None:
+            self._write(path, to_csv(session.answers(), session.config.classes))
+
+    def save_script(self, path: Path) -> None:
+        """Write a Python script that does again what was done."""
+        from napari_al.session.replay import script_of
+
+        session = self._bench.session
+        if session is not None:
+            self._write(path, script_of(session))
+
+    def _write(self, path: Path, words: str) -> None:
         try:
-            path.write_text(to_csv(session.answers(), session.config.classes), encoding="utf-8")
+            path.write_text(words, encoding="utf-8")
         except OSError as error:
             self._page.show_message(f"{path} could not be written: {error.strerror}.")
         else:
-            self._page.show_message(f"Costs written to {path}.")
+            self._page.show_message(f"{path} is written.")

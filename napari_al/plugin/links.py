@@ -11,7 +11,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from napari_al.plugin.keys import ACTIONS
+from napari_al.plugin.keys import ACTIONS, CLASS_KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,6 +77,7 @@ def link_workbench(links: Links, bench: Workbench) -> None:
     connect(session.events.redone, bench.on_changed)
     connect(session.events.scores_changed, bench.on_scores_changed)
     connect(session.events.round_changed, bench.on_round_changed)
+    connect(session.events.classes_changed, bench.on_classes_changed)
     connect(session.events.unsaved_changed, bench.on_unsaved_changed)
     connect(session.events.warned, bench.on_warned)
     connect(session.events.job_progress, bench.trainer.on_job_progress)
@@ -102,6 +103,7 @@ def key_actions(bench: Workbench) -> dict[str, Callable[[], object]]:
         "undo": bench.undo,
         "redo": bench.redo,
         "find_class": bench.events.find_class.emit,
+        "edit_classes": bench.events.edit_classes.emit,
         "rest": bench.fill_rest,
         "split": bench.split,
         "focus": bench.stage.focus,
@@ -113,10 +115,7 @@ def key_actions(bench: Workbench) -> dict[str, Callable[[], object]]:
         "help": bench.events.help.emit,
     }
     out = {key: does[name] for name, action in ACTIONS.items() for key in action.keys}
-    for class_id, class_key in enumerate(bench.class_keys):
-        if class_key is not None:
-            out[class_key] = partial(bench.choose, class_id)
-    return out
+    return out | {key: partial(bench.press, key) for key in CLASS_KEYS}
 
 
 def _link_layer(links: Links, bench: Workbench, layer: Layer) -> None:
@@ -192,6 +191,8 @@ def _link_workbench_to_dock(links: Links, dock: ActiveLearning) -> None:
         (events.closed, dock.on_closed),
         (events.asked, dock.on_asked),
         (events.chosen, dock.on_chosen),
+        (events.classes_changed, dock.on_classes_changed),
+        (events.begun, page.classes.set_begun),
         (events.rest_changed, dock.on_rest_changed),
         (events.counted, dock.on_counted),
         (events.balanced, dock.on_balanced),
@@ -200,8 +201,9 @@ def _link_workbench_to_dock(links: Links, dock: ActiveLearning) -> None:
         (events.job_changed, dock.on_job_changed),
         (events.proposed, dock.on_proposed),
         (events.image_ready, dock.on_image_ready),
-        (events.told, page.show_message),
+        (events.told, dock.on_told),
         (events.find_class, page.classes.find),
+        (events.edit_classes, dock.edit_classes),
         (events.help, dock.toggle_help),
         (events.view_changed, dock.on_view_changed),
         (dock.bench.preview.cut, dock.start.show_cut),
@@ -233,6 +235,11 @@ def _link_annotate_page(links: Links, dock: ActiveLearning) -> None:
         (page.redo_wanted, bench.redo),
         (page.focus_wanted, bench.stage.focus),
         (page.help_wanted, dock.toggle_help),
+        (page.classes_wanted, dock.edit_classes),
+        (dock.editor.edited, bench.edit_classes),
+        (dock.editor.undo_wanted, bench.undo),
+        (dock.editor.redo_wanted, bench.redo),
+        (dock.editor.left, dock.on_editor_left),
         (page.leave_wanted, dock.leave),
         (page.progress.csv_wanted, dock.leaving.save_costs),
         (page.model.train_wanted, bench.train),
@@ -247,6 +254,7 @@ def _link_annotate_page(links: Links, dock: ActiveLearning) -> None:
         (page.queue.picked, bench.go_to),
         (page.queue.many_answered, bench.answer_many),
         (page.export.export_wanted, dock.leaving.export),
+        (page.export.script_wanted, dock.leaving.save_script),
         (dock.review.decided, dock.on_decided),
         (dock.review.looked_at, bench.stage.show_region),
     ):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_al.formats.classes import meanings
 from napari_al.plugin.drawing import pieces_of
 
 if TYPE_CHECKING:
@@ -41,6 +42,15 @@ class Sketch:
         layer.current_edge_width = EDGE_PX / camera.px
         layer.current_edge_color = layer.current_face_color = UNNAMED
         layer.mode = "add_polygon"
+
+    def set_classes(self, classes: Sequence[ClassInfo]) -> None:
+        """Use these colours from now on; a merged class counts as the one it was merged into."""
+        counts_as = meanings(classes)
+        self._classes = classes
+        self._class_ids = [None if c is None else counts_as[c] for c in self._class_ids]
+        self.class_id = None if self.class_id is None else counts_as[self.class_id]
+        self.rest = None if self.rest is None else counts_as[self.rest]
+        self._recolor()
 
     def choose(self, class_id: int) -> None:
         """Draw with this class from now on."""

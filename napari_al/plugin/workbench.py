@@ -17,6 +17,7 @@ from qtpy.QtCore import QTimer
 
 from napari_al.core.clicks import Clicks
 from napari_al.errors import InputError
+from napari_al.formats.classes import live_classes
 from napari_al.plugin.dispatch import MainThread
 from napari_al.plugin.events import WorkbenchEvents, timer
 from napari_al.plugin.figures import Figures
@@ -30,17 +31,18 @@ from napari_al.plugin.sketch import Sketch
 from napari_al.plugin.stage import Stage
 from napari_al.plugin.trainer import Trainer
 from napari_al.session.log import LogWriteError
-from napari_al.session.records import Answer
+from napari_al.session.records import Answer, AutomaticCorrection, ClassEdit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from napari.viewer import Viewer
 
+    from napari_al.formats.classes import ClassInfo
     from napari_al.plugin.camera import Placement
     from napari_al.plugin.trainer import Pause
     from napari_al.session.jobs import JobResult
-    from napari_al.session.records import AutomaticCorrection, Outcome, Query
+    from napari_al.session.records import Outcome, Query, Record
     from napari_al.session.session import Session
 
 SAVE_EVERY_MS = 5000
@@ -71,7 +73,7 @@ class Workbench:
         self.events = WorkbenchEvents()
         self.dispatch = MainThread()
         self.preferences = load()
-        self.class_keys: tuple[str | None, ...] = ()
+        self.class_keys: tuple[str, ...] = ()
         self.session: Session | None = None
         self.query: Query | None = None
         self.pause: Pause = ""
@@ -81,6 +83,7 @@ class Workbench:
         self.preview = Preview(self.stage.layers, self.dispatch)
         self._links, self._viewer_links = Links(), Links()
         self._chosen: frozenset[int] = frozenset()
+        self._begun = ""  # the first of a class's two keys
         self._revisited: Answer | None = None  # its place is taken by the next answer
         self._sketch: Sketch | None = None
         self._parts: list[Query] = []  # of a region that was cut in two: those still to ask
@@ -108,8 +111,7 @@ class Workbench:
         self.close()
         self.preview.stop()
         self.session = session
-        n_classes = len(session.config.classes)
-        self.class_keys = class_keys(n_classes, self.preferences.class_keys)
+        self._name_keys()
         self.stage.open(session, placement)
         self.trainer.open(session)
         self.figures.open(session)
@@ -174,7 +176,51 @@ class Workbench:
         self.trainer.close()
         self.figures.close()
 
+    # ---- classes
+
+    def _name_keys(self) -> None:
+        """Give each class its keys; those of a merged class stay free, so that no other moves."""
+        n_classes = 0 if self.session is None else len(self.session.config.classes)
+        self.class_keys = class_keys(n_classes, self.preferences.class_keys)
+
+    def edit_classes(self, classes: Sequence[ClassInfo]) -> None:
+        """Have these classes from now on; the log keeps the edit, undo takes it back."""
+        session = self.session
+        if session is not None:
+            self.events.attempt(lambda: session.edit_classes(classes))
+
+    def on_classes_changed(self) -> None:
+        """Show the classes that are in force; the query on screen stays."""
+        session = self.session
+        if session is None:
+            return
+        classes = session.config.classes
+        self._name_keys()
+        self.stage.layers.set_classes(classes)
+        self.stage.outdate_all()
+        if self._sketch is not None:
+            self._sketch.set_classes(classes)
+        self.events.classes_changed.emit()
+        self._set_chosen(frozenset(filter(self._is_class, self._chosen)))
+        if self.query is not None and self.query.query_type == "correction":
+            self.ask()  # its label may have another name, or count as another
+        self._later.start()
+
     # ---- answers
+
+    def press(self, key: str) -> None:
+        """Take a key of a class, or the first of its two."""
+        keys = self._begun + key
+        self._set_begun("")
+        if keys in self.class_keys:
+            self.choose(self.class_keys.index(keys))
+        elif self.query is not None and any(known.startswith(keys) for known in self.class_keys):
+            self._set_begun(keys)
+
+    def _set_begun(self, keys: str) -> None:
+        if keys != self._begun:
+            self._begun = keys
+            self.events.begun.emit(keys)
 
     def choose(self, class_id: int) -> None:
         """Take a class for the query on screen: its answer, or one of several."""
@@ -239,11 +285,14 @@ class Workbench:
         if self._sketch is not None and self._sketch.undo():
             self.events.rest_changed.emit(self._sketch.rest)
             return
-        taken: list[Answer | AutomaticCorrection] = []
+        taken: list[Record] = []
         if not self.events.attempt(lambda: taken.extend(session.undo())):
             return
         if len(taken) == 1 and isinstance(taken[0], Answer):
             self.go_to(taken[0].query)
+            return
+        if taken and isinstance(taken[0], ClassEdit):
+            self.events.told.emit("The classes are as they were before.")
             return
         words = f"{len(taken)} labels were taken back." if taken else "There is nothing to undo."
         self.events.told.emit(words)
@@ -354,6 +403,7 @@ class Workbench:
         if self.session is None:
             return
         self._leave_sketch()
+        self._set_begun("")
         self.query, self._revisited = query, revisited
         self._parts, self._given = list(parts), list(given)
         if query is None:
@@ -389,11 +439,13 @@ class Workbench:
 
     # ---- slots (links.py connects them)
 
-    def on_changed(self, records: tuple[Answer | AutomaticCorrection, ...]) -> None:
+    def on_changed(self, records: tuple[Record, ...]) -> None:
         """Have pictures and figures made again that answers, undo or redo have changed."""
         for record in records:
-            region = record.query.region if isinstance(record, Answer) else record.region
-            self.stage.outdate(region.image)
+            if isinstance(record, Answer):
+                self.stage.outdate(record.query.region.image)
+            elif isinstance(record, AutomaticCorrection):
+                self.stage.outdate(record.region.image)
         self._later.start()
 
     def on_scores_changed(self) -> None:
@@ -466,7 +518,9 @@ class Workbench:
     # ---- inside
 
     def _is_class(self, class_id: int) -> bool:
-        return self.session is not None and 0 <= class_id < len(self.session.config.classes)
+        if self.session is None:
+            return False
+        return any(c.id == class_id for c in live_classes(self.session.config.classes))
 
     def _submit(
         self, class_ids: tuple[int, ...], clicks: Clicks, outcome: Outcome = "labelled", **more: Any

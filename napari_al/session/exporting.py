@@ -60,9 +60,9 @@ def _predictor(session: Session) -> ClassMapOf:
     path = session.project.newest_model_file()
     from napari_al.learning.devices import resolve_device
     from napari_al.learning.inference import predict_probs
-    from napari_al.learning.weights import load_segmenter
+    from napari_al.session.class_edits import load_model
 
-    segmenter = load_segmenter(path)
+    segmenter = load_model(path, session.config.classes)
     device = resolve_device(session.config.training.device)
 
     def predict(image: str) -> NDArray[np.uint8]:

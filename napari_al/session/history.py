@@ -8,19 +8,21 @@ from typing import TYPE_CHECKING, Final, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from napari_al.session.records import Answer, AutomaticCorrection
+    from napari_al.formats.classes import ClassInfo
+    from napari_al.session.records import Answer, AutomaticCorrection, ClassEdit, Record
 
-Kind = Literal["answer", "amend", "accept", "refuse", "undo", "redo"]
+Kind = Literal["answer", "amend", "accept", "refuse", "classes", "undo", "redo"]
 
-_PARTS: Final[dict[Kind, tuple[bool, bool, bool, bool]]] = {
-    "answer": (True, False, False, False),
-    "amend": (True, True, False, False),
-    "accept": (False, False, True, False),
-    "refuse": (False, False, True, False),
-    "undo": (False, False, False, True),
-    "redo": (False, False, False, True),
+_PARTS: Final[dict[Kind, tuple[bool, bool, bool, bool, bool]]] = {
+    "answer": (True, False, False, False, False),
+    "amend": (True, True, False, False, False),
+    "accept": (False, False, True, False, False),
+    "refuse": (False, False, True, False, False),
+    "classes": (False, False, False, True, False),
+    "undo": (False, False, False, False, True),
+    "redo": (False, False, False, False, True),
 }
-"""Whether an entry has answers, a replaced one, corrections, a target."""
+"""Whether an entry has answers, a replaced one, corrections, classes, a target."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,8 @@ class Entry:
         1, 2, ...: the position in the log, and the only order there is.
     kind : str
         ``answer``: answers; ``amend``: one answer in the place of ``replaced``; ``accept`` and
-        ``refuse``: a batch of automatic corrections; ``undo`` and ``redo``: of entry ``target``.
+        ``refuse``: a batch of automatic corrections; ``classes``: an ``edit`` of them; ``undo`` and
+        ``redo``: of entry ``target``.
     """
 
     seq: int
@@ -41,17 +44,24 @@ class Entry:
     answers: tuple[Answer, ...] = ()
     replaced: Answer | None = None
     corrections: tuple[AutomaticCorrection, ...] = ()
+    edit: ClassEdit | None = None
     target: int | None = None
 
     def __post_init__(self) -> None:
-        parts = (bool(self.answers), self.replaced is not None, bool(self.corrections))
-        if (*parts, self.target is not None) != _PARTS.get(self.kind):
+        parts = (
+            bool(self.answers),
+            self.replaced is not None,
+            bool(self.corrections),
+            self.edit is not None,
+            self.target is not None,
+        )
+        if parts != _PARTS.get(self.kind):
             raise ValueError(f"an entry of kind {self.kind!r} does not have these parts")
 
     @property
-    def records(self) -> tuple[Answer | AutomaticCorrection, ...]:
-        """The answers or the corrections, whichever it has."""
-        return self.answers or self.corrections
+    def records(self) -> tuple[Record, ...]:
+        """The answers, the corrections or the edit, whichever it has."""
+        return self.answers or self.corrections or ((self.edit,) if self.edit else ())
 
 
 class History:
@@ -91,6 +101,11 @@ class History:
         """Return the accepted or the refused automatic corrections in force, oldest first."""
         kind = "accept" if accepted else "refuse"
         return tuple(c for entry in self._done if entry.kind == kind for c in entry.corrections)
+
+    def classes(self) -> tuple[ClassInfo, ...] | None:
+        """Return the classes as they were edited last; None if they never were."""
+        edits = (entry.edit.classes for entry in reversed(self._done) if entry.edit is not None)
+        return next(edits, None)
 
     def apply(self, entry: Entry) -> None:
         """Go on by one entry.

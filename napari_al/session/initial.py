@@ -12,6 +12,7 @@ import numpy as np
 
 from napari_al.core import IGNORE
 from napari_al.errors import InputError
+from napari_al.formats.classes import as_merged
 from napari_al.session import pictures
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def initial_labels(project: Project, data: DataFolder, image: str) -> NDArray[np
     """
     labels = pictures.read_class_map(made_labels_path(project, image))
     if labels is not None:
-        return labels
+        return as_merged(labels, data.classes)
     if not data.has_initial_labels:
         raise InputError(
             f"{data.path} has no train/initial_labels, and this method corrects labels that are "

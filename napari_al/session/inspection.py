@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from napari_al.errors import InputError
 from napari_al.session import pictures, tables
+from napari_al.session.class_edits import with_classes
 from napari_al.session.log import AnnotationLog
 from napari_al.session.project import Project
 from napari_al.session.region_maps import RegionMaps
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_al.core.sieving import ConfidenceCurve
+    from napari_al.session.config import ProjectConfig
     from napari_al.session.records import Answer, AutomaticCorrection
     from napari_al.session.tables import Table
 
@@ -106,15 +108,20 @@ class Inspection:
     def __init__(self, path: Path, cache: Path) -> None:
         self.project = Project.open(path, read_only=True)
         self.own = Project(path, read_only=True, cache=cache)
-        self.config = self.project.read_config()
-        self.data = open_data(self.project, self.config)
-        self.maps = RegionMaps(self.project, self.data, self.config)
+        self._made_with = self.project.read_config()
+        self.data = open_data(self.project, self._made_with)
+        self.maps = RegionMaps(self.project, self.data, self._made_with)
         self._places = (self.project, self.own)
         self._turn = threading.RLock()
         self._done = tuple(self.project.rounds_done())  # before the log, which has their answers
         self._log = AnnotationLog(self.project.log_file, read_only=True)
         self._records: dict[int, RoundRecord] = {}
         self._scores: tuple[tuple[int, Path, int], PoolScores] | None = None
+
+    @property
+    def config(self) -> ProjectConfig:
+        """The project's settings, with the classes that are in force now."""
+        return with_classes(self._made_with, self._log.classes())
 
     def close(self) -> None:
         """Let go of the log; may be called again."""
@@ -173,7 +180,7 @@ class Inspection:
         return int(self.project.read_round(earlier[-1])["log_seq"]) if earlier else 0
 
     def _snapshot(self, log_seq: int) -> Snapshot:
-        return snapshot_of(self.project, self.config, self.data, self.maps, self._log, log_seq)
+        return snapshot_of(self.project, self._made_with, self.data, self.maps, self._log, log_seq)
 
     def history(self, image: str, pixel_rc: tuple[int, int]) -> list[Answer]:
         """Return every answer in force about a pixel, oldest first."""

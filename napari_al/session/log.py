@@ -20,8 +20,10 @@ from napari_al.session.history import Entry, History, Kind
 from napari_al.session.payload import (
     decode_answer,
     decode_correction,
+    decode_edit,
     encode_answer,
     encode_correction,
+    encode_edit,
 )
 
 if TYPE_CHECKING:
@@ -29,7 +31,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from napari_al.session.records import Answer, AutomaticCorrection
+    from napari_al.formats.classes import ClassInfo
+    from napari_al.session.records import Answer, AutomaticCorrection, ClassEdit, Record
 
 
 class LogWriteError(InputError):
@@ -130,6 +133,16 @@ class AnnotationLog:
         with self._turn:
             return self._as_of(until_seq).corrections(accepted=accepted)
 
+    def classes(self, until_seq: int | None = None) -> tuple[ClassInfo, ...] | None:
+        """Return the classes as they were edited last, now or then; None if they never were."""
+        with self._turn:
+            return self._as_of(until_seq).classes()
+
+    def entries(self) -> tuple[Entry, ...]:
+        """Return all that was ever done, in order, what was undone as well."""
+        with self._turn:
+            return tuple(self._entries)
+
     def refresh(self) -> bool:
         """Read the entries that were added since; return whether there were any."""
         with self._turn:
@@ -137,7 +150,7 @@ class AnnotationLog:
             try:
                 with _no_collecting():
                     self._read_on()
-            except sqlite3.Error as error:
+            except schema.UNREADABLE as error:
                 raise schema.unreadable(self.path, error) from error
             return len(self._entries) > before
 
@@ -170,7 +183,11 @@ class AnnotationLog:
             raise InputError("add_corrections: at least one was expected, got none")
         return self._write("accept" if accepted else "refuse", corrections=corrections)
 
-    def undo(self) -> tuple[Answer | AutomaticCorrection, ...]:
+    def edit_classes(self, edit: ClassEdit) -> int:
+        """Have these classes from here on; return the entry's position once it is on disk."""
+        return self._write("classes", edit=edit)
+
+    def undo(self) -> tuple[Record, ...]:
         """Take the newest entry in force back; return what it had added, () if there is none.
 
         An amended answer is back in its old place. The undo is an entry itself.
@@ -182,7 +199,7 @@ class AnnotationLog:
             self._write("undo", target=entry.seq)
             return entry.records
 
-    def redo(self) -> tuple[Answer | AutomaticCorrection, ...]:
+    def redo(self) -> tuple[Record, ...]:
         """Put back what was undone last, unless something was added since; () if there is none."""
         with self._turn:
             entry = self._history.redoable
@@ -209,6 +226,7 @@ class AnnotationLog:
         answers: Sequence[Answer] = (),
         replaced: Answer | None = None,
         corrections: Sequence[AutomaticCorrection] = (),
+        edit: ClassEdit | None = None,
         target: int | None = None,
     ) -> int:
         """Put one entry on disk, then into memory as it would be read again."""
@@ -216,6 +234,7 @@ class AnnotationLog:
             raise LogWriteError(f"{self.path} is open for reading only; open it again to write")
         answer_texts = [encode_answer(answer) for answer in answers]
         correction_texts = [encode_correction(correction) for correction in corrections]
+        edit_text = None if edit is None else encode_edit(edit)
         kept = tuple(decode_answer(text) for text in answer_texts)
         with self._turn:
             self._check_new(kept)
@@ -225,15 +244,20 @@ class AnnotationLog:
                 answers=kept,
                 replaced=replaced,
                 corrections=tuple(decode_correction(text) for text in correction_texts),
+                edit=None if edit_text is None else decode_edit(edit_text),
                 target=target,
             )
             with self._transaction():
-                self._store(entry, answer_texts, correction_texts)
+                self._store(entry, answer_texts, correction_texts, edit_text)
             self._add(entry)
             return entry.seq
 
     def _store(
-        self, entry: Entry, answer_texts: Sequence[str], correction_texts: Sequence[str]
+        self,
+        entry: Entry,
+        answer_texts: Sequence[str],
+        correction_texts: Sequence[str],
+        edit_text: str | None,
     ) -> None:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         self._connection.execute(
@@ -252,6 +276,10 @@ class AnnotationLog:
             "INSERT INTO corrections (entry, payload) VALUES (?, ?)",
             [(entry.seq, text) for text in correction_texts],
         )
+        if edit_text is not None:
+            self._connection.execute(
+                "INSERT INTO classes (entry, payload) VALUES (?, ?)", (entry.seq, edit_text)
+            )
 
     def _check_new(self, answers: Sequence[Answer]) -> None:
         seen: set[str] = set()
@@ -315,8 +343,9 @@ class AnnotationLog:
                     raise ValueError(f"it replaces {replaces!r}, which was never given")
             answers.append(answer)
         corrections = tuple(decode_correction(text) for text in stored.corrections)
+        edit = None if stored.classes is None else decode_edit(stored.classes)
         kind = cast("Kind", stored.kind)
-        return Entry(stored.seq, kind, tuple(answers), replaced, corrections, stored.target)
+        return Entry(stored.seq, kind, tuple(answers), replaced, corrections, edit, stored.target)
 
     def _add(self, entry: Entry) -> None:
         self._history.apply(entry)

@@ -9,7 +9,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from napari_al.errors import InputError
-from napari_al.formats.classes import ClassInfo, check_classes, default_classes
+from napari_al.formats.classes import ClassInfo, check_classes, default_classes, meanings
+from napari_al.session.class_edits import merges, with_classes
+from napari_al.session.log import AnnotationLog
 from napari_al.session.project import Project
 
 if TYPE_CHECKING:
@@ -70,11 +72,20 @@ def open_model(path: Path) -> Model:
     from napari_al.learning.weights import load_segmenter
 
     segmenter = load_segmenter(file)
-    return Model(file, segmenter, _classes_of(file, segmenter.n_classes))
+    classes = _classes_of(file, segmenter.n_classes)
+    segmenter.merged = merges(classes)
+    return Model(file, segmenter, classes)
 
 
 def _classes_of(file: Path, n_classes: int) -> tuple[ClassInfo, ...]:
     """Classes by the exported folder or the project that the file lies in."""
+    project = Project(file.parent.parent, read_only=True)
+    if project.config_file.is_file() and project.log_file.is_file():
+        with AnnotationLog(project.log_file, read_only=True) as log:
+            classes = with_classes(project.read_config(), log.classes()).classes
+        known = classes[:n_classes]
+        if len(known) == n_classes and max(meanings(known)) < n_classes:
+            return known
     for config_file in (file.parent / CONFIG, file.parent.parent / CONFIG):
         known = _read_config(config_file).get("classes") if config_file.is_file() else None
         if isinstance(known, list) and len(known) == n_classes:

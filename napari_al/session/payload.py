@@ -18,12 +18,13 @@ from pydantic_core import PydanticSerializationError
 
 from napari_al.core import IGNORE
 from napari_al.errors import InputError
-from napari_al.session.records import Answer, AutomaticCorrection, Region
+from napari_al.formats.classes import check_classes
+from napari_al.session.records import Answer, AutomaticCorrection, ClassEdit, Region
 
 if TYPE_CHECKING:
     from napari_al.core.masks import Mask
 
-Record = TypeVar("Record", Answer, AutomaticCorrection)
+Record = TypeVar("Record", Answer, AutomaticCorrection, ClassEdit)
 
 MAX_PAYLOAD: Final = 2**26
 """Characters of one record; a region of the noisiest mask needs about a tenth."""
@@ -34,6 +35,7 @@ MAX_COUNT: Final = 10**9
 
 _ANSWER: TypeAdapter[Answer] = TypeAdapter(Answer)
 _CORRECTION: TypeAdapter[AutomaticCorrection] = TypeAdapter(AutomaticCorrection)
+_EDIT: TypeAdapter[ClassEdit] = TypeAdapter(ClassEdit)
 _ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f\\]|^/|^[A-Za-z]:|(^|/)(\.{0,2})(/|$)")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT[0-9:.]{5,15}(Z|[+-]\d\d:\d\d)")
@@ -56,6 +58,11 @@ def encode_answer(answer: Answer) -> str:
 def encode_correction(correction: AutomaticCorrection) -> str:
     """Compact JSON text of an automatic correction."""
     return _encode(_CORRECTION, correction)
+
+
+def encode_edit(edit: ClassEdit) -> str:
+    """Compact JSON text of an edit of the classes."""
+    return _encode(_EDIT, edit)
 
 
 def decode_answer(text: str | bytes) -> Answer:
@@ -97,6 +104,12 @@ def decode_correction(text: str | bytes) -> AutomaticCorrection:
     _check(0 <= correction.new_class < IGNORE, "new_class: 0 to 254", correction.new_class)
     _check(0 <= correction.confidence <= 1, "confidence: 0 to 1", correction.confidence)
     return correction
+
+
+def decode_edit(text: str | bytes) -> ClassEdit:
+    """Read what ``encode_edit`` wrote; raises as ``decode_answer`` does."""
+    edit = _decode(_EDIT, text)
+    return ClassEdit(check_classes(edit.classes, "classes"))
 
 
 def _check(holds: bool, expected: str, got: object) -> None:

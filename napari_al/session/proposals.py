@@ -13,6 +13,7 @@ import numpy as np
 
 from napari_al.core import IGNORE
 from napari_al.core.masks import Mask
+from napari_al.session.class_edits import fitted_features
 from napari_al.session.records import AutomaticCorrection, Region
 
 if TYPE_CHECKING:
@@ -47,18 +48,19 @@ def propose_corrections(
     if scores.features is None or not taught:
         return ()
     config, n_classes = snapshot.config, len(snapshot.config.classes)
+    features = fitted_features(scores.features, config.classes)
     rows = _rows_of(scores, taught)
     targets = np.array([answer.class_ids[0] for answer in taught])
     known = rows >= 0
     counts = np.bincount(targets, minlength=n_classes)
     module = train_correction_module(
-        scores.features[rows[known]],
+        features[rows[known]],
         targets[known],
         counts,
         seed=config.seed + round_number,
         loss=config.targets.lcm_loss,
     )
-    predicted, confidence = predict_corrections(module, scores.features)
+    predicted, confidence = predict_corrections(module, features)
     labels, protected = _majority_labels(snapshot, scores)
     thresholds = config.targets.lcm_confidence
     accepted = automatic_corrections(

@@ -10,6 +10,7 @@ from typing import Literal
 # At run time too: the log's reader builds its checks from these types.
 from napari_al.core.clicks import Clicks  # noqa: TC001
 from napari_al.core.masks import Mask  # noqa: TC001
+from napari_al.formats.classes import ClassInfo  # noqa: TC001
 
 QueryType = Literal["dominant", "multi-class", "correction", "precise"]
 Outcome = Literal["labelled", "skipped", "unsure", "ignored"]
@@ -92,3 +93,14 @@ class AutomaticCorrection:
     old_class: int
     new_class: int
     confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClassEdit:
+    """The classes from here on: some added, renamed, recoloured or merged (``classes.py``)."""
+
+    classes: tuple[ClassInfo, ...]
+
+
+Record = Answer | AutomaticCorrection | ClassEdit
+"""What an entry of the log adds, and an undo takes back."""

@@ -44,7 +44,7 @@ def _restore_targets(work: Work) -> None:
     predict = predictor_of_targets(work)
     predictor = None
     if snapshot.config.method.targets == "localise":  # then there is a second stage
-        predictor = Predictor(work, snapshot.project.load_model(work.round))
+        predictor = Predictor(work, snapshot.load_model(work.round))
     for image, error in snapshot.lost_images():
         work.leave_out(image, error)
     images = [image for image in target_images(snapshot) if image not in work.left_out]

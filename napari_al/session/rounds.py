@@ -149,7 +149,9 @@ def _start_segmenter(work: Work, round_number: int) -> Segmenter:
     """Return the last round's segmenter, or a fresh one, by choice."""
     data, config = work.snapshot.data, work.snapshot.config
     if config.training.keep_weights and work.snapshot.project.model_file(round_number - 1).exists():
-        return work.snapshot.project.load_model(round_number - 1)
+        segmenter = work.snapshot.load_model(round_number - 1)
+        segmenter.n_known = segmenter.n_classes
+        return segmenter
     chosen = data.train[:: max(1, len(data.train) // N_IMAGES_FOR_STATISTICS)]
     return new_segmenter(config, data, _readable(work, chosen), config.method.classifier)
 
@@ -226,7 +228,7 @@ def predictor_of_targets(work: Work) -> Predict | None:
     rule = TARGETS[snapshot.config.method.targets]
     if not rule.uses_model or not project.model_file(work.round - 1).exists():
         return None
-    return Predictor(work, project.load_model(work.round - 1)).probs
+    return Predictor(work, snapshot.load_model(work.round - 1)).probs
 
 
 def write_target(work: Work, image: str, predict: Predict | None) -> None:

@@ -19,7 +19,7 @@ from napari_al.session.payload import MAX_PAYLOAD
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Raised when an older program could not read the file any more."""
 
 _FACTS: Final = "CREATE TABLE facts (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT"
@@ -37,6 +37,7 @@ _TABLES: Final = {
         "CREATE TABLE corrections (row INTEGER PRIMARY KEY, entry INTEGER NOT NULL, "
         "payload TEXT NOT NULL) STRICT"
     ),
+    "classes": ("CREATE TABLE classes (entry INTEGER PRIMARY KEY, payload TEXT NOT NULL) STRICT"),
 }
 
 _TRIGGERS: Final = {
@@ -50,7 +51,16 @@ _TRIGGERS: Final = {
 
 _SCHEMA: Final = {"facts": _FACTS, **_TABLES, **_TRIGGERS}
 
-MIGRATIONS: dict[int, tuple[str, ...]] = {}
+UNREADABLE: Final = (sqlite3.Error, UnicodeDecodeError)
+"""What sqlite3 raises of a damaged file; the second where its own message quotes the damage."""
+
+MIGRATIONS: dict[int, tuple[str, ...]] = {
+    1: (
+        _TABLES["classes"],
+        _TRIGGERS["classes_no_update"],
+        _TRIGGERS["classes_no_delete"],
+    )
+}
 """Statements that make a file of version ``key`` one of version ``key + 1``."""
 
 
@@ -68,10 +78,14 @@ class Opened:
             self.copy.cleanup()
 
 
+class _Older(Exception):
+    """The file is of an older version."""
+
+
 class StoredEntry(NamedTuple):
     """An entry as it stands in the file: not yet looked at.
 
-    ``answers`` are (id, replaces, payload), ``corrections`` payloads.
+    ``answers`` are (id, replaces, payload), ``corrections`` and ``classes`` payloads.
     """
 
     seq: int
@@ -79,6 +93,7 @@ class StoredEntry(NamedTuple):
     target: int | None
     answers: list[tuple[str, str | None, str]]
     corrections: list[str]
+    classes: str | None
 
 
 def open_to_write(path: Path) -> Opened:
@@ -97,7 +112,7 @@ def open_to_write(path: Path) -> Opened:
         _check_schema(connection, path)
         connection.execute("BEGIN IMMEDIATE")  # a file that cannot be written shows here
         connection.execute("ROLLBACK")
-    except sqlite3.Error as error:
+    except UNREADABLE as error:
         connection.close()
         is_about_the_disk = isinstance(error, sqlite3.OperationalError)
         raise (_unwritable if is_about_the_disk else unreadable)(path, error) from error
@@ -113,8 +128,9 @@ def open_read_only(path: Path) -> Opened:
         raise InputError(f"{path}: there is no annotation log here")
     try:
         return _checked(Opened(_connect(path.resolve().as_uri() + "?mode=ro")), path)
-    except sqlite3.OperationalError:
-        # SQLite needs a -shm file beside a WAL file, also to read; here it cannot make one.
+    except (sqlite3.OperationalError, _Older):
+        # SQLite needs a -shm file beside a WAL file, also to read; here it cannot make one. An
+        # older version is brought up to date in the copy alone.
         return _open_copy(path)
 
 
@@ -140,10 +156,12 @@ def read_after(
             "SELECT entry, payload FROM corrections WHERE row > ? ORDER BY row", (n_corrections,)
         )
         answer, correction = answers.fetchone(), corrections.fetchone()
-        for number, kind, target in connection.execute(
-            "SELECT seq, kind, target FROM entries WHERE seq > ? ORDER BY seq", (seq,)
+        for number, kind, target, classes in connection.execute(
+            "SELECT seq, kind, target, payload FROM entries LEFT JOIN classes ON entry = seq "
+            "WHERE seq > ? ORDER BY seq",
+            (seq,),
         ):
-            entry = StoredEntry(number, kind, target, [], [])
+            entry = StoredEntry(number, kind, target, [], [], classes)
             while answer is not None and answer[0] == number:
                 entry.answers.append(answer[1:])
                 answer = answers.fetchone()
@@ -157,7 +175,7 @@ def read_after(
         connection.execute("COMMIT")
 
 
-def unreadable(path: Path, error: sqlite3.Error) -> InputError:
+def unreadable(path: Path, error: Exception) -> InputError:
     """Say what is wrong with a file that SQLite refuses."""
     return InputError(
         f"{path} cannot be read as an annotation log ({error}); if it is not one, name another "
@@ -216,7 +234,7 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("COMMIT")
 
 
-def _unwritable(path: Path, error: sqlite3.Error) -> InputError:
+def _unwritable(path: Path, error: Exception) -> InputError:
     return InputError(
         f"{path} cannot be opened for writing ({error}); make room on the disk, make the folder "
         "writable, or open the project for reading only"
@@ -240,17 +258,13 @@ def _checked(opened: Opened, path: Path) -> Opened:
     try:
         if not _names(opened.connection):
             raise InputError(f"{path} is empty; open it once to write")
-        version = _version(opened.connection, path)
-        if version < VERSION:
-            raise InputError(
-                f"{path} is of the older version {version}; open it once to write, which brings it "
-                "up to date and keeps a copy"
-            )
+        if _version(opened.connection, path) < VERSION:
+            raise _Older
         _check_schema(opened.connection, path)
-    except sqlite3.OperationalError:
+    except (sqlite3.OperationalError, _Older):
         opened.close()
         raise
-    except sqlite3.Error as error:
+    except UNREADABLE as error:
         opened.close()
         raise unreadable(path, error) from error
     except BaseException:
@@ -267,8 +281,10 @@ def _open_copy(path: Path) -> Opened:
         for source in (path, wal):
             if source.exists():
                 shutil.copyfile(source, copy.with_name(source.name))
-        return _checked(Opened(_connect(copy.as_uri()), folder), path)
-    except sqlite3.Error as error:
+        connection = _connect(copy.as_uri())
+        _migrate(connection, copy)
+        return _checked(Opened(connection, folder), path)
+    except UNREADABLE as error:
         folder.cleanup()
         raise unreadable(path, error) from error
     except OSError as error:

@@ -106,7 +106,7 @@ def _rows_by_model(work: Work) -> dict[str, _ImageRows]:
     from napari_al.session.acquisition import acquisition_function
 
     snapshot, project = work.snapshot, work.snapshot.project
-    predictor = Predictor(work, project.load_model(work.round))
+    predictor = Predictor(work, snapshot.load_model(work.round))
     columns = acquisition_function(snapshot.config.method).columns
 
     def rows_of(image: str) -> _ImageRows:

@@ -9,20 +9,22 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal, SignalGroup
 
 from napari_al.core.clicks import Clicks
 from napari_al.errors import InputError
+from napari_al.formats.classes import as_merged
 from napari_al.session import pictures
 from napari_al.session.acquisition import check_acquisition
+from napari_al.session.class_edits import as_counted, checked_edit, with_classes
 from napari_al.session.jobs import Job, JobResult
 from napari_al.session.log import AnnotationLog, LogWriteError
 from napari_al.session.pool import ModelScores, Pool
 from napari_al.session.project import Project, WriteError
-from napari_al.session.records import Answer, AutomaticCorrection, Query
+from napari_al.session.records import Answer, AutomaticCorrection, ClassEdit, Query
 from napari_al.session.region_maps import RegionMaps
 from napari_al.session.rescue import read_rescue, rescue_files, write_rescue
 from napari_al.session.scores import PoolScores, paint_scores
@@ -35,8 +37,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from napari_al.formats.classes import ClassInfo
     from napari_al.session.config import ProjectConfig
+    from napari_al.session.history import Entry
     from napari_al.session.jobs import JobProgress
+    from napari_al.session.records import Record
 
 
 class SessionEvents(SignalGroup):
@@ -45,9 +50,9 @@ class SessionEvents(SignalGroup):
     answered = Signal(tuple)
     """The answers submitted, after they are on disk."""
     undone = Signal(tuple)
-    """The answers or automatic corrections taken back."""
+    """The answers, the automatic corrections or the edit of classes taken back."""
     redone = Signal(tuple)
-    """The answers or automatic corrections put back."""
+    """The answers, the automatic corrections or the edit of classes put back."""
     round_changed = Signal(int)
     """Another round is being answered, or the figures of a round's model are there."""
     scores_changed = Signal()
@@ -60,6 +65,8 @@ class SessionEvents(SignalGroup):
     """A ``JobProgress``."""
     job_finished = Signal(object)
     """A ``JobResult``: done, stopped or failed, with the reason."""
+    classes_changed = Signal()
+    """``Session.config`` has other classes: an edit, or one that was taken back or put back."""
 
 
 NOTHING: frozenset[int] = frozenset()
@@ -111,10 +118,10 @@ class Session:
         dispatch: Callable[[Callable[[], None]], None] | None = None,
     ) -> None:
         self.events = SessionEvents()
-        self.config = config
         self.project = project
-        self.data = open_data(project, config)
         self._dispatch = dispatch or (lambda call: call())
+        self._made_with = self.config = config
+        self.data = open_data(project, config)
         self._maps = RegionMaps(project, self.data, config)
         self._shapes = {image: self.data.shape(image) for image in self.data.train}
         self._pool: Pool | None = None
@@ -276,10 +283,27 @@ class Session:
         self._recount()
         self.events.answered.emit((answer,))
 
-    def undo(self) -> tuple[Answer | AutomaticCorrection, ...]:
-        """Take back what was submitted, amended or accepted last, over rounds and restarts."""
+    def edit_classes(self, classes: Sequence[ClassInfo]) -> None:
+        """Add, rename, recolour or merge classes: all of them, as they are from now on.
+
+        Answers stay and follow: an answer that names a merged class counts as one for the class
+        that it was merged into. An edit is on disk when this returns, and ``undo`` takes it back.
+
+        Raises
+        ------
+        InputError
+            If a class is left out (merge it instead), or they contradict each other.
+        """
+        edited = checked_edit(self.config.classes, classes)
+        if edited != self.config.classes:
+            self._save_held()
+            self._log.edit_classes(ClassEdit(edited))
+            self._recount()
+
+    def undo(self) -> tuple[Record, ...]:
+        """Take back what was submitted, amended, edited or accepted last, also over restarts."""
         held = self._held.pop() if self._held else None
-        taken_back = self._log.undo() if held is None else held
+        taken_back: tuple[Record, ...] = self._log.undo() if held is None else held
         if taken_back:
             self._recount()
             self.events.undone.emit(taken_back)
@@ -287,7 +311,7 @@ class Session:
             self.events.unsaved_changed.emit(self.n_unsaved)
         return taken_back
 
-    def redo(self) -> tuple[Answer | AutomaticCorrection, ...]:
+    def redo(self) -> tuple[Record, ...]:
         """Put back what was undone last."""
         self._save_held()
         put_back = self._log.redo()
@@ -307,13 +331,22 @@ class Session:
         return not self._held and self._log.can_redo
 
     def answers(self) -> tuple[Answer, ...]:
-        """Return the answers in force, oldest first."""
+        """Return the answers in force, oldest first, in terms of the classes in force."""
         held = tuple(answer for answers in self._held for answer in answers)
-        return self._log.active() + held
+        return as_counted(self._log.active() + held, self.config.classes)
 
     def corrections(self) -> tuple[AutomaticCorrection, ...]:
         """Return the automatic corrections in force, oldest first."""
-        return self._log.corrections()
+        return as_counted(self._log.corrections(), self.config.classes)
+
+    def log_entries(self) -> tuple[Entry, ...]:
+        """Return all that was ever done, in order, what was undone as well (``replay.py``)."""
+        return self._log.entries()
+
+    @property
+    def made_with(self) -> ProjectConfig:
+        """The config that the project was made with: that of now, but for edits of classes."""
+        return self._made_with.model_copy(update={"data": str(self.data.path)})
 
     # -- where it stands
 
@@ -408,14 +441,17 @@ class Session:
         self,
         on_progress: Callable[[JobProgress], None] = lambda _: None,
         should_stop: Callable[[], bool] = lambda: False,
+        *,
+        propose: bool = True,
     ) -> None:
         """Train on the answers so far, in this process; the next round begins.
 
-        Automatic corrections, where the method has them, are made and accepted before.
+        Automatic corrections, where the method has them, are made and accepted before, unless
+        ``propose`` is False.
         """
         from napari_al.session.rounds import train_round
 
-        if self.config.method.correction == "automatic":
+        if propose and self.config.method.correction == "automatic":
             proposed = self.propose_corrections()
             self.decide_corrections(proposed)
         args = self._begin_training()
@@ -478,7 +514,7 @@ class Session:
 
         if self.config.method.correction == "manual" or self.round < 1:
             return ()
-        answers = [answer for answer in self._log.active() if answer.id not in self._earlier]
+        answers = [answer for answer in self.answers() if answer.id not in self._earlier]
         asked_by = self._checked_pool().parts[0]
         return propose_corrections(self._now, asked_by.scores, answers, self.round)
 
@@ -527,7 +563,8 @@ class Session:
         model_round = None if self._pool is None else self._pool.round_of_image(image)
         if model_round is None:
             return None
-        return pictures.read_class_map(self.project.prediction_file(model_round, image))
+        stored = pictures.read_class_map(self.project.prediction_file(model_round, image))
+        return None if stored is None else as_merged(stored, self.config.classes)
 
     def answers_map(self, image: str) -> NDArray[np.uint8]:
         """(H, W) classes of the answers alone, IGNORE elsewhere."""
@@ -543,7 +580,7 @@ class Session:
             path = self.project.target_file(self.model_round, image, stage=stage)
             stored = pictures.read_class_map(path)
             if stored is not None:
-                return stored
+                return as_merged(stored, self.config.classes)
         if self.config.method.starts_from_labels:
             return self._now.current_labels(image)
         return self._now.answers_map(image)
@@ -680,7 +717,8 @@ class Session:
     def _count(self, answer: Answer) -> None:
         """Take one more answer into account."""
         region, is_earlier = answer.query.region, answer.id in self._earlier
-        self._now.answers.setdefault(region.image, []).append(answer)
+        counted = as_counted([answer], self.config.classes)
+        self._now.answers.setdefault(region.image, []).extend(counted)
         self._clicks += answer.clicks
         self._n_answers += 1
         if not is_earlier:
@@ -699,22 +737,36 @@ class Session:
 
     def _recount(self) -> None:
         """Derive everything from the log again: after opening, undo, redo, a new round."""
-        active = self._log.active()
+        asked, changed = self._asked, self._take_up_classes()
         self._now = Snapshot(
             self.project,
             self.config,
             self.data,
             self._maps,
             {},
-            by_image((c.region.image, c) for c in self._log.corrections()),
+            by_image((c.region.image, c) for c in self.corrections()),
         )
         self._clicks, self._clicks_in_round, self._n_answers = Clicks(), 0, 0
         self._settled: dict[str, set[int]] = {}
         self._skipped: dict[str, set[int]] = {}
         self._head, self._asked = 0, None
-        held = [answer for answers in self._held for answer in answers]
-        for answer in (*active, *held):
+        for answer in self.answers():
             self._count(answer)
+        if changed:
+            if asked is not None and asked.pixel_rc is not None:
+                label = self._now.current_label(asked.region.image, asked.pixel_rc)
+                asked = replace(asked, pseudo_label=label)
+            self._asked = asked
+            self.events.classes_changed.emit()
+
+    def _take_up_classes(self) -> bool:
+        """Have the classes that are in force by the log; return whether they are others."""
+        config = with_classes(self._made_with, self._log.classes())
+        if config.classes == self.config.classes:
+            return False
+        self.config, self.data = config, replace(self.data, classes=config.classes)
+        self._maps = RegionMaps(self.project, self.data, config)
+        return True
 
     # -- inside: training
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from napari_al.core import IGNORE
 from napari_al.errors import InputError
 from napari_al.formats.dataset import DataFolder
+from napari_al.session.class_edits import as_counted, load_model, with_classes
 from napari_al.session.log import AnnotationLog
 from napari_al.session.project import Project
 from napari_al.session.region_maps import RegionMaps
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_al.learning.segmenter import Segmenter
     from napari_al.session.config import ProjectConfig
     from napari_al.session.records import Answer, AutomaticCorrection
 
@@ -30,7 +32,8 @@ Record = TypeVar("Record")
 class Snapshot:
     """Answers and automatic corrections in force, by image and oldest first, with what they read.
 
-    An open Session keeps one up to date by adding to the two dicts; a job's stays as it is.
+    Both in terms of the classes in force, which ``config`` and ``data`` have. An open Session keeps
+    one up to date by adding to the two dicts; a job's stays as it is.
     """
 
     project: Project
@@ -39,6 +42,10 @@ class Snapshot:
     maps: RegionMaps
     answers: dict[str, list[Answer]]
     corrections: dict[str, list[AutomaticCorrection]]
+
+    def load_model(self, round_number: int, *, stage: int = 1) -> Segmenter:
+        """Read a round's model, fitted to the classes in force."""
+        return load_model(self.project.model_file(round_number, stage=stage), self.config.classes)
 
     def lost_images(self) -> Iterator[tuple[str, InputError]]:
         """Images that have answers and are gone, cannot be read or have another size than then."""
@@ -139,11 +146,16 @@ def snapshot_of(
     log: AnnotationLog,
     log_seq: int,
 ) -> Snapshot:
-    """Return an open project as of a position of its log."""
-    answers, corrections = log.active(log_seq), log.corrections(log_seq)
+    """Return an open project as of a position of its log: answers, and the classes then."""
+    then = with_classes(config, log.classes(log_seq))
+    if then.classes != data.classes:
+        data = replace(data, classes=then.classes)
+        maps = RegionMaps(project, data, then)
+    answers = as_counted(log.active(log_seq), then.classes)
+    corrections = as_counted(log.corrections(log_seq), then.classes)
     return Snapshot(
         project,
-        config,
+        then,
         data,
         maps,
         by_image((answer.query.region.image, answer) for answer in answers),

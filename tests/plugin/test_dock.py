@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import gc
 import json
+import subprocess
+import sys
 import weakref
 
 import imageio.v3 as iio
@@ -12,12 +14,15 @@ import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication, QRadioButton
+from qtpy.QtWidgets import QApplication, QLineEdit, QRadioButton
 from scenes import write_data, write_initial
 
+from napari_al.formats.dataset import DataFolder
 from napari_al.plugin import viewers
 from napari_al.plugin.highlight import CLEAR
 from napari_al.plugin.layer_kinds import NAMES
+from napari_al.session.session import Session
+from napari_al.session.settings import make_config
 
 CTRL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
 
@@ -365,16 +370,12 @@ def test_help_comes_and_goes(open_session):
     assert desk.dock._help is None
 
 
-def test_many_classes_are_found_by_typing(desk, tmp_path, data_path):
+def test_many_classes_are_found_by_typing_or_by_two_keys(desk, tmp_path):
     classes = [{"id": i, "name": f"thing {i:02d}"} for i in range(30)]
     folder = tmp_path / "many"
     folder.mkdir()
     iio.imwrite(folder / "a.png", np.random.default_rng(0).integers(0, 255, (40, 40, 3), np.uint8))
     (folder / "classes.json").write_text(json.dumps(classes))
-    from napari_al.formats.dataset import DataFolder
-    from napari_al.session.session import Session
-    from napari_al.session.settings import make_config
-
     config = make_config(DataFolder.open(folder), {"regions": {"n_per_image": 9}}, "random")
     session = Session.create(tmp_path / "p", config, dispatch=desk.dock.bench.dispatch)
     session.prepare()
@@ -386,6 +387,117 @@ def test_many_classes_are_found_by_typing(desk, tmp_path, data_path):
     QTest.keyClick(search, Qt.Key.Key_Return)
     assert [a.class_ids for a in desk.session.answers()] == [(27,)]
     assert search.text() == ""
+
+    panel = desk.dock.annotate.classes
+    assert desk.dock.bench.class_keys[25] == "M3"
+    desk.key(Qt.Key.Key_M)
+    shown = [b.info.id for b in panel._buttons if b.isVisibleTo(panel)]
+    assert shown == list(range(23, 30))
+    desk.key(Qt.Key.Key_3)
+    desk.until_asked()
+    assert [a.class_ids for a in desk.session.answers()] == [(27,), (25,)]
+    desk.key(Qt.Key.Key_M)
+    desk.key(Qt.Key.Key_S)  # something else: the pair is forgotten
+    desk.until_asked()
+    desk.key(Qt.Key.Key_3)
+    assert [a.class_ids for a in desk.session.answers()] == [(27,), (25,), (), (2,)]
+
+
+def test_a_class_found_by_typing_is_one_of_several(desk, tmp_path):
+    folder = tmp_path / "many"
+    folder.mkdir()
+    iio.imwrite(folder / "a.png", np.random.default_rng(0).integers(0, 255, (40, 40, 3), np.uint8))
+    names = [{"id": i, "name": f"thing {i:02d}"} for i in range(12)]
+    (folder / "classes.json").write_text(json.dumps(names))
+    config = make_config(DataFolder.open(folder), {"regions": {"n_per_image": 9}}, "multi-class")
+    session = Session.create(tmp_path / "p", config, dispatch=desk.dock.bench.dispatch)
+    session.prepare()
+    desk.dock.bench.open(session)
+    desk.until_asked()
+    for name in ("03", "11"):
+        desk.key(Qt.Key.Key_Slash)
+        QTest.keyClicks(desk.dock.annotate.classes._search, name)
+        QTest.keyClick(desk.dock.annotate.classes._search, Qt.Key.Key_Return)
+    assert desk.session.answers() == ()  # Enter chose a class, it did not end the answer
+    desk.key(Qt.Key.Key_Return)
+    assert [a.class_ids for a in desk.session.answers()] == [(3, 11)]
+
+
+def _edited_in_place(desk, row, words):
+    """Type another name over one in the list of classes."""
+    editor = desk.dock.editor
+    editor.list.setCurrentRow(row)
+    desk.press("Rename  F2")
+    field = editor.list.findChild(QLineEdit)
+    QTest.keyClicks(field, words)
+    QTest.keyClick(field, Qt.Key.Key_Return)
+
+
+def test_classes_are_edited_while_answering(open_session):
+    desk = open_session(budget=50)
+    for key in (Qt.Key.Key_3, Qt.Key.Key_4):
+        desk.key(key)
+        desk.until_asked()
+    asked, editor = desk.query, desk.dock.editor
+    desk.key(Qt.Key.Key_F2)
+    assert editor.isVisible()
+    QTest.keyClicks(editor.entry, "tree, sea")
+    QTest.keyClick(editor.entry, Qt.Key.Key_Return)
+    _edited_in_place(desk, 2, "lorry")
+    desk.until(lambda: desk.session.config.classes[2].name == "lorry")
+    editor.list.setCurrentRow(3)
+    editor.into.setCurrentIndex(2)
+    desk.press("Merge")
+    names = [c.name for c in desk.session.config.classes]
+    assert names == ["ground", "sky", "lorry", "van", "tree", "sea"]
+    assert editor.merged.item(0).text() == "van → lorry"
+    QTest.keyClicks(editor.entry, "van")
+    QTest.keyClick(editor.entry, Qt.Key.Key_Return)
+    assert "two classes are called 'van'" in editor._message.text()
+    QTest.keyClick(editor.entry, Qt.Key.Key_Escape)
+
+    assert desk.query == asked
+    desk.key(Qt.Key.Key_4)  # the merged one's key does nothing
+    assert desk.query == asked
+    desk.key(Qt.Key.Key_5)
+    desk.until_asked()
+    assert [a.class_ids for a in desk.session.answers()] == [(2,), (2,), (4,)]
+    page = desk.dock.annotate
+    buttons = {b.info.name: (b.key, b._count.text()) for b in page.classes._buttons}
+    assert list(buttons) == ["ground", "sky", "lorry", "tree", "sea"]
+    assert buttons["lorry"] == ("3", "2")
+    for n_left in (2, 2, 2, 2):
+        desk.key(Qt.Key.Key_Z, CTRL)
+        assert len(desk.session.answers()) == n_left
+    assert [a.class_ids for a in desk.session.answers()] == [(2,), (3,)]
+    assert len(page.classes._buttons) == 4
+
+
+def test_a_session_is_repeated_by_its_script(open_session, tmp_path):
+    desk = open_session("adaptive-superpixel", budget=3)
+    for key in (Qt.Key.Key_1, Qt.Key.Key_2, Qt.Key.Key_3):
+        desk.key(key)
+    desk.until(lambda: desk.session.scores_round == 1 and not desk.session.is_busy)
+    desk.until_asked()
+    desk.key(Qt.Key.Key_2)
+    desk.until_asked()
+    desk.key(Qt.Key.Key_Z, CTRL)
+    desk.key(Qt.Key.Key_3)
+    desk.until_asked()
+    desk.dock.annotate.tabs.setCurrentIndex(1)
+    desk.press("Train now")
+    desk.until(lambda: desk.session.scores_round == 2 and not desk.session.is_busy)
+    script = tmp_path / "again.py"
+    desk.dock.annotate.export.script_wanted.emit(script)
+
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    folders = [
+        path / "cache" / "targets" for path in (tmp_path / "project", tmp_path / "project-again")
+    ]
+    first, again = ({p.relative_to(f): p.read_bytes() for p in f.rglob("*.png")} for f in folders)
+    assert len(first) > 2
+    assert first == again
 
 
 @pytest.fixture

@@ -28,13 +28,15 @@ def _rectangle(row0, col0, row1, col1):
     return np.array([[row0, col0], [row0, col1], [row1, col1], [row1, col0]], float)
 
 
-@pytest.mark.parametrize("n", [2, 10, 11, 24, 60])
+@pytest.mark.parametrize("n", [2, 10, 11, 24, 25, 47, 48, 255])
 def test_class_keys_never_collide(n):
     given = keys.class_keys(n)
-    named = [key for key in given if key]
-    assert len(given) == n
-    assert len(set(named)) == len(named)
-    assert not set(named) & {key for action in keys.ACTIONS.values() for key in action.keys}
+    taken = {key for action in keys.ACTIONS.values() for key in action.keys}
+    assert len(given) == len(set(given)) == n
+    assert {len(key) for key in given} <= {1, 2}
+    assert not {char for key in given for char in key} & taken
+    begin = {key[0] for key in given if len(key) == 2}
+    assert not begin & set(given), "a key that begins a pair names no class"
     assert given[:10] == tuple("1234567890")[:n]
 
 

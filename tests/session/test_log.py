@@ -462,7 +462,7 @@ def tampered(path: Path, *statements: str) -> None:
         ("UPDATE answers SET payload = '{}'", "entry 1 .*Field required|Missing"),
         ("UPDATE answers SET payload = 'null'", "entry 1 cannot be used"),
         ("UPDATE corrections SET payload = '[]'", "entry 3 cannot be used"),
-        ("UPDATE facts SET value = '2'", "version 2"),
+        ("UPDATE facts SET value = '3'", "version 3"),
         ("UPDATE facts SET value = '0'", "version 0"),
         ("UPDATE facts SET value = 'x'", "no annotation log"),
         ("DELETE FROM facts", "no annotation log"),
@@ -535,18 +535,20 @@ def test_older_version_is_migrated_and_kept(path: Path, monkeypatch: pytest.Monk
     with AnnotationLog(path) as log:
         log.append([answer()])
         expected = log.active()
-    monkeypatch.setattr(schema, "VERSION", 2)
+    monkeypatch.setattr(schema, "VERSION", 3)
     monkeypatch.setattr(
-        schema, "MIGRATIONS", {1: ("INSERT INTO facts VALUES ('colour', 'green')",)}
+        schema, "MIGRATIONS", {2: ("INSERT INTO facts VALUES ('colour', 'green')",)}
     )
-    with pytest.raises(InputError, match="older version 1"):
-        AnnotationLog(path, read_only=True)
+    before = path.read_bytes()
+    with AnnotationLog(path, read_only=True) as log:  # in a copy
+        assert log.active() == expected
+    assert path.read_bytes() == before
     with AnnotationLog(path) as log:
         assert log.active() == expected
     monkeypatch.undo()
-    with AnnotationLog(path.with_name("annotations.v1.sqlite"), read_only=True) as log:
+    with AnnotationLog(path.with_name("annotations.v2.sqlite"), read_only=True) as log:
         assert log.active() == expected
-    with pytest.raises(InputError, match="version 2"):
+    with pytest.raises(InputError, match="version 3"):
         AnnotationLog(path)
 
 

@@ -1,0 +1,210 @@
+"""Classes added, renamed, recoloured and merged while a project is annotated."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from scenes import CLASSES, project_config, write_data, write_initial
+
+from napari_al.core import IGNORE
+from napari_al.core.clicks import Clicks
+from napari_al.errors import InputError
+from napari_al.formats.classes import ClassInfo, meanings
+from napari_al.session.exporting import export_session
+from napari_al.session.models import open_model
+from napari_al.session.records import Answer, ClassEdit
+from napari_al.session.session import Session
+from napari_al.session.snapshot import open_snapshot
+from napari_al.simulate.oracle import Oracle
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+TREE = ClassInfo(id=4, name="tree", color="#117733")
+CAR, VAN = 2, 3
+
+
+@pytest.fixture
+def session(data_path: Path, tmp_path: Path) -> Iterator[Session]:
+    with Session.create(tmp_path / "p", project_config(data_path)) as session:
+        session.prepare()
+        yield session
+
+
+def give(session: Session, *class_ids: int) -> Answer:
+    query = session.query()
+    assert query is not None
+    session.submit(Answer(query, class_ids, Clicks(len(class_ids))))
+    return session.answers()[-1]
+
+
+def merged(session: Session, class_id: int, into: int) -> tuple[ClassInfo, ...]:
+    """The session's classes with one merged into another."""
+    return tuple(
+        c.model_copy(update={"merged_into": into}) if c.id == class_id else c
+        for c in session.config.classes
+    )
+
+
+def test_an_edit_is_undone_redone_and_kept_over_restarts(session: Session) -> None:
+    before = session.config.classes
+    renamed = (before[0].model_copy(update={"name": "earth", "color": "#102030"}), *before[1:])
+    heard: list[int] = []
+    session.events.classes_changed.connect(lambda: heard.append(len(session.config.classes)))
+    give(session, 1)
+    session.edit_classes((*renamed, TREE))
+    give(session, 4)
+    assert [c.name for c in session.config.classes] == ["earth", *CLASSES[1:], "tree"]
+    path = session.project.path
+    session.close()
+
+    with Session.open(path) as again:
+        assert again.config.classes == session.config.classes == again.data.classes
+        assert [a.class_ids for a in again.answers()] == [(1,), (4,)]
+        again.undo()
+        assert again.undo() == (ClassEdit((*renamed, TREE)),)
+        assert again.config.classes == before
+        assert [a.class_ids for a in again.answers()] == [(1,)]
+        again.redo()
+        again.redo()
+        assert again.config.classes == session.config.classes
+    assert heard == [5]
+
+
+def test_answers_of_a_merged_class_count_for_the_other_and_come_back(session: Session) -> None:
+    vans = [give(session, VAN), give(session, CAR), give(session, VAN)]
+    session.edit_classes(merged(session, VAN, CAR))
+    assert [a.class_ids for a in session.answers()] == [(CAR,)] * 3
+    region = vans[0].query.region
+    inside = region.mask.to_array(session.data.shape(region.image))
+    assert (session.answers_map(region.image)[inside] == CAR).all()
+    assert session.clicks.total == 3
+
+    session.edit_classes(
+        [c.model_copy(update={"merged_into": None}) for c in session.config.classes]
+    )
+    assert [a.class_ids for a in session.answers()] == [(VAN,), (CAR,), (VAN,)]
+
+
+def test_several_classes_become_one_with_their_sets_of_classes(
+    data_path: Path, tmp_path: Path
+) -> None:
+    with Session.create(tmp_path / "p", project_config(data_path, "multi-class")) as session:
+        session.prepare()
+        answer = give(session, CAR, VAN)
+        session.edit_classes(merged(session, VAN, CAR))
+        region = answer.query.region
+        inside = region.mask.to_array(session.data.shape(region.image))
+        assert (session.answers_map(region.image)[inside] == CAR).all()
+        assert session.clicks.total == 2
+
+
+def test_truth_oracle_and_exports_follow_a_merge(session: Session, tmp_path: Path) -> None:
+    session.edit_classes(merged(session, VAN, CAR))
+    oracle = Oracle(session.data)
+    while (query := session.query()) is not None:
+        session.submit(oracle.answer(query))
+    assert VAN not in {c for a in session.answers() for c in a.class_ids}
+    assert all(VAN not in session.data.labels(name) for name in session.data.train)
+    export_session(session, "png", "answers", tmp_path / "out")
+    assert '"merged_into": 2' in (tmp_path / "out" / "classes.json").read_text()
+
+
+@pytest.mark.parametrize("method", ["classbal", "multi-class", "a2lc"])
+def test_training_goes_on_with_a_class_more_and_one_merged(method: str, tmp_path: Path) -> None:
+    data_path = write_initial(write_data(tmp_path / "data"))
+    with Session.create(tmp_path / "p", project_config(data_path, method)) as session:
+        if session.round == 0:
+            session.train()
+        session.prepare()
+        give(session, VAN)
+        session.train()
+        session.prepare()
+        session.edit_classes((*merged(session, VAN, CAR), TREE))
+        give(session, 4)
+        give(session, CAR)
+        assert {VAN} & set(np.unique(session.prediction("scene_0"))) == set()
+        session.train()  # from the weights of a model of four classes
+        session.prepare()
+        number = session.model_round
+        assert number is not None
+        assert session.project.load_model(number).n_classes == 5
+        assert VAN not in np.unique(session.prediction("scene_0"))
+        assert all(VAN not in session.targets(name) for name in session.data.train)
+        while session.can_undo:
+            session.undo()
+        assert len(session.config.classes) == 4
+        give(session, 0)
+        session.train()  # and back
+        assert session.project.load_model(number + 1).n_classes == 4
+
+
+def test_a_model_keeps_its_rows_and_adds_up_what_was_merged(session: Session) -> None:
+    give(session, 0)
+    session.train()
+    number, image = session.model_round, session.data.image("scene_0")
+    assert number is not None
+    import torch
+
+    from napari_al.learning.inference import predict_probs
+
+    def probs(log_seq: int) -> np.ndarray:
+        model = open_snapshot(session.project.path, log_seq).load_model(number)
+        return predict_probs(model, image, torch.device("cpu")).numpy()
+
+    before = probs(1)
+    session.edit_classes(merged(session, VAN, CAR))
+    after = probs(2)
+    np.testing.assert_allclose(after[CAR], before[CAR] + before[VAN], rtol=1e-6)
+    assert not after[VAN].any()
+    session.edit_classes((*session.config.classes, TREE))
+    grown = probs(3)
+    np.testing.assert_array_equal(grown[:4], after)
+    assert not grown[4].any(), "nothing is known of a new class"
+    model = open_model(session.project.path)
+    assert [c.merged_into for c in model.classes] == [None, None, None, CAR]
+    assert model.segmenter.merged == {VAN: CAR}
+
+
+def test_labels_to_correct_follow_a_merge(tmp_path: Path) -> None:
+    data_path = write_initial(write_data(tmp_path / "data"))
+    with Session.create(tmp_path / "p", project_config(data_path, "alc")) as session:
+        session.train()
+        session.prepare()
+        session.edit_classes(merged(session, VAN, CAR))
+        for name in session.data.train:
+            assert VAN not in session.targets(name)
+        asked = [query.pseudo_label for query in session.upcoming(30)]
+        assert VAN not in asked
+
+
+@pytest.mark.parametrize(
+    ("classes", "words"),
+    [
+        (lambda c: c[:-1], "cannot be removed"),
+        (lambda c: [*c[:3], c[3].model_copy(update={"name": "car"})], "two classes are called"),
+        (lambda c: [*c[:3], c[3].model_copy(update={"merged_into": 9})], "not there"),
+        (lambda c: [*c[:3], c[3].model_copy(update={"merged_into": 3})], "not there"),
+        (lambda c: [c[0], *(i.model_copy(update={"merged_into": 0}) for i in c[1:])], "two"),
+        (lambda c: [*c, TREE.model_copy(update={"id": 7})], "0 to 4"),
+    ],
+    ids=["removed", "same name", "into none", "into itself", "one left", "gap"],
+)
+def test_bad_edits_are_refused_and_nothing_changes(
+    session: Session, classes: object, words: str
+) -> None:
+    before = session.config.classes
+    with pytest.raises(InputError, match=words):
+        session.edit_classes(classes(before))
+    assert session.config.classes == before
+    assert not session.can_undo
+
+
+def test_what_counts_as_what() -> None:
+    classes = [ClassInfo(id=i, name=n, color="#000000") for i, n in enumerate("abc")]
+    classes[1] = classes[1].model_copy(update={"merged_into": 2})
+    assert meanings(classes) == (0, 2, 2)
+    assert IGNORE not in meanings(classes)
