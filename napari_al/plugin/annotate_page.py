@@ -77,6 +77,7 @@ class AnnotatePage(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
+        self._classes: Sequence[ClassInfo] = ()
         self.classes = ClassesPanel()
         self.progress = ProgressPanel()
         self.model = ModelPanel()
@@ -184,8 +185,9 @@ class AnnotatePage(QWidget):
         self, classes: Sequence[ClassInfo], keys: Sequence[str], query_type: QueryType
     ) -> None:
         """Show these classes and their keys."""
+        self._classes = live_classes(classes)
         self.classes.set_classes(classes, keys)
-        self.queue.set_classes(live_classes(classes), bulk=query_type == "dominant")
+        self.queue.set_classes(self._classes, bulk=query_type == "dominant")
 
     def show_query(self, query: Query | None, pause: str, classes: tuple[ClassInfo, ...]) -> None:
         """Put the question."""
@@ -215,8 +217,8 @@ class AnnotatePage(QWidget):
 
     def show_tally(self, tally: Tally, spent: int, budget: int) -> None:
         """Show what it has cost, and how long the rest of the budget may take."""
-        self.classes.set_counts(tally.by_class)
-        self.progress.show_tally(tally)
+        self.classes.set_counts(tally.counts)
+        self.progress.show_tally(tally, self._classes)
         self._budget.setRange(0, budget)
         self._budget.setValue(min(spent, budget))
         self._budget.setFormat(f"{spent} of {budget} clicks")

@@ -15,6 +15,7 @@ from qtpy.QtWidgets import (
     QLineEdit,
     QListWidget,
     QListWidgetItem,
+    QMenu,
     QVBoxLayout,
     QWidget,
 )
@@ -37,6 +38,8 @@ class ClassList(QWidget):
 
     changed = Signal()
     failed = Signal(str)
+    labels_wanted = Signal(Path)
+    """The classes of a folder of label images are wanted."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,9 +57,14 @@ class ClassList(QWidget):
             button("Add", "add what is typed above", self.add_typed),
             button("Remove", "remove the selected class", self._remove),
             button("Colour…", "choose the selected class's colour", self._recolor),
-            button("From file…", "a classes.json", self._read),
         ):
             row.addWidget(made, 1)
+        sources = QMenu(self)
+        sources.addAction("a classes.json…", self._read)
+        sources.addAction("a folder of label images…", self._choose_labels)
+        from_elsewhere = button("From", "classes that are written down somewhere")
+        from_elsewhere.setMenu(sources)
+        row.addWidget(from_elsewhere, 1)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(3)
@@ -128,6 +136,11 @@ class ClassList(QWidget):
                 self.set_classes(read_classes(Path(name)))
             except InputError as error:
                 self.failed.emit(str(error))
+
+    def _choose_labels(self) -> None:
+        name = QFileDialog.getExistingDirectory(self, "A folder of label images")
+        if name:
+            self.labels_wanted.emit(Path(name))
 
     def _fit(self) -> None:
         n_rows = min(max(self._list.count(), 2), N_ROWS_SHOWN)

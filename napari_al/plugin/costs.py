@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_al.core.clicks import Clicks
+from napari_al.plugin.outlines import drawn_clicks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,6 +23,15 @@ PAUSE_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
+class ClassCost:
+    """What one class has cost; an answer that names several is shared out evenly."""
+
+    n_answers: int = 0
+    clicks: float = 0.0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Tally:
     """Figures over the answers in force.
 
@@ -29,8 +39,8 @@ class Tally:
     ----------
     n_queries : int
     clicks : Clicks
-    by_class : Counter
-        Answers that name a class, by class id.
+    by_class : dict of int to ClassCost
+        By class id; pauses left out.
     by_outcome : Counter
         ``labelled``, ``skipped``, ``unsure``, ``ignored``.
     n_accepted, n_corrected : int
@@ -43,13 +53,18 @@ class Tally:
 
     n_queries: int
     clicks: Clicks
-    by_class: Counter[int]
+    by_class: dict[int, ClassCost]
     by_outcome: Counter[str]
     n_accepted: int
     n_corrected: int
     seconds_a_query: float | None
     seconds_a_click: float | None
     worked_s: float
+
+    @property
+    def counts(self) -> dict[int, int]:
+        """Answers that name a class, by class id."""
+        return {class_id: cost.n_answers for class_id, cost in self.by_class.items()}
 
 
 class Unseen:
@@ -72,14 +87,14 @@ class Unseen:
 
 
 class Teller:
-    """Makes tallies; looks at each answer once."""
+    """Makes tallies; looks at each answer once. Classes that change need another one."""
 
     def __init__(self) -> None:
         self._unseen = Unseen()
         self._start()
 
     def _start(self) -> None:
-        self._by_class: Counter[int] = Counter()
+        self._by_class: dict[int, ClassCost] = {}
         self._by_outcome: Counter[str] = Counter()
         self._kinds = [0, 0, 0]
         self._n_accepted = self._n_corrected = 0
@@ -106,7 +121,6 @@ class Teller:
         )
 
     def _add(self, answer: Answer) -> None:
-        self._by_class.update(answer.class_ids)
         self._by_outcome[answer.outcome] += 1
         clicks = answer.clicks
         self._kinds[0] += clicks.class_clicks
@@ -116,7 +130,16 @@ class Teller:
             accepted = answer.class_ids == (answer.query.pseudo_label,)
             self._n_accepted += accepted
             self._n_corrected += not accepted
-        if 0 < answer.seconds <= PAUSE_S:
+        is_work = 0 < answer.seconds <= PAUSE_S
+        share = 1 / max(1, len(answer.class_ids))
+        for class_id in answer.class_ids:
+            before = self._by_class.get(class_id, ClassCost())
+            self._by_class[class_id] = ClassCost(
+                before.n_answers + 1,
+                before.clicks + share * clicks.total,
+                before.seconds + share * answer.seconds * is_work,
+            )
+        if is_work:
             insort(self._seconds, answer.seconds)
             insort(self._a_click, answer.seconds / max(1, clicks.total))
 
@@ -129,12 +152,17 @@ def _middle(ascending: Sequence[float]) -> float | None:
 
 _COLUMNS = (
     "time", "annotator", "image", "round", "model_round", "query_type", "outcome", "classes",
-    "region_px", "class_clicks", "polygon_clicks", "intersection_clicks", "seconds", "score",
+    "region_px", "class_clicks", "polygon_clicks", "intersection_clicks", "drawn_clicks", "seconds",
+    "score",
 )  # fmt: skip
 
 
 def to_csv(answers: Iterable[Answer], classes: Sequence[ClassInfo]) -> str:
-    """Return one row an answer, as CSV with a header."""
+    """Return one row an answer, as CSV with a header.
+
+    ``drawn_clicks`` is what drawing the region exactly would have cost, about (``ledger.py``): some
+    milliseconds an answer.
+    """
     names = {c.id: c.name for c in classes}
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -155,6 +183,7 @@ def to_csv(answers: Iterable[Answer], classes: Sequence[ClassInfo]) -> str:
                 clicks.class_clicks,
                 clicks.polygon_clicks,
                 clicks.intersection_clicks,
+                drawn_clicks(query.region.mask),
                 f"{answer.seconds:.3f}",
                 f"{query.score:.6g}",
             )

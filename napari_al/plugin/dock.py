@@ -17,7 +17,7 @@ from napari_al.errors import InputError
 from napari_al.formats.classes import live_classes
 from napari_al.plugin.annotate_page import AnnotatePage
 from napari_al.plugin.class_editor import ClassEditor
-from napari_al.plugin.costs import tally
+from napari_al.plugin.costs import Teller
 from napari_al.plugin.help_overlay import HelpOverlay
 from napari_al.plugin.leaving import Leaving
 from napari_al.plugin.links import Links, link_dock
@@ -65,7 +65,7 @@ class ActiveLearning(QWidget):
         self._help: HelpOverlay | None = None
         self._window: weakref.ref[QWidget] | None = None
         self._stack = QStackedWidget()
-        self._stack.addWidget(scrolled(self.start))
+        self._stack.addWidget(self.start)
         self._stack.addWidget(scrolled(self.annotate))
         self._stack.addWidget(scrolled(self.review))
         self._stack.addWidget(scrolled(self.editor))
@@ -120,7 +120,7 @@ class ActiveLearning(QWidget):
             config = session.config
             self.annotate.set_classes(config.classes, self.bench.class_keys, config.method.query)
             self.annotate.show_query(self.bench.query, self.bench.pause, config.classes)
-            self.editor.show_classes(config.classes, tally(session.answers()).by_class)
+            self.editor.show_classes(config.classes, Teller().tally(session.answers()).counts)
 
     def edit_classes(self) -> None:
         """Turn to the page to edit classes on, or back."""
@@ -130,7 +130,7 @@ class ActiveLearning(QWidget):
         if self._stack.currentIndex() == 3:
             self.on_editor_left()
             return
-        self.editor.show_classes(session.config.classes, tally(session.answers()).by_class)
+        self.editor.show_classes(session.config.classes, Teller().tally(session.answers()).counts)
         self._stack.setCurrentIndex(3)
         self.editor.entry.setFocus()
 

@@ -55,6 +55,9 @@ class HelpOverlay(QFrame):
         grid.addWidget(text("Classes", "title", wrap=False), 0, 6, 1, 2)
         for row, (key, name) in enumerate(classes[:N_CLASS_ROWS], start=1):
             self._add(grid, row, 6, key, name)
+        if len(classes) > N_CLASS_ROWS:
+            more = f"and {len(classes) - N_CLASS_ROWS} more; their keys stand on the buttons"
+            grid.addWidget(text(more, "muted", wrap=False), N_CLASS_ROWS + 1, 6, 1, 2)
         last = grid.rowCount()
         grid.addWidget(text("Click here, or press ? again, to go on.", "muted"), last, 0, 1, 8)
         self.adjustSize()

@@ -162,8 +162,8 @@ def _cross(
     """Draw four arms that point at a pixel, which stays free itself."""
     row, col = (int((index + 0.5) * k) for index in pixel_rc)
     gap = max(k // 2 + 1, round(4 / texel_px))
-    arm = gap + max(2, round(12 / texel_px))
-    half = max(1, round(line / 2))
+    arm = gap + max(2, round(16 / texel_px))
+    half = line
     for width, code in ((half + line, DARK), (half, LIGHT)):
         for sign in (-1, 1):
             ends = sorted((sign * gap, sign * (arm + (code == DARK) * line)))

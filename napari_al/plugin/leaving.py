@@ -55,12 +55,15 @@ class Leaving:
             raise error
 
     def save_costs(self, path: Path) -> None:
-        """Write one row an answer."""
+        """Write one row an answer, in a thread."""
         from napari_al.plugin.costs import to_csv
 
         session = self._bench.session
         if session is not None:
-            self._write(path, to_csv(session.answers(), session.config.classes))
+            future = self._pool.submit(to_csv, session.answers(), session.config.classes)
+            future.add_done_callback(
+                lambda done: self._bench.dispatch(lambda: self._write(path, done.result()))
+            )
 
     def save_script(self, path: Path) -> None:
         """Write a Python script that does again what was done."""

@@ -6,18 +6,12 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from napari_al.plugin.costs import Unseen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari_al.core.masks import Mask
     from napari_al.session.records import Answer
-
-TOLERANCE_PX = 1.5
-"""How far a drawn polygon may lie off a region's outline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +54,10 @@ class Bookkeeper:
     def _add(self, answer: Answer) -> None:
         mask = answer.query.region.mask
         if answer.id not in self._known:
-            self._known[answer.id] = 1 + n_corners(mask)
+            self._known[answer.id] = drawn_clicks(mask)
         self._drawn += self._known[answer.id]
         if answer.pieces:
             for piece in answer.pieces:
                 self._px_by_class[piece.class_id] += piece.mask.size
         elif len(answer.class_ids) == 1:
             self._px_by_class[answer.class_ids[0]] += mask.size
-
-
-def n_corners(mask: Mask) -> int:
-    """Return how many corners polygons need that follow a region's outlines to 1.5 pixels."""
-    from skimage.measure import approximate_polygon, find_contours
-
-    outlines = find_contours(np.pad(mask.crop(), 1).astype(np.float32), 0.5)
-    corners = (len(approximate_polygon(line, TOLERANCE_PX)) - 1 for line in outlines)
-    return sum(max(3, n) for n in corners)

@@ -218,6 +218,7 @@ def _link_start_page(links: Links, dock: ActiveLearning) -> None:
         (start.folder_wanted, opening.look),
         (start.viewer_wanted, opening.use_viewer_images),
         (start.sample_wanted, opening.use_sample),
+        (start.class_list.labels_wanted, opening.read_labels),
         (start.preview_wanted, opening.preview),
         (start.start_wanted, opening.begin),
     ):

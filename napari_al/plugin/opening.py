@@ -98,6 +98,12 @@ class Opening:
 
         self._attempt(lambda: self._page.show_viewer_images(images_of(self._bench.viewer)))
 
+    def read_labels(self, folder: Path) -> None:
+        """Take the classes of a folder of label images."""
+        from napari_al.plugin.start import classes_of_labels
+
+        self._in_background(lambda: classes_of_labels(folder), self._page.class_list.set_classes)
+
     def begin(self, choice: StartChoice) -> None:
         """Make a project and open it."""
         from napari_al.plugin.start import create

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,12 +58,17 @@ class ProgressPanel(QWidget):
             for column, label in enumerate((self._names[key], self._values[key])):
                 label.setToolTip(tip)
                 grid.addWidget(label, row, column)
+        self._by_class = text()
+        self._by_class.setToolTip(
+            "answers, clicks and time by class; an answer with several classes is shared out"
+        )
         self._csv = button("Save as CSV…", "one row an answer, with clicks and seconds", self._save)
         column = QVBoxLayout(self)
         column.addLayout(grid)
         self.shares = ShareBar()
         column.addWidget(text("Pixels labelled, by class", "muted"))
         column.addWidget(self.shares)
+        column.addWidget(self._by_class)
         column.addWidget(self._csv)
         column.addStretch()
 
@@ -76,7 +82,7 @@ class ProgressPanel(QWidget):
                 self._names[key].setVisible(wanted)
                 self._values[key].setVisible(wanted)
 
-    def show_tally(self, tally: Tally) -> None:
+    def show_tally(self, tally: Tally, classes: Sequence[ClassInfo]) -> None:
         """Show new figures."""
         clicks, ended = tally.clicks, tally.by_outcome
         shown = {
@@ -93,6 +99,7 @@ class ProgressPanel(QWidget):
         }
         for key, value in shown.items():
             self._values[key].setText(value)
+        self._by_class.setText(_table(tally, classes))
 
     def show_ledger(self, ledger: Ledger, classes: Sequence[ClassInfo]) -> None:
         """Show what takes time to find out."""
@@ -104,6 +111,21 @@ class ProgressPanel(QWidget):
         name, _ = QFileDialog.getSaveFileName(self, "Save costs", "costs.csv", "CSV (*.csv)")
         if name:
             self.csv_wanted.emit(Path(name))
+
+
+def _table(tally: Tally, classes: Sequence[ClassInfo]) -> str:
+    """Return what each class has cost, as a table in rich text."""
+    rows = [("", "answers", "clicks", "time")]
+    for info in classes:
+        cost = tally.by_class.get(info.id)
+        if cost is not None:
+            clicks, time = f"{cost.clicks:.4g}", duration(cost.seconds)
+            rows.append((escape(info.name), str(cost.n_answers), clicks, time))
+    if len(rows) == 1:
+        return ""
+    cells = ("".join(f"<td align=right>{c}</td>" for c in row[1:]) for row in rows)
+    lines = (f"<tr><td>{row[0]}</td>{c}</tr>" for row, c in zip(rows, cells, strict=True))
+    return f"<table width='100%'>{''.join(lines)}</table>"
 
 
 def _seconds(value: float | None) -> str:

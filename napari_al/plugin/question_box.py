@@ -67,7 +67,8 @@ class QuestionBox(QWidget):
         self._method.clear()
         for row in METHODS.values():
             if row.query == query_type:
-                self._method.addItem(row.name, row.name)
+                advice = "  (recommended)" if row.name == RECOMMENDED[query_type] else ""
+                self._method.addItem(f"{row.name}{advice}", row.name)
                 last = self._method.count() - 1
                 self._method.setItemData(last, row.summary, Qt.ItemDataRole.ToolTipRole)
         self._method.setCurrentIndex(self._method.findData(RECOMMENDED[query_type]))

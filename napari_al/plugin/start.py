@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_al.core import IGNORE
 from napari_al.errors import InputError
-from napari_al.formats.classes import default_classes
+from napari_al.formats.classes import default_classes, read_classes
 from napari_al.formats.dataset import DataFolder
+from napari_al.formats.images import read_ids
 from napari_al.methods import METHODS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+
+    from numpy.typing import NDArray
 
     from napari_al.formats.dataset import ClassInfo
     from napari_al.methods import QueryType
@@ -24,6 +28,9 @@ if TYPE_CHECKING:
 
     Dispatch = Callable[[Callable[[], None]], None]
 
+LABEL_SUFFIXES = (".png", ".tif", ".tiff", ".bmp")
+N_LABELS_READ = 500
+"""Of a folder of label images, to find out the classes."""
 QUESTIONS: dict[QueryType, tuple[str, str]] = {
     "dominant": ("Which class is it mostly?", "one click a region"),
     "multi-class": ("Which classes are in it?", "a click for each class"),
@@ -50,12 +57,15 @@ class Found:
         None for a project.
     classes_known : bool
         Whether the folder says its classes.
+    classes_found : bool
+        Whether they were found in its labels, without names.
     """
 
     path: Path
     is_project: bool = False
     data: DataFolder | None = None
     classes_known: bool = True
+    classes_found: bool = False
 
     @property
     def can_correct(self) -> bool:
@@ -91,7 +101,36 @@ def look(path: Path, *, skip_broken: bool = False) -> Found:
         return Found(path, data=DataFolder.open(path, skip_broken=skip_broken))
     unnamed = default_classes([f"class {i}" for i in range(255)])
     data = DataFolder.open(path, skip_broken=skip_broken, classes=unnamed)
-    return Found(path, data=data, classes_known=False)
+    unlabelled = set(data.without("labels"))
+    maps = (data.labels(name) for name in data.train if name not in unlabelled)
+    n_classes = _n_classes(class_map for class_map in maps if class_map is not None)
+    if n_classes:
+        data = replace(data, classes=data.classes[:n_classes])
+    return Found(path, data=data, classes_known=False, classes_found=n_classes > 0)
+
+
+def classes_of_labels(folder: Path) -> tuple[ClassInfo, ...]:
+    """Return the classes of a folder of label images: by a ``classes.json``, or the ids in them.
+
+    Raises
+    ------
+    InputError
+        If there are no label images, or one cannot be read.
+    """
+    for place in (folder, folder.parent):
+        if (place / "classes.json").is_file():
+            return read_classes(place / "classes.json")
+    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in LABEL_SUFFIXES)
+    n_classes = _n_classes(read_ids(path) for path in files[:N_LABELS_READ])
+    if not 0 < n_classes <= IGNORE:
+        raise InputError(f"{folder}: label images with class ids from 0 to 254 were expected.")
+    return default_classes([f"class {i}" for i in range(n_classes)])
+
+
+def _n_classes(class_maps: Iterable[NDArray[Any]]) -> int:
+    """Return how many classes there are by the highest id but IGNORE; 0 without any."""
+    known = (class_map[class_map != IGNORE] for class_map in class_maps)
+    return max((1 + int(ids.max()) for ids in known if ids.size), default=0)
 
 
 def suggest_project(source: Path | None, method: str) -> Path:

@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
 from napari_al.errors import InputError
 from napari_al.plugin.class_list import ClassList
 from napari_al.plugin.model_choice import ModelChoice
-from napari_al.plugin.parts import button, choice, text
+from napari_al.plugin.parts import button, choice, scrolled, text
 from napari_al.plugin.question_box import QuestionBox
 from napari_al.plugin.start import StartChoice, suggest_project
 
@@ -103,7 +103,9 @@ class StartPage(QWidget):
     # ---- building
 
     def _build(self) -> None:
-        column = QVBoxLayout(self)
+        """Lay it out: choices that scroll, and below them what is always seen."""
+        choices = QWidget()
+        column = QVBoxLayout(choices)
         column.setContentsMargins(8, 6, 8, 6)
         column.setSpacing(6)
         column.addWidget(text("Images", "title"))
@@ -126,10 +128,16 @@ class StartPage(QWidget):
         form.addRow("Project", self._make_project())
         column.addLayout(form)
         column.addWidget(self.model)
-        column.addWidget(self._message)
-        column.addWidget(self._busy)
-        column.addWidget(self.start)
         column.addStretch()
+        foot = QVBoxLayout()
+        foot.setContentsMargins(8, 4, 8, 6)
+        for widget in (self._message, self._busy, self.start):
+            foot.addWidget(widget)
+        page = QVBoxLayout(self)
+        page.setContentsMargins(0, 0, 0, 0)
+        page.setSpacing(0)
+        page.addWidget(scrolled(choices), 1)
+        page.addLayout(foot)
 
     def _make_sources(self) -> QGridLayout:
         grid = QGridLayout()
@@ -179,7 +187,7 @@ class StartPage(QWidget):
             words += f"; {len(data.broken)} broken files left out"
         self._images.setText(words)
         self._images.setToolTip(str(found.path))
-        if found.classes_known:
+        if found.classes_known or found.classes_found:
             self.class_list.set_classes(data.classes)
         self._on_source(can_correct=found.can_correct)
 

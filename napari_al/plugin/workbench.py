@@ -196,6 +196,7 @@ class Workbench:
             return
         classes = session.config.classes
         self._name_keys()
+        self.figures.open(session)  # what was counted may count for another class
         self.stage.layers.set_classes(classes)
         self.stage.outdate_all()
         if self._sketch is not None:

@@ -83,9 +83,9 @@ def _classes_of(file: Path, n_classes: int) -> tuple[ClassInfo, ...]:
     if project.config_file.is_file() and project.log_file.is_file():
         with AnnotationLog(project.log_file, read_only=True) as log:
             classes = with_classes(project.read_config(), log.classes()).classes
-        known = classes[:n_classes]
-        if len(known) == n_classes and max(meanings(known)) < n_classes:
-            return known
+        fitting = classes[:n_classes]
+        if len(fitting) == n_classes and max(meanings(fitting)) < n_classes:
+            return fitting
     for config_file in (file.parent / CONFIG, file.parent.parent / CONFIG):
         known = _read_config(config_file).get("classes") if config_file.is_file() else None
         if isinstance(known, list) and len(known) == n_classes:

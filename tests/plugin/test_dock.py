@@ -297,6 +297,7 @@ def test_costs_as_csv(open_session, tmp_path):
     desk = open_session()
     desk.key(Qt.Key.Key_2)
     desk.dock.annotate.progress.csv_wanted.emit(tmp_path / "costs.csv")
+    desk.until((tmp_path / "costs.csv").is_file)
     rows = list(csv.DictReader((tmp_path / "costs.csv").read_text().splitlines()))
     assert [row["classes"] for row in rows] == ["sky"]
 

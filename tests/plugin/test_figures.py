@@ -6,7 +6,7 @@ import pytest
 from napari_al.core.clicks import Clicks
 from napari_al.core.masks import Mask
 from napari_al.errors import InputError
-from napari_al.plugin import advice, ledger, reshape
+from napari_al.plugin import advice, ledger, outlines, reshape
 from napari_al.session.records import Answer, Query, Region
 
 
@@ -47,17 +47,19 @@ def _query(inside, origin=(0, 0), ids=(1,)):
 
 @pytest.mark.parametrize(
     ("inside", "n"),
-    [(np.ones((9, 14), bool), 4), (np.tri(40, 40, dtype=bool), 3)],
-    ids=["rectangle", "triangle"],
+    [
+        (np.ones((9, 14), bool), 4),
+        (np.tri(40, 40, dtype=bool), 3),
+        (np.ones((40, 40), bool) & (np.mgrid[:40, :40] < 20).any(0), 6),  # an L
+        (((np.mgrid[:30, :30] - 14.5) ** 2 < 26).any(0), 12),  # a plus
+        ((np.mgrid[:20, :20] // 5 % 4 % 3 == 1).all(0), 4),
+        ((np.mgrid[:26, :26] % 13 < 8).all(0), 16),  # four pieces
+        (((np.mgrid[:40, :40] - 19.5) ** 2 > 100).any(0), 8),  # a hole
+    ],
+    ids=["rectangle", "triangle", "L", "plus", "square", "pieces", "hole"],
 )
-def test_corners_of_simple_shapes(inside, n):
-    assert abs(ledger.n_corners(Mask.from_array(inside)) - n) <= 2
-
-
-def test_pieces_each_need_a_polygon():
-    inside = np.zeros((20, 20), bool)
-    inside[1:6, 1:6] = inside[10:18, 10:18] = True
-    assert ledger.n_corners(Mask.from_array(inside)) >= 8
+def test_corners_are_those_that_a_hand_counts(inside, n):
+    assert outlines.n_corners(Mask.from_array(inside)) == n
 
 
 def test_a_ledger_knows_pixels_by_class():

@@ -65,11 +65,13 @@ def test_tally_counts_by_kind_and_leaves_pauses_out():
     )
     assert found.n_queries == 6
     assert found.clicks == Clicks(class_clicks=7)
-    assert found.by_class == {0: 1, 1: 2, 2: 1, 3: 1, 4: 1}
+    assert found.counts == {0: 1, 1: 2, 2: 1, 3: 1, 4: 1}
     assert (found.n_accepted, found.n_corrected) == (1, 1)
     assert found.seconds_a_query == 2
     assert found.worked_s == 11
     assert found.by_outcome["unsure"] == 1
+    assert found.by_class[1] == costs.ClassCost(n_answers=2, clicks=2, seconds=2)  # half of 4
+    assert found.by_class[2] == costs.ClassCost(n_answers=1, clicks=1, seconds=2)
 
 
 def test_an_empty_tally_knows_no_seconds():
@@ -102,6 +104,7 @@ def test_csv_has_one_row_an_answer():
     text = costs.to_csv([_answer((1,)), _answer((), outcome="skipped")], classes)
     rows = list(csv.DictReader(io.StringIO(text)))
     assert [row["classes"] for row in rows] == ["a, b", ""]
+    assert [row["drawn_clicks"] for row in rows] == ["5", "5"]  # a rectangle: four and its class
     assert rows[1]["outcome"] == "skipped"
 
 
