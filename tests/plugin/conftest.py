@@ -69,7 +69,7 @@ class Desk:
                 return
         raise AssertionError(f"there is no button {words!r}")
 
-    def until(self, holds: Callable[[], object], seconds: float = 60) -> None:
+    def until(self, holds: Callable[[], object], seconds: float = 240) -> None:
         """Wait, handling events, until something holds."""
         self.qtbot.waitUntil(lambda: bool(holds()), timeout=int(1000 * seconds))
 
