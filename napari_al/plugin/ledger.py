@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_al.plugin.costs import Unseen
+from napari_al.plugin.outlines import drawn_clicks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
