@@ -19,6 +19,7 @@ from napari_al.plugin.annotate_page import AnnotatePage
 from napari_al.plugin.class_editor import ClassEditor
 from napari_al.plugin.costs import Teller
 from napari_al.plugin.help_overlay import HelpOverlay
+from napari_al.plugin.labelling import Labelling
 from napari_al.plugin.leaving import Leaving
 from napari_al.plugin.links import Links, link_dock
 from napari_al.plugin.opening import Opening
@@ -61,6 +62,7 @@ class ActiveLearning(QWidget):
         for page in (self.start, self.annotate.view, self.annotate.model):
             page.set_preferences(self.bench.preferences)
         self.opening = Opening(self.bench, self.start)
+        self.labelling = Labelling(self.bench, self.start, self.opening)
         self.leaving = Leaving(self.bench, self.annotate)
         self._help: HelpOverlay | None = None
         self._window: weakref.ref[QWidget] | None = None
@@ -77,7 +79,9 @@ class ActiveLearning(QWidget):
         self.on_theme()
         self.links = Links()
         link_dock(self.links, self)
-        self.destroyed.connect(partial(_end, self.links, self.opening, self.leaving))
+        self.destroyed.connect(
+            partial(_end, self.links, self.opening, self.labelling, self.leaving)
+        )
         if self.bench.session is not None:
             self.on_opened()
             self.on_asked(self.bench.query)
@@ -309,8 +313,10 @@ class ActiveLearning(QWidget):
         return bool(super().eventFilter(watched, event))
 
 
-def _end(links: Links, opening: Opening, leaving: Leaving, *_: object) -> None:
-    for part in (links, opening, leaving):
+def _end(
+    links: Links, opening: Opening, labelling: Labelling, leaving: Leaving, *_: object
+) -> None:
+    for part in (links, opening, labelling, leaving):
         part.close()
     gc.unfreeze()  # the dock is garbage now (see Workbench.open)
 

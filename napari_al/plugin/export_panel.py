@@ -1,4 +1,4 @@
-"""Leaving with the labels."""
+"""Leaving with the labels, or with the model."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ FORMATS = {
     "coco": "COCO (RLE)",
     "voc": "Pascal VOC",
     "cityscapes": "Cityscapes",
+    "model": "the trained model",
+    "onnx": "the trained model, also as ONNX",
 }
+MODEL_FORMATS = ("model", "onnx")
 SOURCES = {
     "targets": "training labels",
     "predictions": "prediction",
@@ -37,17 +40,22 @@ class ExportPanel(QWidget):
     """Format, source, folder, button; ``export_wanted`` carries all three."""
 
     export_wanted = Signal(str, str, Path)
+    model_wanted = Signal(Path, bool)
+    """The folder for the trained model, and whether ONNX is wanted, too."""
     script_wanted = Signal(Path)
     """A script that repeats the session is to be written there."""
 
     def __init__(self) -> None:
         super().__init__()
+        self._project: Path | None = None
+        self._suggested = ""
         self.format = choice(FORMATS, "what other program is to read it")
         self.source = choice(
             SOURCES,
             "training labels: what the newest model was trained on; prediction: what it says"
             " of every pixel; answers alone: nothing but what was answered",
         )
+        self.format.currentIndexChanged.connect(lambda _: self._on_format())
         self.folder = QLineEdit()
         self.folder.setToolTip("a folder that is new, empty, or an earlier export")
         choose = button("…", "choose a folder", self._choose)
@@ -76,8 +84,9 @@ class ExportPanel(QWidget):
 
     def set_session(self, session: Session) -> None:
         """Suggest a folder."""
-        project = session.project.path
-        self.folder.setText(str(project.with_name(f"{project.name}-labels")))
+        self._project = session.project.path
+        self.folder.clear()
+        self._on_format()
         self.show_result("")
 
     def show_busy(self) -> None:
@@ -89,6 +98,15 @@ class ExportPanel(QWidget):
         """Show how the export ended."""
         self.export.setEnabled(True)
         self._result.setText(result)
+
+    def _on_format(self) -> None:
+        """Suggest a folder for what is to be written, unless one was chosen."""
+        is_model = self.format.currentData() in MODEL_FORMATS
+        self.source.setEnabled(not is_model)
+        if self._project is not None and self.folder.text() in ("", self._suggested):
+            name = f"{self._project.name}-{'model' if is_model else 'labels'}"
+            self._suggested = str(self._project.with_name(name))
+            self.folder.setText(self._suggested)
 
     def _choose(self) -> None:
         name = QFileDialog.getExistingDirectory(self, "Export to", self.folder.text())
@@ -102,8 +120,11 @@ class ExportPanel(QWidget):
             self.script_wanted.emit(Path(name))
 
     def _export(self) -> None:
-        folder = self.folder.text().strip()
-        if folder:
-            self.export_wanted.emit(
-                self.format.currentData(), self.source.currentData(), Path(folder).expanduser()
-            )
+        folder, format = self.folder.text().strip(), self.format.currentData()
+        if not folder:
+            return
+        path = Path(folder).expanduser()
+        if format in MODEL_FORMATS:
+            self.model_wanted.emit(path, format == "onnx")
+        else:
+            self.export_wanted.emit(format, self.source.currentData(), path)

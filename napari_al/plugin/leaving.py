@@ -1,4 +1,4 @@
-"""What leaves a session: label files, the table of costs, a script that repeats it."""
+"""What leaves a session: label files, the model, the table of costs, a script that repeats it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from napari_al.errors import InputError
+from napari_al.session.jobs import Job
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,9 +29,12 @@ class Leaving:
     def __init__(self, bench: Workbench, page: AnnotatePage) -> None:
         self._bench, self._page = bench, page
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="leaving")
+        self._job: Job | None = None
 
     def close(self, *_: object) -> None:
-        """End the thread."""
+        """End the thread and the job."""
+        if self._job is not None:
+            self._job.abandon()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def export(self, format: Format, source: Source, folder: Path) -> None:
@@ -53,6 +57,22 @@ class Leaving:
         panel.show_result(str(error))
         if not isinstance(error, InputError | OSError):
             raise error
+
+    def export_model(self, folder: Path, onnx: bool) -> None:
+        """Write the newest model, in a process of its own: torch takes its time."""
+        session = self._bench.session
+        if session is not None:
+            self._page.export.show_busy()
+            self._job = Job(
+                "napari_al.session.model_export:export_newest_model",
+                {"project": str(session.project.path), "out": str(folder), "onnx": onnx},
+                on_finished=lambda result: self._bench.dispatch(
+                    lambda: self._page.export.show_result(
+                        result.reason or f"The model of {result.value['model']} is in {folder}."
+                    )
+                ),
+            )
+            self._job.start()
 
     def save_costs(self, path: Path) -> None:
         """Write one row an answer, in a thread."""

@@ -221,6 +221,8 @@ def _link_start_page(links: Links, dock: ActiveLearning) -> None:
         (start.class_list.labels_wanted, opening.read_labels),
         (start.preview_wanted, opening.preview),
         (start.start_wanted, opening.begin),
+        (start.label_maker.make_wanted, dock.labelling.make),
+        (start.label_maker.stop_wanted, dock.labelling.stop),
     ):
         links.connect(signal, slot)
 
@@ -256,6 +258,7 @@ def _link_annotate_page(links: Links, dock: ActiveLearning) -> None:
         (page.queue.many_answered, bench.answer_many),
         (page.export.export_wanted, dock.leaving.export),
         (page.export.script_wanted, dock.leaving.save_script),
+        (page.export.model_wanted, dock.leaving.export_model),
         (dock.review.decided, dock.on_decided),
         (dock.review.looked_at, bench.stage.show_region),
     ):

@@ -21,6 +21,7 @@ from qtpy.QtWidgets import (
 
 from napari_al.errors import InputError
 from napari_al.plugin.class_list import ClassList
+from napari_al.plugin.label_maker import LabelMaker
 from napari_al.plugin.model_choice import ModelChoice
 from napari_al.plugin.parts import button, choice, scrolled, text
 from napari_al.plugin.question_box import QuestionBox
@@ -73,6 +74,7 @@ class StartPage(QWidget):
         self.class_list.changed.connect(self._refresh)
         self.question = QuestionBox()
         self.question.changed.connect(self._on_method)
+        self.label_maker = LabelMaker()
         self.size = QSlider(Qt.Orientation.Horizontal)
         self.size.setRange(0, len(_STEPS) - 1)
         self.size.setValue(_STEPS.index(200))
@@ -115,6 +117,7 @@ class StartPage(QWidget):
         column.addWidget(self.class_list)
         column.addWidget(text("Question", "title"))
         column.addWidget(self.question)
+        column.addWidget(self.label_maker)
         column.addWidget(text("Regions", "title"))
         row = QHBoxLayout()
         row.addWidget(self.size, 1)
@@ -266,6 +269,7 @@ class StartPage(QWidget):
     def _on_source(self, *, can_correct: bool) -> None:
         self._own_project = False
         self.question.set_can_correct(can_correct)
+        self.label_maker.set_source(self.source if isinstance(self.source, Path) else None)
         self.show_message("")
         self._refresh()
         self.preview_wanted.emit()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_al.formats.export import export_folder
-from napari_al.session.models import CONFIG, MODEL_FORMAT, WEIGHTS
+from napari_al.session.models import CONFIG, MODEL_FORMAT, WEIGHTS, open_model
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from napari_al.session.models import Model
 
 ONNX = "model.onnx"
@@ -74,6 +73,24 @@ def export_model(model: Model, out: Path, *, onnx: bool = False) -> None:
         config = json.dumps(_config(model), indent=1, ensure_ascii=False)
         (folder / CONFIG).write_text(config + "\n", encoding="utf-8")
         (folder / "README.md").write_text(readme, encoding="utf-8")
+
+
+def export_newest_model(args: dict[str, Any], *_: object) -> dict[str, Any]:
+    """Write a project's newest model; a job (see ``jobs.py``).
+
+    Parameters
+    ----------
+    args : dict
+        ``project`` and ``out``, paths; ``onnx``, bool.
+
+    Returns
+    -------
+    dict
+        ``model``: the name of its file.
+    """
+    model = open_model(Path(args["project"]))
+    export_model(model, Path(args["out"]), onnx=args["onnx"])
+    return {"model": model.file.stem}
 
 
 def _config(model: Model) -> dict[str, Any]:

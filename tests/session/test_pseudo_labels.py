@@ -17,7 +17,7 @@ from napari_al.errors import InputError
 from napari_al.formats.classes import default_classes
 from napari_al.formats.dataset import DataFolder
 from napari_al.formats.linking import link_file
-from napari_al.session.jobs import Job, JobProgress, Stopped
+from napari_al.session.jobs import JobProgress, Stopped
 from napari_al.session.pseudo_labels import as_rgb8, pseudo_label
 
 if TYPE_CHECKING:
@@ -169,14 +169,6 @@ def test_what_was_stopped_goes_on_and_ends_the_same(
     ours, theirs = files_of(broken), files_of(whole)
     assert ours == theirs
     assert make(args)["n_made"] == 0
-
-
-def test_in_a_process_of_its_own(hub_folders: Path, data: Path, tmp_path: Path) -> None:
-    args = arguments(hub_folders, data, tmp_path / "out")
-    job = Job("napari_al.session.pseudo_labels:pseudo_label", args, threads=1)
-    job.start()
-    result = job.done.result(timeout=120)
-    assert (result.status, result.value["n_images"]) == ("done", 3), result
 
 
 def two_channels(folder: Path) -> None:

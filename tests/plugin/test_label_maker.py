@@ -1,0 +1,95 @@
+"""Initial labels made from the start page, and the model written from the export panel."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
+from scenes import write_data
+
+from napari_al.formats.dataset import DataFolder
+from napari_al.session.models import open_model
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from conftest import Desk
+
+
+def fill_in(desk: Desk, data: Path, hub: Path, out: Path) -> None:
+    maker = desk.dock.start.label_maker
+    desk.dock.opening.look(data)
+    desk.until(lambda: desk.dock.start.source == data)
+    maker.expand(animate=False)
+    for line, words in (
+        (maker.detector, hub / "dino"),
+        (maker.mask_maker, hub / "sam"),
+        (maker.folder, out),
+    ):
+        line.selectAll()
+        QTest.keyClicks(line, str(words))
+
+
+def test_labels_made_in_the_dock_can_be_corrected_at_once(
+    desk: Desk, hub_folders: Path, tmp_path: Path
+) -> None:
+    data, out = write_data(tmp_path / "data", n_train=3), tmp_path / "labelled"
+    fill_in(desk, data, hub_folders, out)
+    start = desk.dock.start
+    assert not start.question._questions["correction"].isEnabled()
+    desk.press("Make")
+    desk.until(lambda: start.source == out, seconds=120)
+    assert DataFolder.open(out).has_initial_labels
+    correction = start.question._questions["correction"]
+    assert correction.isEnabled()
+    assert "3 images have labels to correct" in start.label_maker._state.text()
+    QTest.mouseClick(correction, Qt.MouseButton.LeftButton)
+    assert start.question.method.name == "a2lc"
+
+
+def test_a_job_that_is_stopped_or_fails_says_so_and_goes_on(
+    desk: Desk, hub_folders: Path, tmp_path: Path
+) -> None:
+    data, out = write_data(tmp_path / "data", n_train=2), tmp_path / "labelled"
+    broken = shutil.copytree(hub_folders, tmp_path / "hub")
+    (broken / "sam" / "config.json").write_text("{}")
+    fill_in(desk, data, broken, out)
+    maker = desk.dock.start.label_maker
+    desk.press("Make")
+    assert not maker.make.isEnabled()
+    desk.press("Stop")
+    desk.until(maker.make.isEnabled)
+    assert "stopped" in maker._state.text()
+    desk.press("Make")
+    desk.until(maker.make.isEnabled, seconds=120)
+    assert "config.json" in maker._state.text()
+    assert desk.dock.start.source == data
+
+
+def test_the_class_names_are_needed(desk: Desk, data_path: Path, tmp_path: Path) -> None:
+    images = shutil.copytree(data_path / "train" / "images", tmp_path / "images")
+    desk.dock.opening.look(images)
+    desk.until(lambda: desk.dock.start.source == images)
+    desk.dock.start.label_maker.expand(animate=False)
+    desk.press("Make")
+    assert "two classes" in desk.dock.start.label_maker._state.text()
+
+
+def test_the_model_can_be_exported(open_session: Callable[..., Desk], tmp_path: Path) -> None:
+    desk = open_session()
+    panel = desk.dock.annotate.export
+    panel.format.setCurrentIndex(panel.format.findData("model"))
+    assert panel.folder.text() == str(tmp_path / "project-model")
+    panel._export()
+    desk.until(lambda: panel._result.text() not in ("", "Writing…"), seconds=120)
+    assert "no model yet" in panel._result.text()
+    desk.dock.bench.choose(0)
+    desk.until_asked()
+    desk.dock.bench.train()
+    desk.until(lambda: desk.session.model_round == 1, seconds=120)
+    panel._export()
+    desk.until(lambda: "The model of round_01 is in" in panel._result.text(), seconds=120)
+    assert open_model(tmp_path / "project-model").classes == desk.session.config.classes
