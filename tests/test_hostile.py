@@ -40,7 +40,9 @@ from napari_al.session.project import Project
 from napari_al.session.records import Answer, Query, Region
 from napari_al.session.rescue import read_rescue, write_rescue
 from napari_al.session.scores import PoolScores
+from napari_al.session.session import Session
 from napari_al.session.settings import read_settings
+from napari_al.simulate.oracle import Oracle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -364,3 +366,41 @@ def test_links_do_not_lead_out_of_the_cache(tmp_path: Path) -> None:
     (tmp_path / "p" / "cache" / "regions" / "a").symlink_to(tmp_path)
     with pytest.raises(InputError, match="links"):
         Project(tmp_path / "p").cache_file("regions", "a/secret", ".png")
+
+
+@pytest.mark.parametrize("method", ["classbal", "adaptive-superpixel"])
+@pytest.mark.parametrize(
+    ("highest", "message"),
+    [(3, "do not belong together"), (400, "do not belong together"), (2 * 10**9, None), (-7, None)],
+)
+def test_a_cache_of_something_else_is_refused_or_made_anew(
+    method: str, highest: int, message: str | None, tmp_path: Path
+) -> None:
+    config = project_config(write_data(tmp_path / "data"), method)
+    with Session.create(tmp_path / "p", config) as session:
+        session.prepare()
+        while session.query() is not None:
+            session.submit(Oracle(session.data).answer(session.query()))
+        session.train()
+        session.prepare()
+    ids = np.full((48, 64), highest, np.int32)
+    ids.flat[: min(abs(highest), 1000)] = np.arange(min(abs(highest), 1000))
+    for path in (tmp_path / "p" / "cache" / "regions").iterdir():
+        pictures.write_ids(path, ids)
+    with Session.open(tmp_path / "p") as session:
+        image = session.answers()[0].query.region.image
+        refused = []
+        for look in (
+            lambda: session.upcoming(200),
+            lambda: session.score_map(image),
+            lambda: session.asked_map(image),
+        ):
+            tracemalloc.start()
+            try:
+                assert look() is not None
+            except InputError as error:
+                refused.append(str(error))
+            finally:
+                assert tracemalloc.get_traced_memory()[1] < MAX_BYTES
+                tracemalloc.stop()
+        assert all(message in words for words in refused) if message else not refused

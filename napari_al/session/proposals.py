@@ -89,6 +89,7 @@ def region_of_row(snapshot: Snapshot, scores: PoolScores, row: int) -> Region:
     index = int(scores.image_index[row])
     image = scores.images[index]
     region_map = snapshot.maps(image)
+    scores.check_fit(index, region_map)
     groups = scores.groups_of(index)
     region_id = scores.region_id[row]
     inside = region_map == region_id if groups is None else (groups == region_id)[region_map]

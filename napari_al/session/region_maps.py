@@ -69,7 +69,7 @@ class RegionMaps:
         self.check_size(image)
         path = self._path(image)
         region_map = pictures.read_ids(path)
-        if region_map is None:
+        if region_map is None or not -1 <= region_map.min() <= region_map.max() < region_map.size:
             region_map = self._cut(image)
             if not self._project.read_only:
                 with suppress(WriteError):  # it can be cut again

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_al.errors import InputError
 from napari_al.session.project import write_atomic
 
 if TYPE_CHECKING:
@@ -94,13 +95,27 @@ class PoolScores:
         (n_base,) float32
             NaN for base regions without a row.
         """
+        self.check_fit(index, region_map)
         rows, groups = self.rows_of(index), self.groups_of(index)
-        n_base = int(region_map.max()) + 1
-        of_seed = np.full(n_base, np.nan, np.float32)
-        seeds = self.region_id[rows]
-        known = seeds < n_base
-        of_seed[seeds[known]] = values[rows][known]
+        of_seed = np.full(int(region_map.max()) + 1, np.nan, np.float32)
+        of_seed[self.region_id[rows]] = values[rows]
         return of_seed if groups is None else of_seed[groups]
+
+    def check_fit(self, index: int, region_map: NDArray[np.int32]) -> None:
+        """Find out whether an image's scores are of the regions that it has.
+
+        Raises
+        ------
+        InputError
+            They are of others: somebody has mixed the caches of two projects.
+        """
+        n_base, groups = int(region_map.max()) + 1, self.groups_of(index)
+        highest = int(self.region_id[self.rows_of(index)].max(initial=-1))
+        if highest >= n_base or (groups is not None and len(groups) != n_base):
+            raise InputError(
+                f"{self.images[index]}: scores and regions in the project's cache do not belong "
+                "together; close the project, delete its folder cache, and open it again"
+            )
 
     def save(self, path: Path) -> None:
         """Write to ``path`` (safetensors: a reader cannot be made to run or to unpack anything)."""
@@ -136,7 +151,7 @@ def paint_scores(
 ) -> NDArray[np.float32]:
     """(H, W) scores of base regions; NaN where there is no region, or a settled one, or -inf."""
     painted = np.append(of_base, np.float32(np.nan))  # the last one: no region
-    painted[list(settled)] = np.nan
+    painted[[region_id for region_id in settled if region_id < len(of_base)]] = np.nan
     painted[~np.isfinite(painted)] = np.nan
     return painted[region_map]
 

@@ -555,7 +555,11 @@ class Session:
         """(H, W) ids of the regions as they would be asked: base regions, or merged ones."""
         region_map = self._maps(image)
         source = None if self._pool is None else self._pool.of_image(image)
-        groups = None if source is None else source[0].groups_of(source[1])
+        if source is None:
+            return region_map
+        scores, index = source
+        scores.check_fit(index, region_map)
+        groups = scores.groups_of(index)
         return region_map if groups is None else groups[region_map]
 
     def prediction(self, image: str) -> NDArray[np.uint8] | None:
