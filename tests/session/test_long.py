@@ -1,4 +1,4 @@
-"""Short forms of benchmarks/kill.py and benchmarks/soak.py."""
+"""Short forms of benchmarks/kill.py, close.py and soak.py."""
 
 from __future__ import annotations
 
@@ -14,6 +14,12 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 @pytest.mark.parametrize("kind", ["simulate", "training", "annotator", "window"])
 def test_killed_work_loses_nothing(kind: str) -> None:
     command = [sys.executable, str(BENCHMARKS / "kill.py"), "--kills", "2", "--only", kind]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_closed_window_leaves_nothing() -> None:
+    command = [sys.executable, str(BENCHMARKS / "close.py"), "--closings", "3"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
