@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from napari_al.session.records import Outcome, Query, Record
     from napari_al.session.session import Session
 
+SLOW_DISK_S = 0.3
+"""Longer than this to write an answer is worth a word."""
 SAVE_EVERY_MS = 5000
 """Between attempts to write answers that could not be written."""
 LATER_MS = 30
@@ -89,6 +91,7 @@ class Workbench:
         self._parts: list[Query] = []  # of a region that was cut in two: those still to ask
         self._given: list[Answer] = []  # and the answers to the others
         self._shown_at = 0.0
+        self._told_slow = False
         self._later = timer(LATER_MS, self._catch_up)
         self._idle = timer(IDLE_MS, self.stage.layers.refresh_thumbnails)
         self._scored = timer(SETTLE_MS, self._on_scores_settled)
@@ -110,7 +113,7 @@ class Workbench:
         """Show a session; an earlier one is closed."""
         self.close()
         self.preview.stop()
-        self.session = session
+        self.session, self._told_slow = session, False
         self._name_keys()
         self.stage.open(session, placement)
         self.trainer.open(session)
@@ -548,8 +551,10 @@ class Workbench:
         session = self.session
         if session is None:
             return False
+        started = time.perf_counter()
         try:
             session.submit(*answers)
+            self._note_disk(time.perf_counter() - started)
         except LogWriteError as error:
             if session.n_unsaved == 0:
                 self.events.told.emit(f"{error} Until then answers are kept in memory.")
@@ -558,6 +563,15 @@ class Workbench:
             self.events.told.emit(str(error))
             return False
         return True
+
+    def _note_disk(self, seconds: float) -> None:
+        """Say once a session that the disk keeps the annotator waiting."""
+        if seconds > SLOW_DISK_S and not self._told_slow:
+            self._told_slow = True
+            self.events.told.emit(
+                f"The project's disk is slow: an answer took {seconds:.1f} s to write. Nothing is "
+                "lost; a project on a local disk is quicker."
+            )
 
     def _submit_sketch(self) -> None:
         if self._sketch is None:
