@@ -2,9 +2,9 @@
 
     python benchmarks/predict_large.py [--sides 5000 10000 20000] [--layout tiles]
 
-Each image is drawn and predicted in a process of its own; the peak is that process's resident set
-(``ru_maxrss``), minus what it had after torch and the model were loaded. Layouts: ``tiles`` and
-``strips`` (TIFF, deflate), ``plain`` (TIFF, uncompressed), ``zarr`` (OME-Zarr).
+Each image is drawn in one process and predicted in another, whose peak is its resident set
+(``ru_maxrss``); beside it stands what that was after torch and the model were loaded. Layouts:
+``tiles`` and ``strips`` (TIFF, deflate), ``plain`` (TIFF, uncompressed), ``zarr`` (OME-Zarr).
 """
 
 from __future__ import annotations
@@ -94,20 +94,26 @@ def main() -> None:
     parser.add_argument("--layout", choices=["tiles", "strips", "plain", "zarr"], default="tiles")
     parser.add_argument("--segmenter", default="compact")
     parser.add_argument("--probabilities", action="store_true")
-    parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--draw", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--predict", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.child is not None:
-        out = options.child.with_name("out")
-        figures = predict(options.child, out, options.segmenter, options.probabilities)
+    if options.draw is not None:
+        draw(options.draw, options.sides[0], options.layout)
+        return
+    if options.predict is not None:
+        out = options.predict.with_name("out")
+        figures = predict(options.predict, out, options.segmenter, options.probabilities)
         print(json.dumps(figures))
         return
-    more = ["--segmenter", options.segmenter, *(["--probabilities"] * options.probabilities)]
+    # a process begins with the peak of the one that starts it, so this one stays small
+    again = [sys.executable, __file__, *sys.argv[1:]]
     for side in options.sides:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / ("image.zarr" if options.layout == "zarr" else "image.tif")
-            draw(path, side, options.layout)
-            command = [sys.executable, __file__, "--child", str(path), *more]
-            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+            subprocess.run([*again, "--sides", str(side), "--draw", str(path)], check=True)
+            done = subprocess.run(
+                [*again, "--predict", str(path)], stdout=subprocess.PIPE, text=True, check=True
+            )
             figures = json.loads(done.stdout)
             written = sum(f.stat().st_size for f in Path(folder, "out").rglob("*") if f.is_file())
         print(
