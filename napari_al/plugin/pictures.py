@@ -91,6 +91,7 @@ class PictureStore:
         self._session, self._dispatch, self._on_ready = session, dispatch, on_ready
         self._pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="pictures")
         self._kept: OrderedDict[Key, NDArray[Any] | None] = OrderedDict()
+        self._newest: dict[tuple[str, PictureKind], Key] = {}
         self._under_way: set[Key] = set()
         self._n_bytes = 0
 
@@ -124,12 +125,19 @@ class PictureStore:
         error = done.exception()
         if error is not None and not isinstance(error, InputError | OSError):
             raise error
+        outdated = self._newest.get((key.image, key.kind), key)
+        if outdated.stamp > key.stamp:
+            return
+        self._drop(outdated)
+        self._newest[key.image, key.kind] = key
         self._kept[key] = None if error is not None else done.result()
         self._n_bytes += _n_bytes(self._kept[key])
         while self._n_bytes > MAX_BYTES and len(self._kept) > 1:
-            _, oldest = self._kept.popitem(last=False)
-            self._n_bytes -= _n_bytes(oldest)
+            self._drop(next(iter(self._kept)))
         self._on_ready(key, None if error is None else str(error))
+
+    def _drop(self, key: Key) -> None:
+        self._n_bytes -= _n_bytes(self._kept.pop(key, None))
 
 
 def _n_bytes(picture: NDArray[Any] | None) -> int:

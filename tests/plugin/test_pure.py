@@ -2,9 +2,11 @@
 
 import csv
 import io
+import queue
 
 import numpy as np
 import pytest
+from scenes import project_config
 
 from napari_al.core.clicks import Clicks
 from napari_al.core.masks import Mask
@@ -12,6 +14,7 @@ from napari_al.formats.classes import default_classes
 from napari_al.plugin import costs, drawing, keys, ledger, pictures
 from napari_al.session.log import AnnotationLog
 from napari_al.session.records import Answer, Query, Region
+from napari_al.session.session import Session
 
 BOX = Mask.from_array(np.ones((10, 20), bool), (5, 5))
 
@@ -161,3 +164,23 @@ def test_displayed_is_always_8_bit(dtype, n_channels, shape):
 
 def test_a_flat_float_image_is_displayed():
     assert pictures.displayed(np.full((4, 4, 1), np.nan, np.float32)).max() == 0
+
+
+def test_outdated_pictures_are_not_kept(data_path, tmp_path):
+    calls, ready = queue.Queue(), []
+    with Session.create(tmp_path / "p", project_config(data_path)) as session:
+        store = pictures.PictureStore(session, calls.put, lambda key, _: ready.append(key))
+        image = session.data.train[0]
+        new, old = (pictures.Key(image, "answers", (0, stamp)) for stamp in (1, 0))
+        for key in (new, old):
+            store.request(key)
+            calls.get(timeout=60)()
+        assert store.is_ready(new)
+        assert not store.is_ready(old)
+        assert ready == [new]
+        newest = pictures.Key(image, "answers", (1, 0))
+        store.request(newest)
+        calls.get(timeout=60)()
+        assert list(store._kept) == [newest]
+        assert store._n_bytes == store.get(newest).nbytes
+        store.close()
