@@ -51,6 +51,19 @@ LONG_STALL_MS = 100
 SETTLE_S = 3
 
 
+@dataclass(frozen=True)
+class Options:
+    """What is measured."""
+
+    data: Path
+    answers: int = 500
+    apart: float = 0.3
+    steps: int = 30
+    method: str = "classbal"
+    overlays: bool = False
+    profile: bool = False
+
+
 @dataclass
 class Figures:
     """Of one stage; seconds."""
@@ -170,7 +183,7 @@ def settle(seconds: float) -> None:
     loop.exec_() if hasattr(loop, "exec_") else loop.exec()
 
 
-def measure(options: argparse.Namespace, project: Path) -> Probe:
+def measure(options: Options, project: Path) -> Probe:
     viewer = napari.Viewer(show_welcome_screen=False)
     viewer.window.resize(1280, 720)
     bench = open_dock(viewer).bench
@@ -204,13 +217,15 @@ def measure(options: argparse.Namespace, project: Path) -> Probe:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
-    parser.add_argument("--answers", type=int, default=500)
-    parser.add_argument("--apart", type=float, default=0.3, help="seconds before each key")
-    parser.add_argument("--steps", type=int, default=30, help="of each training")
-    parser.add_argument("--method", default="classbal")
+    parser.add_argument("--answers", type=int, default=Options.answers)
+    parser.add_argument(
+        "--apart", type=float, default=Options.apart, help="seconds before each key"
+    )
+    parser.add_argument("--steps", type=int, default=Options.steps, help="of each training")
+    parser.add_argument("--method", default=Options.method)
     parser.add_argument("--overlays", action="store_true")
     parser.add_argument("--profile", action="store_true")
-    options = parser.parse_args()
+    options = Options(**vars(parser.parse_args()))
     with tempfile.TemporaryDirectory() as folder:
         probe = measure(options, Path(folder) / "project")
     print("p50 / p95")
