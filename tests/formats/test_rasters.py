@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     Write = Callable[[Path, np.ndarray], Path]
 
+zarr = pytest.importorskip("zarr")
 SHAPE = (70, 90)
 
 
@@ -52,7 +53,6 @@ def channel_stack(path: Path, pixels: np.ndarray) -> Path:
 
 def ome_zarr(zarr_format: int, order: str = "cyx", chunk: int = 32) -> Write:
     def write(path: Path, pixels: np.ndarray) -> Path:
-        zarr = pytest.importorskip("zarr")
         path = path.with_suffix(".zarr")
         array = pixels.transpose(["yxc".index(axis) for axis in order.replace("t", "")])
         if "t" in order:
@@ -154,7 +154,6 @@ def huge_chunk(path: Path) -> Path:
 
 
 def zarr_stack(path: Path) -> Path:
-    zarr = pytest.importorskip("zarr")
     path = path.with_suffix(".zarr")
     group = zarr.open_group(path, mode="w", zarr_format=2)
     group.create_array("0", data=np.zeros((1, 1, 5, 70, 90), np.uint8))
@@ -163,7 +162,7 @@ def zarr_stack(path: Path) -> Path:
 
 
 def zarr_without_picture(path: Path) -> Path:
-    pytest.importorskip("zarr").open_group(path.with_suffix(".zarr"), mode="w")
+    zarr.open_group(path.with_suffix(".zarr"), mode="w")
     return path.with_suffix(".zarr")
 
 

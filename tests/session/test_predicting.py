@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+pytest.importorskip("zarr")
 CPU = torch.device("cpu")
 SHAPE = (150, 210)
 
