@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -17,12 +16,11 @@ import typer
 from typer.core import TyperGroup
 
 from napari_al.errors import InputError
+from napari_al.launch import open_napari, simulate_in_window
+from napari_al.terminal import RunProgress, SweepProgress, echo_table, progress_bar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-    from napari_al.session.jobs import JobProgress, JobResult
-    from napari_al.simulate.sweep_plan import PlannedRun
+    from collections.abc import Sequence
 
 _UsageError: Any = typer.BadParameter.__base__  # typer has a click of its own, or shares one
 
@@ -133,7 +131,7 @@ def label(
     settings = _settings(config, assignments, budget, seed, segmenter, device, skip_broken)
     if inspect and (path is None or not (path / "config.json").is_file()):
         raise InputError(f"--inspect looks at a project, and {path or 'no folder'} is none")
-    _open_napari(path, project, method, settings, look_only=inspect)
+    open_napari(path, project, method, settings, look_only=inspect)
 
 
 @app.command()
@@ -168,7 +166,7 @@ def simulate(
     folder = DataFolder.open(data, skip_broken=bool(settings.get("skip_broken")))
     for broken in folder.broken:
         typer.echo(f"left out: {broken.reason}", err=True)
-    with _Progress(rounds) as progress:
+    with RunProgress(rounds) as progress:
         run_simulation(
             folder,
             method,
@@ -195,7 +193,7 @@ def sweep(
     from napari_al.simulate.sweep_plan import read_sweep
 
     runs = read_sweep(file)
-    with _SweepProgress(runs) as progress:
+    with SweepProgress(runs) as progress:
         run_sweep(
             runs, out, jobs=jobs, on_progress=progress.show, on_finished=progress.show_finished
         )
@@ -307,7 +305,7 @@ def pseudo_label(
         "skip_broken": skip_broken,
         **{name: value for name, value in given.items() if value is not None},
     }
-    with _bar("image") as show:
+    with progress_bar("image") as show:
         done = pseudo_labels.pseudo_label(args, lambda p: show(p.done, p.total), lambda: False)
     typer.echo(
         f"{done['n_images']} images, {done['n_made']} of them labelled now, "
@@ -347,7 +345,7 @@ def predict(
     from napari_al.session.models import open_model
     from napari_al.session.predicting import predict_images
 
-    with _bar("part") as show:
+    with progress_bar("part") as show:
         left_out = predict_images(
             open_model(model),
             images,
@@ -379,9 +377,9 @@ def demo(
     is_there = (out / "config.json").exists()
     if not simulated:
         path = out if is_there else sample_data_path()
-        _open_napari(path, out, "classbal", settings)
+        open_napari(path, out, "classbal", settings)
         return
-    _simulate_in_window(sample_data_path(), out, rounds, settings)
+    simulate_in_window(sample_data_path(), out, rounds, settings)
 
 
 @app.command()
@@ -397,12 +395,12 @@ def methods(
     if settings:
         from napari_al.session.settings import setting_rows
 
-        _echo_table([("setting", "default", ""), *setting_rows()])
+        echo_table([("setting", "default", ""), *setting_rows()])
         return
     if segmenters:
         from napari_al.learning.catalogue import SEGMENTERS
 
-        _echo_table(
+        echo_table(
             [
                 ("segmenter", "million", "weights", "their licence", ""),
                 *(
@@ -419,19 +417,19 @@ def methods(
         "classifier", "paper", "summary",
     )  # fmt: skip
     rows = [[getattr(row, column) for column in columns] for row in METHODS.values()]
-    _echo_table([("method", *columns[1:]), *rows])
+    echo_table([("method", *columns[1:]), *rows])
 
 
-@app.command("download")
-def download_weights(
+@app.command()
+def download(
     name: Annotated[
         str, typer.Argument(help="a segmenter of `napari-al methods --segmenters`, or a hub id")
     ],
 ) -> None:
     """Fetch a model's pretrained weights, once; all else works without network."""
-    from napari_al.learning.pretrained import download
+    from napari_al.learning import pretrained
 
-    typer.echo(download(name))
+    typer.echo(pretrained.download(name))
 
 
 # ---- inside
@@ -483,176 +481,18 @@ def _pair(text: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
-def _echo_table(rows: Sequence[Sequence[str]]) -> None:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        typer.echo("  ".join(cells).rstrip())
-
-
 def _message(error: InputError | OSError) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return str(error)
 
 
-@contextmanager
-def _bar(unit: str) -> Iterator[Callable[[int, int], None]]:
-    """Show on a terminal how many of how many are done."""
-    from tqdm import tqdm
-
-    with tqdm(unit=unit, disable=None, leave=False, dynamic_ncols=True) as bar:
-
-        def show(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        yield show
-
-
-class _Progress:
-    """A run's progress: a moving bar on a terminal, else a line for each stage; rows on stdout."""
-
-    def __init__(self, n_rounds: int) -> None:
-        from tqdm import tqdm
-
-        self._n_rounds = n_rounds
-        self._stage = ""
-        self._bar = tqdm(total=0, disable=None, leave=False, dynamic_ncols=True)
-
-    def __enter__(self) -> _Progress:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._bar.close()
-
-    def show(self, round_number: int, progress: JobProgress) -> None:
-        stage = f"round {round_number}/{self._n_rounds} {progress.stage}"
-        if stage != self._stage:
-            self._stage = stage
-            if self._bar.disable:
-                typer.echo(stage, err=True)
-            else:
-                self._bar.reset(total=progress.total)
-                self._bar.set_description(stage)
-        if progress.loss is not None:
-            self._bar.set_postfix(loss=f"{progress.loss:.3f}", refresh=False)
-        self._bar.total = max(progress.total, progress.done)
-        self._bar.update(progress.done - self._bar.n)
-
-    def show_round(self, row: dict[str, str]) -> None:
-        self._bar.clear()
-        typer.echo(
-            f"round {row['round']}/{self._n_rounds}: {row['clicks']} clicks, "
-            f"model mIoU {row['model_miou'] or '-'}, data mIoU {row['data_miou'] or '-'}, "
-            f"trained {float(row['train_s']):.0f} s"
-        )
-
-
-class _SweepProgress:
-    """A sweep's progress: one bar over all rounds on a terminal, and a line for each run."""
-
-    def __init__(self, runs: Sequence[PlannedRun]) -> None:
-        from tqdm import tqdm
-
-        self.n_failed = 0
-        self._n_finished, self._n_runs = 0, len(runs)
-        self._n_trained = dict.fromkeys((run.name for run in runs), 0)
-        total = sum(run.n_trainings for run in runs)
-        self._bar = tqdm(total=total, disable=None, unit="round", dynamic_ncols=True)
-
-    def __enter__(self) -> _SweepProgress:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._bar.close()
-
-    def show(self, run: PlannedRun, progress: JobProgress) -> None:
-        if progress.stage == "round":
-            self._set_trained(run, progress.done)
-        else:
-            self._bar.set_description(f"{run.name} {progress.stage}")
-
-    def show_finished(self, run: PlannedRun, result: JobResult) -> None:
-        self._n_finished += 1
-        self._set_trained(run, run.n_trainings)
-        self.n_failed += result.status != "done"
-        text = f"[{self._n_finished}/{self._n_runs}] {run.name}: {result.status}"
-        if result.reason:
-            text += f", {result.reason}"
-        elif result.value:
-            text += f", model mIoU {result.value['model_miou'] or '-'}"
-        self._bar.clear()
-        typer.echo(text, err=result.status != "done")
-
-    def _set_trained(self, run: PlannedRun, n_trained: int) -> None:
-        self._bar.update(n_trained - self._n_trained[run.name])
-        self._n_trained[run.name] = n_trained
-
-
 def _write_report(projects: Sequence[Path], out: Path) -> None:
-    from tqdm import tqdm
-
     from napari_al.simulate.report import write_report
 
-    with tqdm(disable=None, leave=False, desc="report", unit="run") as bar:
-
-        def on_progress(n_done: int, n_runs: int) -> None:
-            bar.total = n_runs
-            bar.update(n_done - bar.n)
-
-        page = write_report(projects, out, on_progress=on_progress)
+    with progress_bar("run") as show:
+        page = write_report(projects, out, on_progress=show)
     typer.echo(page)
-
-
-def _open_napari(
-    path: Path | None,
-    project: Path | None,
-    method: str | None,
-    settings: dict[str, Any],
-    *,
-    look_only: bool = False,
-) -> None:
-    """Open napari with the dock and stay until it is closed."""
-    _check_window()
-    from napari_al.plugin.app import run
-
-    run(path, project=project, method=method, settings=settings, look_only=look_only)
-
-
-def _simulate_in_window(data: Path, out: Path, rounds: int, settings: dict[str, Any]) -> None:
-    """Let ground truth answer in a real window; leave a curve and a screenshot."""
-    _check_window()
-    from napari_al.formats.dataset import DataFolder
-    from napari_al.plugin.app import run_simulated
-    from napari_al.session.settings import make_config
-    from napari_al.simulate.curves import draw_run
-    from napari_al.simulate.runner import open_run, oracle_of
-
-    config = make_config(DataFolder.open(data), settings, "classbal")
-    with open_run(out, config) as session:
-        oracle = oracle_of(session.data, config)
-    screenshot, curve = out / "screenshot.png", out / "curve.png"
-    rows = run_simulated(out, oracle.answer, rounds, screenshot, typer.echo)
-    draw_run(rows, curve)
-    typer.echo(f"learning curve: {curve}\nscreenshot: {screenshot}")
-
-
-def _check_window() -> None:
-    """Say what a window needs and is not there; Qt would end the process without a word of help."""
-    if sys.platform == "linux" and not any(
-        os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
-    ):
-        raise InputError(
-            "napari needs a display, and DISPLAY is not set; try `xvfb-run -a napari-al ...` for a "
-            "virtual one, or `napari-al simulate`, which needs none"
-        )
-    try:
-        importlib.import_module("qtpy.QtWidgets")
-    except ImportError as error:
-        raise InputError(
-            f"napari needs a Qt binding ({error}); install one: pip install 'napari-al[pyqt5]'"
-        ) from error
 
 
 def main() -> None:
