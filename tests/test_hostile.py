@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import imageio.v3 as iio
 import numpy as np
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scenes import project_config, write_data
@@ -29,10 +30,13 @@ from tiny_backbones import write_backbone
 
 from napari_al.core.clicks import Clicks
 from napari_al.core.masks import Mask
+from napari_al.core.regions import region_table
+from napari_al.core.sieving import ConfidenceCurve
 from napari_al.errors import InputError
 from napari_al.formats.classes import read_classes
 from napari_al.formats.images import read_header, read_ids, read_image
 from napari_al.formats.polygons import read_polygons
+from napari_al.formats.sample import sample_data_path
 from napari_al.learning.segmenter import build_segmenter
 from napari_al.learning.weights import load_segmenter, save_segmenter
 from napari_al.session import pictures
@@ -42,7 +46,9 @@ from napari_al.session.rescue import read_rescue, write_rescue
 from napari_al.session.scores import PoolScores
 from napari_al.session.session import Session
 from napari_al.session.settings import read_settings
+from napari_al.session.tables import read_curves, read_table, write_curves, write_table
 from napari_al.simulate.oracle import Oracle
+from napari_al.simulate.sweep_plan import read_sweep
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -131,6 +137,23 @@ def rescued() -> bytes:
         return write_rescue(Path(folder), [tuple(answers[:2]), tuple(answers[2:])]).read_bytes()
 
 
+@cache
+def table() -> bytes:
+    probs = torch.rand(2, 4, 5, generator=torch.Generator().manual_seed(0))
+    ids = np.arange(20, dtype=np.int32).reshape(4, 5) // 5
+    with tempfile.TemporaryDirectory() as folder:
+        write_table(Path(folder) / "table", region_table(probs / probs.sum(0), ids, 4))
+        return (Path(folder) / "table").read_bytes()
+
+
+@cache
+def curves() -> bytes:
+    held = {"a": ConfidenceCurve(np.float64([0.9, 0.5]), 1), "b": ConfidenceCurve(np.ones(3), None)}
+    with tempfile.TemporaryDirectory() as folder:
+        write_curves(Path(folder) / "curves", held)
+        return (Path(folder) / "curves").read_bytes()
+
+
 RGB = np.arange(60, dtype=np.uint8).reshape(4, 5, 3)
 GREY = np.arange(20, dtype=np.uint8).reshape(4, 5)
 CLASSES = b'[{"id": 0, "name": "sky", "color": "#808080"}, {"id": 1, "name": "sea"}]'
@@ -140,6 +163,10 @@ LABELME = (
     b'"shape_type": "rectangle", "flags": {}}], "imageData": null}'
 )
 SETTINGS = b'budget = 300\n[method]\nname = "mine"\nmerging = "adaptive"\n[training]\nsteps = 9\n'
+SWEEP = (
+    b'rounds = 2\nmethods = ["random"]\n[grid]\n"acquisition.epsilon" = [0.1]\n'
+    b"[data.a]\npath = %s\n"
+)
 ROUNDS = b"round,queries,clicks,model_miou\n1,10,10,0.5\n2,20,21,\n"
 ROUND = b'{"log_seq": 4, "row": {"round": 1, "model_miou": 0.5}, "model_iou": [null, 0.5]}'
 LINES = b'{"round": 1, "step": 1, "loss": 0.5}\n{"round": 1, "step": 2, "loss": null}\n'
@@ -165,6 +192,11 @@ PARSERS = {
     "model": Parser("model.safetensors", model, load_segmenter),
     "model of transformers": Parser("model.safetensors", model_of_transformers, load_segmenter),
     "scores": Parser("scores.safetensors", scores, PoolScores.load),
+    "table": Parser("table.safetensors", table, lambda path: read_table(path, 2)),
+    "curves": Parser("curves.safetensors", curves, read_curves),
+    "sweep": Parser(
+        "sweep.toml", lambda: SWEEP % json.dumps(str(sample_data_path())).encode(), read_sweep
+    ),
     "region map": Parser("ids.png", lambda: ids(2000), pictures.read_ids),
     "region map, many": Parser("ids.png", lambda: ids(2 * 10**6), pictures.read_ids),
     "class map": Parser("map.png", picture(".png", GREY), pictures.read_class_map),
@@ -303,7 +335,7 @@ def test_pictures_larger_than_what_fits_are_refused(name: str) -> None:
     assert peak_bytes(PARSERS[name], zeros_png(9000, 9000)) < MAX_BYTES
 
 
-@pytest.mark.parametrize("name", ["scores", "model", "model of transformers"])
+@pytest.mark.parametrize("name", ["scores", "model", "model of transformers", "table", "curves"])
 @pytest.mark.parametrize("shape", [[10**9], [10**12], [2**62, 4]])
 def test_arrays_that_are_not_there_are_refused(name: str, shape: list[int]) -> None:
     valid = PARSERS[name].valid()
