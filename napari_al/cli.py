@@ -61,7 +61,10 @@ Budget = Annotated[int | None, typer.Option(min=1, help="clicks a round", show_d
 Seed = Annotated[int | None, typer.Option(min=0, help="of all that is random", show_default="0")]
 Segmenter = Annotated[
     str | None,
-    typer.Option(help="a row of `napari-al methods --segmenters`", show_default="compact"),
+    typer.Option(
+        help="a row of `napari-al methods --segmenters`",
+        show_default="compact; in a window filters",
+    ),
 ]
 Device = Annotated[
     Literal["auto", "cpu", "cuda"] | None,

@@ -10,6 +10,7 @@ from superqt import QCollapsible
 from napari_al.learning.catalogue import SEGMENTERS
 from napari_al.learning.pretrained import PRETRAINED
 from napari_al.plugin.parts import choice, text
+from napari_al.plugin.start import SEGMENTER
 
 
 class ModelChoice(QCollapsible):
@@ -18,6 +19,7 @@ class ModelChoice(QCollapsible):
     def __init__(self) -> None:
         super().__init__("Advanced: the model")
         self.segmenter = choice({name: name for name in SEGMENTERS}, "the network that learns")
+        self.segmenter.setCurrentText(SEGMENTER)
         self.segmenter.currentIndexChanged.connect(lambda _: self._refresh())
         self.weights = QLineEdit()
         self.weights.setPlaceholderText(PRETRAINED)

@@ -40,14 +40,17 @@ class Opening:
         self, path: Path, *, project: Path | None, method: str | None, settings: dict[str, Any]
     ) -> None:
         """Open a project, or a data folder; with a method named, ask at once if possible."""
-        from napari_al.plugin.start import StartChoice, look, suggest_project
+        from napari_al.plugin.start import SEGMENTER, StartChoice, look, suggest_project
+        from napari_al.session.settings import merged
+
+        chosen = merged({"training": {"segmenter": SEGMENTER}}, settings)
 
         def then(found: Found) -> None:
             self._on_found(found)
             if found.data is not None and found.classes_known and method is not None:
                 place = project or suggest_project(found.path, method)
                 classes = found.data.classes
-                self.begin(StartChoice(found.path, classes, method, place, settings))
+                self.begin(StartChoice(found.path, classes, method, place, chosen))
 
         self._in_background(lambda: look(path), then)
 

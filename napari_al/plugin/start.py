@@ -37,6 +37,9 @@ QUESTIONS: dict[QueryType, tuple[str, str]] = {
     "correction": ("Is the label right?", "corrects labels that are there"),
     "precise": ("Draw it exactly", "polygons in a rectangle; the dearest"),
 }
+SEGMENTER = "filters"
+"""Of a project begun in a window: after few answers it is better than the network that learns from
+scratch, and a round takes seconds without a GPU (docs/segmenters.md)."""
 RECOMMENDED: dict[QueryType, str] = {
     "dominant": "classbal",
     "multi-class": "multi-class",

@@ -9,6 +9,7 @@ from tiny_backbones import TINY, write_backbone
 
 from napari_al.learning.catalogue import SEGMENTERS
 from napari_al.learning.weights import load_segmenter
+from napari_al.session.project import Project
 
 
 def choose(desk, name, weights=""):
@@ -57,6 +58,15 @@ def test_weights_that_are_not_here_are_said_before_anything_is_made(
     desk.press("Start")
     desk.until(lambda: "napari-al download dinov2-small" in desk.dock.start._message.text())
     assert not (tmp_path / "project").exists()
+
+
+def test_a_project_begun_in_a_window_learns_fast_unless_told_otherwise(desk, data_path, tmp_path):
+    assert desk.dock.start.model.settings() == {"segmenter": "filters"}
+    for name, settings in (("filters", {}), ("compact", {"training": {"segmenter": "compact"}})):
+        place = tmp_path / name
+        desk.dock.opening.open(data_path, project=place, method="bvsb", settings=settings)
+        desk.until(lambda place=place: (place / "config.json").exists())
+        assert Project.open(place).read_config().training.segmenter == name
 
 
 def test_what_does_not_apply_cannot_be_chosen(desk):
