@@ -93,18 +93,18 @@ def predict_images(
                 raise
             left_out[image] = str(error)
 
+    n_parts: dict[Path, int] = {}
+    for image in places:
+        with using(image):
+            n_parts[image] = predictor.look(image)
+    total, done = sum(n_parts.values()), 0
+
+    def report(before: int, n_done: int) -> None:
+        on_progress(before + n_done, total)
+
     record = {"model": model.fingerprint, "probabilities": probabilities}
     with output_folder(out, RECORD, record):
         write_atomic(out / "classes.json", classes_to_json(model.classes).encode())
-        n_parts: dict[Path, int] = {}
-        for image in places:
-            with using(image):
-                n_parts[image] = predictor.look(image)
-        total, done = sum(n_parts.values()), 0
-
-        def report(before: int, n_done: int) -> None:
-            on_progress(before + n_done, total)
-
         for image, n in n_parts.items():
             with using(image):
                 predictor.predict(image, places[image], partial(report, done))

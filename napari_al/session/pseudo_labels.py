@@ -107,14 +107,13 @@ def pseudo_label(
     out = Path(work.out)
     record = work.model_dump(mode="json", exclude=_CHANGES_NOTHING)
     record["data"] = str(data.path.resolve())
+    progress(JobProgress("loading", 0, 1))
+    labeller = _Labeller.load(work)
     with output_folder(out, RECORD, record):
         write_atomic(out / "classes.json", classes_to_json(work.classes).encode())
         _link(data, out)
         waiting = [name for name in data.train if not _labels_file(out, name).exists()]
         n_total, n_empty, palette = len(data.train), 0, palette_of(work.classes)
-        if waiting:
-            progress(JobProgress("loading", 0, 1))
-            labeller = _Labeller.load(work)
         for n_before, name in enumerate(waiting, start=n_total - len(waiting)):
             if should_stop():
                 raise Stopped

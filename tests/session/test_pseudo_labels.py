@@ -208,7 +208,7 @@ def test_what_cannot_work_is_refused(
 ) -> None:
     with pytest.raises(InputError, match=message):
         make({**arguments(hub_folders, data, tmp_path / "out"), **changes})
-    assert not (tmp_path / "out" / "train" / "initial_labels").exists()
+    assert not (tmp_path / "out").exists()
 
 
 def test_images_of_odd_channels_are_refused(hub_folders: Path, tmp_path: Path) -> None:
