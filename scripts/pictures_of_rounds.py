@@ -7,6 +7,7 @@ runs that are in the folder RUNS already are not made again.
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,9 +75,8 @@ def main(runs: Path) -> None:
     viewer.window.resize(1280, 720)
     for method, tiles in SHEETS.items():
         dock = _open(viewer, runs, method)
-        if method == "a2lc":
-            _look_where_most_was_corrected(dock)
-        _sheet(dock, tiles).save(OUT / f"inspect-{method}.png", optimize=True)
+        _look_where_most_happened(dock)
+        _sheet(dock, tiles).save(OUT / f"inspect-{method}.jpg", quality=88)
     _windows(viewer, runs)
     viewer.close()
 
@@ -134,13 +134,19 @@ def _show(dock: InspectDock, keys: Sequence[str]) -> None:
     _until(lambda: set(inspector.layers.shown) == set(keys))
 
 
-def _look_where_most_was_corrected(dock: InspectDock) -> None:
+def _look_where_most_happened(dock: InspectDock) -> None:
+    """Go to the image with most pixels in corrections and in answers with several classes."""
     record = dock.inspector.record
-    if record is None or not record.accepted:
-        return
-    images = [correction.region.image for correction in record.accepted]
-    dock.inspector.show_image(max(dict.fromkeys(images), key=images.count))
-    _until(lambda: dock.inspector.layers.picture("queried") is not None)
+    if record is None:
+        raise RuntimeError("no round is open")
+    regions = [correction.region for correction in record.accepted]
+    regions += [a.query.region for a in record.answers if len(a.class_ids) > 1]
+    n_px = Counter[str]()
+    for region in regions:
+        n_px[region.image] += region.mask.size
+    if n_px:
+        dock.inspector.show_image(n_px.most_common(1)[0][0])
+        _until(lambda: dock.inspector.layers.picture("queried") is not None)
 
 
 # -- pictures
@@ -163,7 +169,7 @@ def _sheet(dock: InspectDock, tiles: Sequence[Sequence[str]]) -> Image.Image:
         left, top = n % N_IN_ROW * TILE_PX, n // N_IN_ROW * (height + CAPTION_PX)
         draw.text((left + 2, top + 4), caption, "black", font)
         sheet.paste(shot.resize((TILE_PX - 6, height)), (left, top + CAPTION_PX))
-    return _small(sheet)
+    return sheet
 
 
 def _canvas(viewer: Any) -> Image.Image:
@@ -173,13 +179,9 @@ def _canvas(viewer: Any) -> Image.Image:
     return Image.fromarray(pixels[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1])
 
 
-def _small(picture: Image.Image) -> Image.Image:
-    return picture.quantize(256, dither=Image.Dither.NONE)
-
-
 def _save_window(viewer: Any, name: str) -> None:
     pixels = viewer.screenshot(canvas_only=False, flash=False)[..., :3]
-    _small(Image.fromarray(pixels)).save(OUT / f"inspect-{name}.png", optimize=True)
+    Image.fromarray(pixels).save(OUT / f"inspect-{name}.png", optimize=True)
 
 
 def _windows(viewer: Any, runs: Path) -> None:
