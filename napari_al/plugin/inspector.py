@@ -438,10 +438,12 @@ class Inspector:
             again()
 
     def _on_remade(self, reason: str) -> None:
-        """Go on when a job has ended; ``reason``: why it failed, else ""."""
+        """Show everything anew when a job has ended; ``reason``: why it failed, else ""."""
         if reason:
             self.events.told.emit(reason)
-        self._try_again()
+        self._again.stop()
+        self._waiting.clear()
+        self._refresh()
 
     def stop_making(self) -> None:
         """End the job that makes something again."""

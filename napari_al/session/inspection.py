@@ -243,9 +243,8 @@ class Inspection:
 
     def table(self, model_round: int, image: str) -> Table:
         """Return an image's base regions under a model."""
-        n_classes = len(self.config.classes)
         for project in self._places:
-            found = tables.read_table(project.table_file(model_round, image), n_classes)
+            found = tables.read_table(project.table_file(model_round, image))
             if found is not None:
                 return found
         raise self._not_there("scores", model_round, f"table of regions of round {model_round}")

@@ -124,8 +124,8 @@ class PoolScores:
         held = {name: getattr(self, name) for name in _DTYPES}
         tensors = {name: np.ascontiguousarray(v) for name, v in held.items() if v is not None}
         path.parent.mkdir(parents=True, exist_ok=True)
-        checksum = str(_checksum(self.images, tensors))
-        data = save(tensors, {"images": json.dumps(self.images), "crc32": checksum})
+        metadata = {"images": json.dumps(self.images)}
+        data = save(tensors, metadata | {"crc32": checksum(self.images, tensors)})
         write_atomic(path, data, durable=False)
 
     @classmethod
@@ -138,7 +138,7 @@ class PoolScores:
                 metadata = file.metadata() or {}
                 images = json.loads(metadata["images"])
                 held: dict[str, Any] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            if metadata["crc32"] != str(_checksum(images, held)):
+            if metadata["crc32"] != checksum(images, held):
                 return None
             scores = cls(tuple(images), **held)
         except (OSError, SafetensorError, ValueError, KeyError, TypeError, RecursionError):
@@ -156,12 +156,12 @@ def paint_scores(
     return painted[region_map]
 
 
-def _checksum(images: Sequence[str], tensors: Mapping[str, NDArray[Any]]) -> int:
+def checksum(names: Sequence[str], tensors: Mapping[str, NDArray[Any]]) -> str:
     """Of all that is held: after a power loss a file may have its length, and zeros for its end."""
-    checksum = zlib.crc32(json.dumps(images).encode())
+    crc = zlib.crc32(json.dumps(names).encode())
     for name in sorted(tensors):
-        checksum = zlib.crc32(tensors[name].tobytes(), zlib.crc32(name.encode(), checksum))
-    return checksum
+        crc = zlib.crc32(tensors[name].tobytes(), zlib.crc32(name.encode(), crc))
+    return str(crc)
 
 
 _DTYPES = {

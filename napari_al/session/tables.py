@@ -16,6 +16,7 @@ from napari_al.core.correction import CorrectionTable
 from napari_al.core.regions import RegionTable
 from napari_al.core.sieving import ConfidenceCurve
 from napari_al.session.project import write_atomic
+from napari_al.session.scores import checksum
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,16 +53,19 @@ _N_COLUMNS: Final = {
 
 def write_table(path: Path, table: Table) -> None:
     """Write an image's table."""
-    _write(path, {f.name: getattr(table, f.name) for f in fields(table)})
+    _write(path, {f.name: getattr(table, f.name) for f in fields(table)}, ())
 
 
-def read_table(path: Path, n_classes: int) -> Table | None:
+def read_table(path: Path) -> Table | None:
     """Read an image's table."""
     held = _read(path)
     if held is None:
         return None
     arrays, _ = held
-    n_rows = arrays["size"].size if "size" in arrays else 0
+    means = arrays.get("mean_probs")
+    if means is None or means.ndim != 2:
+        return None
+    n_rows, n_classes = means.shape
     for name, array in arrays.items():
         shape = (n_rows, n_classes + _N_COLUMNS[name]) if name in _N_COLUMNS else (n_rows,)
         if array.dtype != _DTYPES.get(name) or array.shape != shape:
@@ -80,7 +84,7 @@ def write_curves(path: Path, curves: Mapping[str, ConfidenceCurve]) -> None:
         "n_values": np.array([len(curve.values) for curve in held], np.int32),
         "knee": np.array([-1 if curve.knee is None else curve.knee for curve in held], np.int32),
     }
-    _write(path, arrays, {"answers": json.dumps(list(curves))})
+    _write(path, arrays, tuple(curves))
 
 
 def read_curves(path: Path) -> dict[str, ConfidenceCurve] | None:
@@ -88,37 +92,38 @@ def read_curves(path: Path) -> dict[str, ConfidenceCurve] | None:
     held = _read(path)
     if held is None:
         return None
-    arrays, metadata = held
+    arrays, ids = held
     try:
-        ids = list(map(str, json.loads(metadata["answers"])))
         n_values, knees = arrays["n_values"].tolist(), arrays["knee"].tolist()
         parts = np.split(arrays["values"].astype(np.float64), np.cumsum(n_values)[:-1])
         curves = {
             answer_id: ConfidenceCurve(values, None if knee < 0 else int(knee))
             for answer_id, values, knee in zip(ids, parts, knees, strict=True)
         }
-    except (KeyError, ValueError, TypeError, RecursionError):
+    except (KeyError, ValueError, TypeError):
         return None
     whole = all(curve.knee is None or curve.knee < len(curve.values) for curve in curves.values())
     return curves if whole else None
 
 
-def _write(
-    path: Path, arrays: Mapping[str, NDArray[Any]], metadata: dict[str, str] | None = None
-) -> None:
+def _write(path: Path, arrays: Mapping[str, NDArray[Any]], names: tuple[str, ...]) -> None:
     from safetensors.numpy import save
 
     path.parent.mkdir(parents=True, exist_ok=True)
     held = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    write_atomic(path, save(held, metadata), durable=False)
+    data = save(held, {"names": json.dumps(names), "crc32": checksum(names, held)})
+    write_atomic(path, data, durable=False)
 
 
-def _read(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]] | None:
+def _read(path: Path) -> tuple[dict[str, NDArray[Any]], tuple[str, ...]] | None:
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(str(path), framework="np") as file:
+            metadata = file.metadata() or {}
+            names = tuple(json.loads(metadata["names"]))
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return arrays, file.metadata() or {}
-    except (OSError, SafetensorError, ValueError, TypeError):
+        whole = metadata["crc32"] == checksum(names, arrays)
+    except (OSError, SafetensorError, ValueError, TypeError, KeyError, RecursionError):
         return None
+    return (arrays, names) if whole else None
