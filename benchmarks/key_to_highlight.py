@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
     from napari_al.plugin.workbench import Workbench
     from napari_al.session.jobs import JobProgress
+    from napari_al.session.records import Query
 
 TICK_MS = 5
 LONG_STALL_MS = 100
@@ -135,6 +136,9 @@ class Typist:
         self._loop.exec_() if hasattr(self._loop, "exec_") else self._loop.exec()
         self._probe.stop()
 
+    def key_of(self, _: Query) -> Qt.Key:
+        return Qt.Key(Qt.Key.Key_1 + int(self._rng.integers(self._n_keys)))
+
     def _press(self) -> None:
         bench = self._bench
         if self._probe.stage != "at rest" and not bench.session.is_busy:
@@ -144,7 +148,7 @@ class Typist:
         if bench.query is None or bench.stage.image != bench.query.region.image:
             raise SystemExit(f"there is no query on screen ({bench.pause})")
         self._before, self._stage = bench.query, self._probe.stage
-        key = Qt.Key(Qt.Key.Key_1 + int(self._rng.integers(self._n_keys)))
+        key = self.key_of(bench.query)
         self._start, self._start_cpu = time.perf_counter(), time.thread_time()
         QTest.keyClick(self._canvas, key)
         self._handled = time.perf_counter()

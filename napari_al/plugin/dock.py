@@ -10,8 +10,16 @@ import weakref
 from functools import partial
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QEvent, QObject, QTimer
-from qtpy.QtWidgets import QMessageBox, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
+from qtpy.QtCore import QEvent, QObject, Qt, QTimer
+from qtpy.QtWidgets import (
+    QDockWidget,
+    QMainWindow,
+    QMessageBox,
+    QSizePolicy,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_al.errors import InputError
 from napari_al.formats.classes import live_classes
@@ -39,6 +47,8 @@ if TYPE_CHECKING:
     from napari_al.session.records import AutomaticCorrection, Query
 
 MIN_WIDTH_PX = 340
+MIN_HEIGHT_PX = 520
+"""Below it, question, classes and the tabs under them cannot be seen at once."""
 N_THUMBNAILS = 200
 """Corrections that are shown with a picture."""
 
@@ -66,6 +76,7 @@ class ActiveLearning(QWidget):
         self.leaving = Leaving(self.bench, self.annotate)
         self._help: HelpOverlay | None = None
         self._window: weakref.ref[QWidget] | None = None
+        self._holder: QDockWidget | None = None
         self._stack = QStackedWidget()
         self._stack.addWidget(self.start)
         self._stack.addWidget(scrolled(self.annotate))
@@ -277,6 +288,33 @@ class ActiveLearning(QWidget):
         if window is not self and (self._window is None or self._window() is not window):
             self._window = weakref.ref(window)  # a strong one would keep both alive for ever
             window.installEventFilter(self)
+        holder = self.parentWidget()
+        if isinstance(holder, QDockWidget) and holder is not self._holder:
+            self._holder = holder
+            holder.dockLocationChanged.connect(lambda _: QTimer.singleShot(0, self._make_room))
+            QTimer.singleShot(0, self._make_room)
+
+    def _make_room(self) -> None:
+        """Take the height that answering needs from docks above and below this one.
+
+        Where they cannot give it, all of them become tabs.
+        """
+        window, holder = self._main_window(), self._holder
+        if not isinstance(window, QMainWindow) or holder is None or holder.isFloating():
+            return
+        area = window.dockWidgetArea(holder)
+        others = [
+            dock
+            for dock in window.findChildren(QDockWidget)
+            if dock is not holder and dock.isVisible() and window.dockWidgetArea(dock) == area
+        ]
+        taken = sum(dock.minimumSizeHint().height() for dock in others)
+        if window.height() - taken >= MIN_HEIGHT_PX:
+            window.resizeDocks([holder], [window.height()], Qt.Orientation.Vertical)
+            return
+        for dock in (*others[1:], holder):
+            window.tabifyDockWidget(others[0], dock)
+        holder.raise_()
 
     def leave(self) -> None:
         """Close the project."""
