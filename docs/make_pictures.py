@@ -216,11 +216,12 @@ def look_alikes(desk: Desk) -> None:
 
 def precise(desk: Desk) -> None:
     oracle = desk.open("rectangle-precise", regions={"side_px": 48})
-    while True:  # a rectangle with two large parts
-        pieces = oracle.answer(desk.query).pieces
+    for query in desk.bench.session.upcoming(200):  # a rectangle with two large parts
+        pieces = oracle.answer(query).pieces
         if len(pieces) > 1 and min(piece.mask.size for piece in pieces) > 400:
             break
-        desk.key("S")
+    desk.bench.go_to(query)
+    desk.until(lambda: desk.bench.stage.image == query.region.image)
     row0, col0, row1, col1 = desk.query.region.mask.box
     inset = 3
     for class_id, corners in (

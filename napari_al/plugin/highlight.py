@@ -2,7 +2,8 @@
 
 The picture is an array of codes, finer than the image by a whole factor, so that lines can be
 thinner than an image pixel when one zooms in. What lies outside the region is darkened; the region
-itself is never painted over. Its outline has two tones, so that one of them shows on any picture.
+itself is not painted over, but for a line where it ends with the picture. Its outline has two
+tones, so that one of them shows on any picture.
 """
 
 from __future__ import annotations
@@ -78,6 +79,8 @@ def draw(
     for code, where in ((DARK, _dilated(light, line)), (LIGHT, light), (CLEAR, inside)):
         np.copyto(codes, code, where=where)
     _paste(picture, codes, row0 - pad, col0 - pad)
+    if min(row1 - row0, col1 - col0) > 8 * line:
+        _close_at_edges(picture, line)
     if max(row1 - row0, col1 - col0) * texel_px < SMALL_PX:
         _ring(picture, ((row0 + row1) / 2, (col0 + col1) / 2), RING_RADIUS_PX / texel_px, line)
     if marks is not None:
@@ -85,6 +88,17 @@ def draw(
             _box(picture, (row0, col0, row1, col1), line, max(1, round(DASH_PX / texel_px)), pad)
         if marks.pixel_rc is not None:
             _cross(picture, marks.pixel_rc, k, line, texel_px)
+
+
+def _close_at_edges(picture: NDArray[np.uint8], line: int) -> None:
+    """Draw the outline inside a region where it ends with the picture: there is no room outside.
+
+    Else a region that fills half of a black picture could be either half.
+    """
+    for code, at in ((DARK, slice(line)), (LIGHT, slice(line, 2 * line))):
+        for edge_first in (picture, picture[::-1], picture.T, picture.T[::-1]):
+            band = edge_first[at]
+            band[band == CLEAR] = code
 
 
 def _enlarged(inside: NDArray[np.bool_], k: int) -> NDArray[np.bool_]:

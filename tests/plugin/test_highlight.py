@@ -35,13 +35,32 @@ def test_the_region_stays_free_and_everything_far_is_dimmed(inside, texel_px):
 
     fine = inside.repeat(k, 0).repeat(k, 1)
     ring = max(fine.sum(0).astype(bool).sum(), fine.sum(1).astype(bool).sum()) * texel_px < 22
+    line = max(1, round(2 / texel_px))
+    within = np.zeros_like(fine)
+    within[2 * line : -2 * line, 2 * line : -2 * line] = True  # not a line at the picture's edge
     if not ring:
-        assert np.array_equal(picture == CLEAR, fine)
+        assert np.array_equal((picture == CLEAR) & within, fine & within)
+        assert not (picture == CLEAR)[~fine].any()
     assert set(np.unique(picture)) <= {CLEAR, DIM, LIGHT, DARK}
     if not inside.all():
         # the light line touches the region, the dark one does not
         touching = highlight._dilated(fine, 1) & ~fine
         assert (picture[touching] == LIGHT).all()
+
+
+@pytest.mark.parametrize("name", ["half", "all", "corner"])
+def test_the_outline_is_closed_where_the_region_ends_with_the_picture(name):
+    inside = CASES[name]
+    picture, k = highlight.blank(inside.shape), highlight.fineness(inside.shape)
+
+    highlight.draw(picture, Mask.from_array(inside), texel_px=1.0, k=k)
+
+    fine = inside.repeat(k, 0).repeat(k, 1)
+    for side, mine in ((picture, fine), (picture.T, fine.T)):
+        assert (side[0][mine[0]] == DARK).all()
+        assert np.isin(side[2][mine[2]], (LIGHT, DARK)).all()
+        assert (side[2][mine[2]] == LIGHT).sum() > 10
+    assert (picture == CLEAR).sum() > 0.8 * fine.sum()
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 7])
