@@ -204,11 +204,11 @@ def correction(desk: Desk) -> None:
 
 
 def look_alikes(desk: Desk) -> None:
-    targets = {"lcm_confidence": [0.6], "lcm_tail": 0.25}
+    targets = {"lcm_confidence": [0.3], "lcm_tail": 0.0}
     oracle = desk.open("a2lc", budget=30, targets=targets)
     for _ in range(30):
         desk.answer(oracle, 1)
-    desk.until(lambda: desk.dock.review._list.count())
+    desk.until(lambda: desk.dock.review._list.count() or desk.bench.session.is_training)
     desk.wait(1)
     desk.dock.review._list.setCurrentRow(1)
     desk.picture("look-alikes")
@@ -216,18 +216,24 @@ def look_alikes(desk: Desk) -> None:
 
 def precise(desk: Desk) -> None:
     oracle = desk.open("rectangle-precise", regions={"side_px": 48})
-    for query in desk.bench.session.upcoming(200):  # a rectangle with two large parts
-        pieces = oracle.answer(query).pieces
-        if len(pieces) > 1 and min(piece.mask.size for piece in pieces) > 400:
-            break
+
+    def parts_of(query: Query) -> list[tuple[int, int]]:
+        """Its parts, the largest first: pixels and class."""
+        return sorted(
+            ((p.mask.size, p.class_id) for p in oracle.answer(query).pieces), reverse=True
+        )
+
+    coming = [query for query in desk.bench.session.upcoming(300) if len(parts_of(query)) > 1]
+    query = max(coming, key=lambda query: parts_of(query)[1])
+    (_, first), (_, second), *_ = parts_of(query)
     desk.bench.go_to(query)
     desk.until(lambda: desk.bench.stage.image == query.region.image)
     row0, col0, row1, col1 = desk.query.region.mask.box
     inset = 3
     for class_id, corners in (
-        (pieces[0].class_id, ((row0 + inset, col0 + inset), (row0 + inset, col0 + 24),
+        (first, ((row0 + inset, col0 + inset), (row0 + inset, col0 + 24),
                               (row0 + 26, col0 + 16), (row0 + 30, col0 + inset))),
-        (pieces[1].class_id, ((row1 - 8, col0 + 20), (row1 - 20, col1 - 20), (row1 - 6, col1 - 6))),
+        (second, ((row1 - 8, col0 + 20), (row1 - 20, col1 - 20), (row1 - 6, col1 - 6))),
     ):  # fmt: skip
         desk.key(desk.bench.class_keys[class_id])
         for row, col in corners:

@@ -42,7 +42,8 @@ def _highlighted(desk):
 def _assert_shown(desk):
     mask = desk.query.region.mask
     inside = mask.to_array(desk.session.data.shape(desk.query.region.image))
-    assert _highlighted(desk)[inside].all()
+    free, within = _highlighted(desk), slice(2, -2)  # where it ends with the picture is a line
+    assert free[within, within][inside[within, within]].all()
     centre = np.array(desk.viewer.scene.camera.center[1:])
     low, high = np.array(mask.box[:2]), np.array(mask.box[2:])
     half = np.array(desk.viewer.canvas.size) / 2 / desk.viewer.scene.camera.zoom
@@ -361,6 +362,16 @@ def test_themes_change_while_it_is_open(open_session):
     dark = desk.dock.styleSheet()
     desk.viewer.theme = "light"
     assert desk.dock.styleSheet() != dark
+
+
+def test_docked_left_it_has_room_to_answer(open_session):
+    desk = open_session()
+    holder, window = desk.dock.parentWidget(), desk.dock._main_window()
+    window.resize(1280, 720)
+    window.addDockWidget(Qt.DockWidgetArea.LeftDockWidgetArea, holder)
+    desk.until(lambda: desk.dock.height() > 500)
+    assert desk.dock.isVisible()
+    assert desk.dock.width() >= 320
 
 
 def test_help_comes_and_goes(open_session):

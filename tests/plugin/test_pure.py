@@ -4,14 +4,16 @@ import csv
 import io
 import queue
 
+import imageio.v3 as iio
 import numpy as np
 import pytest
 from scenes import project_config
 
 from napari_al.core.clicks import Clicks
 from napari_al.core.masks import Mask
+from napari_al.errors import InputError
 from napari_al.formats.classes import default_classes
-from napari_al.plugin import costs, drawing, keys, ledger, pictures
+from napari_al.plugin import costs, drawing, keys, ledger, pictures, start
 from napari_al.session.log import AnnotationLog
 from napari_al.session.records import Answer, Query, Region
 from napari_al.session.session import Session
@@ -184,3 +186,21 @@ def test_outdated_pictures_are_not_kept(data_path, tmp_path):
         assert list(store._kept) == [newest]
         assert store._n_bytes == store.get(newest).nbytes
         store.close()
+
+
+def test_classes_are_found_in_labels(tmp_path, data_path):
+    for folder in ("images", "labels"):
+        (tmp_path / folder).mkdir()
+    iio.imwrite(tmp_path / "images" / "a.png", np.zeros((8, 9, 3), np.uint8))
+    labels = np.array([[0, 4, 255]], np.uint8).repeat(8, 0).repeat(3, 1)
+    iio.imwrite(tmp_path / "labels" / "a.png", labels)
+
+    found = start.look(tmp_path)
+
+    assert found.classes_found
+    assert not found.classes_known
+    assert len(found.data.classes) == len(start.classes_of_labels(tmp_path / "labels")) == 5
+    named = start.classes_of_labels(data_path / "train" / "labels")
+    assert [c.name for c in named] == ["class 0", "class 1", "class 2", "class 3"]
+    with pytest.raises(InputError, match="label images"):
+        start.classes_of_labels(tmp_path / "nothing")
