@@ -205,9 +205,9 @@ def correction(desk: Desk) -> None:
 
 def look_alikes(desk: Desk) -> None:
     targets = {"lcm_confidence": [0.3], "lcm_tail": 0.0}
-    oracle = desk.open("a2lc", budget=30, targets=targets)
-    for _ in range(30):
-        desk.answer(oracle, 1)
+    training = {**SETTINGS["training"], "steps": 30}
+    oracle = desk.open("a2lc", budget=16, targets=targets, training=training)
+    desk.answer(oracle, 16)
     desk.until(lambda: desk.dock.review._list.count() or desk.bench.session.is_training)
     desk.wait(1)
     desk.dock.review._list.setCurrentRow(1)
