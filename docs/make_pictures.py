@@ -204,10 +204,10 @@ def correction(desk: Desk) -> None:
 
 
 def look_alikes(desk: Desk) -> None:
-    targets = {"lcm_confidence": [0.3], "lcm_tail": 0.0}
-    training = {**SETTINGS["training"], "steps": 30}
-    oracle = desk.open("a2lc", budget=16, targets=targets, training=training)
-    desk.answer(oracle, 16)
+    targets = {"lcm_confidence": [0.0], "lcm_tail": 0.0}
+    training = {**SETTINGS["training"], "steps": 12}
+    oracle = desk.open("a2lc", budget=8, targets=targets, training=training)
+    desk.answer(oracle, 8)
     desk.until(lambda: desk.dock.review._list.count() or desk.bench.session.is_training)
     desk.wait(1)
     desk.dock.review._list.setCurrentRow(1)
