@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QCheckBox, QFormLayout, QLineEdit, QWidget
 from superqt import QCollapsible
 
-from napari_al.learning.catalogue import SEGMENTERS
+from napari_al.learning.catalogue import SEGMENTERS, segmenter_info
 from napari_al.learning.pretrained import PRETRAINED
 from napari_al.plugin.parts import choice, text
 from napari_al.plugin.start import SEGMENTER
+
+if TYPE_CHECKING:
+    from napari_al.session.config import TrainingSettings
 
 
 class ModelChoice(QCollapsible):
@@ -41,6 +44,13 @@ class ModelChoice(QCollapsible):
         self.layout().setContentsMargins(0, 0, 0, 0)
         self.collapse(animate=False)
         self._refresh()
+
+    def preset(self, training: TrainingSettings) -> None:
+        """Show what a config says."""
+        chosen = segmenter_info(training.segmenter)
+        self.segmenter.setCurrentIndex(self.segmenter.findData(chosen.name))
+        self.weights.setText("" if training.weights == PRETRAINED else training.weights)
+        self.frozen.setChecked(training.frozen)
 
     def settings(self) -> dict[str, Any]:
         """Return what was chosen, as settings of the training."""

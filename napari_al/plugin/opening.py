@@ -39,18 +39,28 @@ class Opening:
     def open(
         self, path: Path, *, project: Path | None, method: str | None, settings: dict[str, Any]
     ) -> None:
-        """Open a project, or a data folder; with a method named, ask at once if possible."""
+        """Open a project, or a data folder; with a method named, ask at once if possible.
+
+        Else the start page begins with the settings.
+        """
         from napari_al.plugin.start import SEGMENTER, StartChoice, look, suggest_project
-        from napari_al.session.settings import merged
+        from napari_al.session.settings import make_config, merged
 
         chosen = merged({"training": {"segmenter": SEGMENTER}}, settings)
+        is_named = method is not None or "method" in settings
 
         def then(found: Found) -> None:
             self._on_found(found)
-            if found.data is not None and found.classes_known and method is not None:
-                place = project or suggest_project(found.path, method)
-                classes = found.data.classes
-                self.begin(StartChoice(found.path, classes, method, place, chosen))
+            if found.data is None:
+                return
+            config = make_config(
+                found.data, chosen, method if is_named else self._page.question.method
+            )
+            if is_named and found.classes_known:
+                place = project or suggest_project(found.path, config.method.name)
+                self.begin(StartChoice(found.path, found.data.classes, method, place, chosen))
+            else:
+                self._page.preset(project, config, settings)
 
         self._in_background(lambda: look(path), then)
 

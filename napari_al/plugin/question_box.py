@@ -54,6 +54,12 @@ class QuestionBox(QWidget):
         """The method chosen."""
         return METHODS[str(self._method.currentData())]
 
+    def choose(self, method: Method) -> None:
+        """Choose a method, or for one that is not in the table the question that it asks."""
+        self._questions[method.query].setChecked(True)
+        if method.name in METHODS:
+            self._method.setCurrentIndex(self._method.findData(method.name))
+
     def set_can_correct(self, can_correct: bool) -> None:
         """Offer corrections, or not, where there is nothing to correct."""
         radio, tip = self._questions["correction"], QUESTIONS["correction"][1]

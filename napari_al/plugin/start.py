@@ -13,7 +13,6 @@ from napari_al.errors import InputError
 from napari_al.formats.classes import default_classes, read_classes
 from napari_al.formats.dataset import DataFolder
 from napari_al.formats.images import read_ids
-from napari_al.methods import METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -78,11 +77,11 @@ class Found:
 
 @dataclass(frozen=True)
 class StartChoice:
-    """Everything that a new project needs."""
+    """Everything that a new project needs; its method may also be among the settings."""
 
     source: Path | ViewerImages
     classes: tuple[ClassInfo, ...]
-    method: str
+    method: str | None
     project: Path
     settings: dict[str, Any] = field(default_factory=dict)
 
@@ -158,8 +157,6 @@ def create(choice: StartChoice, dispatch: Dispatch) -> Session:
     """
     from napari_al.session.session import Session
 
-    if choice.method not in METHODS:
-        raise InputError(f"There is no method {choice.method!r}; choose one of {list(METHODS)}.")
     if not isinstance(choice.source, Path):
         return _create_from_viewer(choice, choice.source, dispatch)
     skip = bool(choice.settings.get("skip_broken", False))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtWidgets import (
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from napari_al.plugin.preferences import Preferences
     from napari_al.plugin.preview import Cut
     from napari_al.plugin.start import Found
+    from napari_al.session.config import ProjectConfig
 
 DEFAULT_BUDGET = 100
 _NO_SIZE = {
@@ -64,6 +65,7 @@ class StartPage(QWidget):
         self.source: Path | ViewerImages | None = None
         self.image_index = 0
         self._own_project = False
+        self._given: dict[str, Any] = {}  # settings from elsewhere that this page may not show
         self._settle = QTimer(self)
         self._settle.setSingleShot(True)
         self._settle.setInterval(120)
@@ -175,6 +177,21 @@ class StartPage(QWidget):
         self.budget.setValue(preferences.budget)
         self.device = preferences.device
 
+    def preset(self, project: Path | None, config: ProjectConfig, given: dict[str, Any]) -> None:
+        """Begin with a config; ``given`` is what of it this page need not show, but has to keep."""
+        self._given = given
+        self.question.choose(config.method)
+        self.budget.setValue(config.budget)
+        self.device = config.training.device
+        self.model.preset(config.training)
+        n_per_image = config.regions.n_per_image
+        nearest = min(_STEPS, key=lambda step: abs(step - n_per_image))
+        self.size.setValue(_STEPS.index(nearest))
+        self.order.setCurrentIndex(self.order.findData(config.acquisition.order))
+        if project is not None:
+            self.project.setText(str(project))
+            self._own_project = True
+
     def show_found(self, found: Found) -> None:
         """Show what a folder turned out to be."""
         data = found.data
@@ -234,6 +251,8 @@ class StartPage(QWidget):
         InputError
             If something is missing.
         """
+        from napari_al.session.settings import merged
+
         if self.source is None:
             raise InputError("Choose the images first.")
         if self.class_list.entry.text().strip():
@@ -241,7 +260,7 @@ class StartPage(QWidget):
         project = self.project.text().strip()
         if not project:
             raise InputError("Name a folder for the project.")
-        settings = {
+        shown = {
             "budget": self.budget.value(),
             "regions": {"n_per_image": self.n_per_image},
             "acquisition": {"order": self.order.currentData()},
@@ -252,7 +271,7 @@ class StartPage(QWidget):
             self.class_list.classes(),
             self.question.method.name,
             Path(project).expanduser(),
-            settings,
+            merged(self._given, shown),
         )
 
     def _start(self) -> None:

@@ -78,3 +78,24 @@ def test_what_does_not_apply_cannot_be_chosen(desk):
     choose(desk, "dinov2-small", "none")
     QTest.mouseClick(model.frozen, Qt.MouseButton.LeftButton)
     assert model.settings() == {"segmenter": "dinov2-small", "weights": "none", "frozen": True}
+
+
+def test_what_a_command_sets_is_where_the_start_page_begins(desk, data_path, tmp_path):
+    settings = {"budget": 7, "training": {"segmenter": "compact", "steps": 3}}
+    place = tmp_path / "project"
+    desk.dock.opening.open(data_path, project=place, method=None, settings=settings)
+    desk.until(lambda: desk.dock.start.source is not None)
+    assert desk.dock.start.budget.value() == 7
+    desk.press("Start")
+    desk.until(lambda: desk.dock.bench.session is not None)
+    config = Project.open(place).read_config()
+    assert (config.budget, config.training.segmenter, config.training.steps) == (7, "compact", 3)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [({"training": {"segmenter": "compakt"}}, "compact"), ({"training": {"step": 3}}, "steps")],
+)
+def test_what_a_command_sets_wrongly_is_said(desk, data_path, settings, words):
+    desk.dock.opening.open(data_path, project=None, method=None, settings=settings)
+    desk.until(lambda: words in desk.dock.start._message.text())
