@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from matplotlib import rc_context
 
 from napari_al.errors import InputError
+from napari_al.methods import METHODS
 from napari_al.session.project import write_atomic
 from napari_al.simulate.curves import DPI
 from napari_al.simulate.figures import figures_of
@@ -91,8 +92,8 @@ def _write_section(study: Study, styles: dict[str, int], out: Path, suffix: str)
 
 
 def _styles(studies: Sequence[Study]) -> dict[str, int]:
-    """Number each label, the same in every study."""
-    labels = dict.fromkeys(line.label for study in studies for line in study.lines)
+    """Number each label; a row of the table of methods has its number in every report."""
+    labels = dict.fromkeys((*METHODS, *(line.label for s in studies for line in s.lines)))
     return {label: number for number, label in enumerate(labels)}
 
 
