@@ -268,21 +268,39 @@ def kill_annotators(
             said = [line.strip() for line in pipe if line.endswith("\n")]
         expected = replay([*in_force, *said])
         with Session.open(path) as session:
-            in_force = [given.id for given in session.answers()]
+            found = [given.id for given in session.answers()]
             session.query()
             for model_round in session.project.rounds_done():
                 json.loads(session.project.round_file(model_round).read_text())
                 session.project.load_model(model_round)
-        unsaid = in_force != expected
-        n_unsaid += unsaid
-        same = in_force[: len(expected)] == expected and len(in_force) == len(expected) + 1
-        check(not unsaid or same or in_force == expected[:-1], f"kill {number}: answers are gone")
-        n_answers += len(said)
         wait_until_gone(orphans)
+        # What was killed on its way to the disk may show only once no orphan reads the log.
+        with Session.open(path) as session:
+            in_force = [given.id for given in session.answers()]
+        for answers in (found, in_force):
+            if not follows(answers, expected):
+                raise Lost(gone(number, said, expected, answers))
+        n_answers += len(said)
+        n_unsaid += in_force != expected
     return (
         f"annotating process: {n_kills} kills, {n_answers} answers were said to be on disk and "
         f"were there ({n_unsaid} kills between writing and saying so); {n_children} children "
         "were training then and ended by themselves"
+    )
+
+
+def follows(in_force: list[str], expected: list[str]) -> bool:
+    """Whether these are the answers that were said, or one answer or undo more."""
+    return in_force == expected or in_force == expected[:-1] or in_force[:-1] == expected
+
+
+def gone(number: int, said: list[str], expected: list[str], in_force: list[str]) -> str:
+    """Say where what is there begins to differ from what was said to be there."""
+    pairs = zip(expected, in_force, strict=False)
+    at = next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(expected), len(in_force)))
+    return (
+        f"kill {number}: answers are gone: {len(expected)} expected, {len(in_force)} there, "
+        f"different from {at} on; {said.count('undo')} undone of {len(said)} said: {said[-6:]}"
     )
 
 

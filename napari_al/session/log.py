@@ -1,8 +1,10 @@
 """The annotation log: answers, corrections, undo and redo as entries that are only ever added.
 
 One SQLite file. An entry is on disk when the call that wrote it returns, and everything that a
-project knows about its answers follows from the entries. Their order is their number, never a
-clock. One program writes at a time (``lock.py`` sees to that); any number may read meanwhile.
+project knows about its answers follows from the entries. A call that is killed leaves its entry
+whole or not at all (perhaps seen only when whoever reads the file meanwhile has gone). The order of
+entries is their number, never a clock. One program writes at a time (``lock.py`` sees to that); any
+number may read meanwhile.
 """
 
 from __future__ import annotations
