@@ -1,6 +1,6 @@
 """Makes the pictures of ``docs/inspecting.md``: three short runs on the sample data, looked at.
 
-``scripts/with_display.sh .venv/bin/python scripts/pictures_of_rounds.py RUNS`` takes some minutes;
+``scripts/with_display.sh .venv/bin/python docs/make_round_pictures.py RUNS`` takes some minutes;
 runs that are in the folder RUNS already are not made again.
 """
 
