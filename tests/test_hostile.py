@@ -192,7 +192,7 @@ PARSERS = {
     "model": Parser("model.safetensors", model, load_segmenter),
     "model of transformers": Parser("model.safetensors", model_of_transformers, load_segmenter),
     "scores": Parser("scores.safetensors", scores, PoolScores.load),
-    "table": Parser("table.safetensors", table, lambda path: read_table(path, 2)),
+    "table": Parser("table.safetensors", table, read_table),
     "curves": Parser("curves.safetensors", curves, read_curves),
     "sweep": Parser(
         "sweep.toml", lambda: SWEEP % json.dumps(str(sample_data_path())).encode(), read_sweep

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from napari_al.errors import InputError
 from napari_al.formats.classes import check_classes, live_classes, meanings
+from napari_al.session.log import AnnotationLog
 from napari_al.session.records import Answer, AutomaticCorrection
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from napari_al.formats.classes import ClassInfo
     from napari_al.learning.segmenter import Segmenter
     from napari_al.session.config import ProjectConfig
+    from napari_al.session.project import Project
 
 Said = TypeVar("Said", Answer, AutomaticCorrection)
 
@@ -51,6 +53,15 @@ def checked_edit(before: Sequence[ClassInfo], after: Sequence[ClassInfo]) -> tup
 def with_classes(config: ProjectConfig, edited: tuple[ClassInfo, ...] | None) -> ProjectConfig:
     """Return a project's config with the classes in force, None = those it was made with."""
     return config if edited is None else config.model_copy(update={"classes": edited})
+
+
+def read_config_in_force(project: Project) -> ProjectConfig:
+    """Read a project's config, with the classes as they were edited last."""
+    config = project.read_config()
+    if not project.log_file.is_file():
+        return config
+    with AnnotationLog(project.log_file, read_only=True) as log:
+        return with_classes(config, log.classes())
 
 
 def as_counted(records: Sequence[Said], classes: Sequence[ClassInfo]) -> tuple[Said, ...]:

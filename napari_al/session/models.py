@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_al.errors import InputError
 from napari_al.formats.classes import ClassInfo, check_classes, default_classes, meanings
-from napari_al.session.class_edits import merges, with_classes
-from napari_al.session.log import AnnotationLog
+from napari_al.session.class_edits import merges, read_config_in_force
 from napari_al.session.project import Project
 
 if TYPE_CHECKING:
@@ -81,8 +80,7 @@ def _classes_of(file: Path, n_classes: int) -> tuple[ClassInfo, ...]:
     """Classes by the exported folder or the project that the file lies in."""
     project = Project(file.parent.parent, read_only=True)
     if project.config_file.is_file() and project.log_file.is_file():
-        with AnnotationLog(project.log_file, read_only=True) as log:
-            classes = with_classes(project.read_config(), log.classes()).classes
+        classes = read_config_in_force(project).classes
         fitting = classes[:n_classes]
         if len(fitting) == n_classes and max(meanings(fitting)) < n_classes:
             return fitting

@@ -27,7 +27,7 @@ from napari_al.session import pictures
 from napari_al.session.log import AnnotationLog
 from napari_al.session.region_maps import RegionMaps
 from napari_al.session.scores import PoolScores
-from napari_al.session.snapshot import Snapshot, by_image, open_data
+from napari_al.session.snapshot import Snapshot, open_data, snapshot_of
 from napari_al.simulate.supervised import SUPERVISED
 from napari_al.simulate.truth import check_has_truth, truth_of
 
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_al.formats.dataset import DataFolder
-    from napari_al.session.config import ProjectConfig
     from napari_al.session.project import Project
 
 N_IMAGES_OF_REGIONS = 50
@@ -92,31 +91,28 @@ def measure(project: Project) -> Measures:
     InputError
         If the data folder cannot be read, or its training images have no ground truth.
     """
-    config = project.read_config()
-    data = open_data(project, config)
+    states, newest = _states(project)
+    data = newest.data
     check_has_truth(data)
-    states = _states(project, config, data)
     measures = Measures(np.zeros(data.n_classes, np.int64), np.zeros(data.n_classes, np.int64))
     for image in data.train:
         _add_image(measures, states, image, truth_of(data, image))
-    measures.regions.update(_region_qualities(project, config, data))
+    measures.regions.update(_region_qualities(newest))
     return measures
 
 
-def _states(project: Project, config: ProjectConfig, data: DataFolder) -> dict[int, Snapshot]:
-    """Answers and automatic corrections as of the end of each finished round."""
-    rounds = project.rounds_done()
-    if not rounds:
-        return {}
+def _states(project: Project) -> tuple[dict[int, Snapshot], Snapshot]:
+    """Return a project as of the end of each finished round, and as it is now."""
+    config = project.read_config()
+    data = open_data(project, config)
     maps = RegionMaps(project, data, config)
-    states = {}
     with AnnotationLog(project.log_file, read_only=True) as log:
-        for number in rounds:
-            seq = int(project.read_round(number)["log_seq"])
-            answers = by_image((answer.query.region.image, answer) for answer in log.active(seq))
-            corrections = by_image((c.region.image, c) for c in log.corrections(seq))
-            states[number] = Snapshot(project, config, data, maps, answers, corrections)
-    return states
+
+        def at(log_seq: int) -> Snapshot:
+            return snapshot_of(project, config, data, maps, log, log_seq)
+
+        ends = {n: int(project.read_round(n)["log_seq"]) for n in project.rounds_done()}
+        return {number: at(log_seq) for number, log_seq in ends.items()}, at(log.last_seq)
 
 
 def _add_image(
@@ -174,13 +170,11 @@ def _add_corrections(
         earlier, before = state, after
 
 
-def _region_qualities(
-    project: Project, config: ProjectConfig, data: DataFolder
-) -> dict[int, RegionQuality]:
+def _region_qualities(newest: Snapshot) -> dict[int, RegionQuality]:
     """Quality of the base regions, which the first round asks about, and of merged ones after."""
+    project, config, data, maps = newest.project, newest.config, newest.data, newest.maps
     if config.method == SUPERVISED:
         return {}
-    maps = RegionMaps(project, data, config)
     images = data.train[:: -(-len(data.train) // N_IMAGES_OF_REGIONS)]
     qualities = {1: _quality(data, {image: maps(image) for image in images})}
     if config.method.merging == "none":

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_al.errors import InputError
 from napari_al.methods import METHODS
+from napari_al.session.class_edits import read_config_in_force
 from napari_al.session.project import Project
 from napari_al.session.settings import flat_settings
 from napari_al.simulate.curves import Curve
@@ -146,7 +147,7 @@ def read_run(path: Path) -> Run:
         without = str(error)
     return Run(
         path,
-        project.read_config(),
+        read_config_in_force(project),
         rows,
         record.get("model_iou"),
         record.get("data_iou"),

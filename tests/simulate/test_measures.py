@@ -23,7 +23,7 @@ from napari_al.simulate.curves import moved_apart
 from napari_al.simulate.measures import Measures, measure
 from napari_al.simulate.report import write_report
 from napari_al.simulate.runner import run_simulation
-from napari_al.simulate.studies import clicks_to_reach
+from napari_al.simulate.studies import clicks_to_reach, read_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -227,3 +227,18 @@ def test_names_do_not_overlap(heights: list[float], gap: float) -> None:
     assert np.mean(moved) == pytest.approx(np.mean(heights), abs=1e-6)
     if np.all(np.diff(heights) >= gap):
         assert moved == pytest.approx(heights)
+
+
+def test_a_report_has_the_classes_as_they_were_edited_last(tmp_path: Path) -> None:
+    data, path = write_data(tmp_path / "data"), tmp_path / "run"
+    run_simulation(data, "bvsb", n_rounds=1, out=path, settings=SMALL)
+    with Session.open(path) as session:
+        first, second, *others = session.config.classes
+        gone = second.model_copy(update={"merged_into": first.id})
+        session.edit_classes((first.model_copy(update={"name": "all else"}), gone, *others))
+    run = read_run(path)
+    assert run.config.classes[0].name == "all else"
+    assert run.measures is not None
+    truth = np.concatenate([t.ravel() for t in truths(Project(path)).values()])
+    n_merged = int(np.isin(truth, (first.id, second.id)).sum())
+    assert run.measures.pool[[first.id, second.id]].tolist() == [n_merged, 0]
