@@ -4,17 +4,14 @@
 .POSIX:
 
 PYTHON_BIN = .venv/bin/python
-PYTEST = scripts/with_display.sh $(PYTHON_BIN) -m pytest
 
 .PHONY: demo test lint format setup sample-data
 
 demo: setup
 	scripts/demo.sh
 
-# The window is tested on both Qt bindings; the whole suite comes last.
 test: lint
-	QT_API=pyqt6 PYTEST_QT_API=pyqt6 $(PYTEST) -q tests/plugin
-	QT_API=pyqt5 PYTEST_QT_API=pyqt5 $(PYTEST) -q
+	scripts/test.sh
 
 lint: setup
 	$(PYTHON_BIN) -m ruff check .
