@@ -154,10 +154,10 @@ def run_simulated(
     failures: list[str] = []
 
     def on_job_finished(result: JobResult) -> None:
-        if result.status == "done" and session.model_round is not None:
+        if result.status != "done":
+            failures.append(result.reason or result.status)
+        elif session.model_round is not None:  # before the first one superpixels are cut
             tell(f"round {session.model_round}: {session.clicks.total} clicks")
-        else:
-            failures.append(result.reason)
 
     def on_tick() -> None:
         if session.is_busy:
