@@ -63,7 +63,7 @@ class WorkbenchEvents(SignalGroup):
         return True
 
 
-def timer(interval_ms: int, on_timeout: Callable[[], None], *, again: bool = False) -> QTimer:
+def timer(interval_ms: int, on_timeout: Callable[[], object], *, again: bool = False) -> QTimer:
     """Return a timer that calls back once (or again and again) after it is started."""
     made = QTimer()
     made.setSingleShot(not again)

@@ -55,6 +55,8 @@ IDLE_MS = 1500
 """Without an answer; then there is time for what is only pretty."""
 SETTLE_MS = 400
 """A job brings scores in image by image; pictures are made anew this often at most."""
+AHEAD_MS = 40
+"""After scores that may have changed what comes next."""
 RESHAPED = ("dominant", "multi-class")
 """Queries whose regions can be cut in two and joined."""
 ONE_CLICK = Clicks(class_clicks=1)
@@ -95,6 +97,7 @@ class Workbench:
         self._later = timer(LATER_MS, self._catch_up)
         self._idle = timer(IDLE_MS, self.stage.layers.refresh_thumbnails)
         self._scored = timer(SETTLE_MS, self._on_scores_settled)
+        self._ahead = timer(AHEAD_MS, self._load_ahead)
         self._saving = timer(SAVE_EVERY_MS, self._on_saving, again=True)
         self._apply_preferences()
         link_viewer(self._viewer_links, self)
@@ -136,7 +139,7 @@ class Workbench:
         with suppress(InputError):  # closing says so
             self.keep_unsaved()
         self.session = None
-        for waiting in (self._later, self._idle, self._scored, self._saving):
+        for waiting in (self._later, self._idle, self._scored, self._ahead, self._saving):
             waiting.stop()
         self._links.close()
         self._leave_sketch()
@@ -456,8 +459,9 @@ class Workbench:
         """Take up new scores; the query on screen stays."""
         if self.query is None and self.pause == "scoring":
             self.ask()
-        if not self._scored.isActive():
-            self._scored.start()
+        for waiting in (self._ahead, self._scored):
+            if not waiting.isActive():
+                waiting.start()
 
     def _on_scores_settled(self) -> None:
         self.stage.outdate_all()
@@ -594,6 +598,13 @@ class Workbench:
         if session is None:
             return
         self.figures.count()
-        coming = tuple(session.upcoming(N_AHEAD)) if session.has_scores else ()
+        self.events.came_up.emit(self._load_ahead())
+
+    def _load_ahead(self) -> tuple[Query, ...]:
+        """Have the images made that come next, so that a key need not wait for one."""
+        session = self.session
+        if session is None or not session.has_scores:
+            return ()
+        coming = tuple(session.upcoming(N_AHEAD))
         self.stage.request(dict.fromkeys(q.region.image for q in coming), overlays=True)
-        self.events.came_up.emit(coming)
+        return coming
