@@ -109,13 +109,14 @@ class Desk:
     def answer(self, oracle: Oracle, n: int) -> None:
         """Answer with the keys that ground truth says, at a human pace."""
         for _ in range(n):
-            answer = oracle.answer(self.query)
+            query = self.query
+            answer = oracle.answer(query)
             self.wait(0.15)
             for class_id in answer.class_ids:
                 self.key(self.bench.class_keys[class_id])
             if not answer.class_ids:
                 self.key("I")
-            elif self.query.query_type == "multi-class":
+            elif query.query_type == "multi-class":
                 self.key(Qt.Key.Key_Return)
 
     def picture(self, name: str) -> None:
@@ -204,12 +205,10 @@ def correction(desk: Desk) -> None:
 
 
 def look_alikes(desk: Desk) -> None:
-    targets = {"lcm_confidence": [0.0], "lcm_tail": 0.0}
-    training = {**SETTINGS["training"], "steps": 12}
-    oracle = desk.open("a2lc", budget=8, targets=targets, training=training)
-    desk.answer(oracle, 8)
+    oracle = desk.open("a2lc", budget=40, targets={"lcm_confidence": [0.6]})
+    desk.answer(oracle, 40)
     desk.until(lambda: desk.dock.review._list.count() or desk.bench.session.is_training)
-    desk.wait(1)
+    desk.wait(4)
     desk.dock.review._list.setCurrentRow(1)
     desk.picture("look-alikes")
 
