@@ -76,11 +76,18 @@ def measure(options: argparse.Namespace, folder: Path) -> None:
     viewer.window.resize(1280, 720)
     dock = open_dock(viewer)
     settle(SETTLE_S)
+    bench, probe = dock.bench, Probe()
     began = time.perf_counter()
+    probe.stage = "opening"
+    probe.start()
     start(dock, images, [info.name for info in data.classes])
-    print(f"folder to first question: {time.perf_counter() - began:.1f} s")
+    probe.stop()
+    print(
+        f"folder to first question: {time.perf_counter() - began:.1f} s, "
+        f"stalls up to {1000 * max(probe.figures['opening'].stalls):.0f} ms"
+    )
 
-    bench, probe, canvas = dock.bench, Probe(), viewer.window._qt_viewer.canvas
+    probe.stage, canvas = "at rest", viewer.window._qt_viewer.canvas
     expert = Expert(canvas.native, canvas._scene_canvas.events.draw, bench, probe)
     expert.oracle = Oracle(data)
     began = time.perf_counter()

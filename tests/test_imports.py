@@ -64,6 +64,35 @@ def test_a_session_asks_and_answers_without_torch(data_path: Path, tmp_path: Pat
     assert imported(code) == {"cv2"}
 
 
+def test_counting_while_one_answers_loads_opencv_alone() -> None:
+    """Whatever a thread imports takes turns with the window; scipy held it up for 0.2 s."""
+    code = (
+        "import numpy as np\n"
+        "from napari_al.core.masks import Mask\n"
+        "from napari_al.plugin.outlines import drawn_clicks\n"
+        "drawn_clicks(Mask.from_array(np.ones((9, 9), bool)))\n"
+    )
+    assert imported(code) == {"cv2"}
+
+
+def test_what_layers_need_is_loaded_before_the_first_of_them() -> None:
+    code = (
+        "import sys, napari\n"
+        "from napari.components import ViewerModel\n"
+        "from napari_al.plugin import layer_kinds as kinds\n"
+        "before = set(sys.modules)\n"
+        "kinds.load_layers()\n"
+        "loaded = set(sys.modules)\n"
+        "viewer = ViewerModel()\n"
+        "for kind in kinds.ORDER:\n"
+        "    viewer.add_layer(kinds.make_layer(kind, kinds.blank(kind, (90, 80)), (), 0.5, {}))\n"
+        "late = {name.split('.')[0] for name in set(sys.modules) - loaded}\n"
+        "print(sorted(late & {'scipy', 'skimage', 'pandas', 'numpy'}), len(loaded) > len(before))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[0] == "[] True"
+
+
 @pytest.fixture(scope="module")
 def start() -> dict[str, Run]:
     """Short form of benchmarks/startup.py."""

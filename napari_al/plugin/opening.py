@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_al.errors import InputError
+from napari_al.plugin.events import timer
+from napari_al.plugin.layer_kinds import load_layers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
     from napari_al.plugin.start_page import StartPage
     from napari_al.plugin.workbench import Workbench
     from napari_al.session.session import Session
+
+IDLE_MS = 300
+"""After the dock has opened: napari has shown its window, and a folder is still to be chosen."""
 
 
 class Opening:
@@ -30,10 +35,13 @@ class Opening:
     def __init__(self, bench: Workbench, page: StartPage) -> None:
         self._bench, self._page = bench, page
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="opening")
+        self._idle = timer(IDLE_MS, lambda: self._pool.submit(load_layers))
+        self._idle.start()
         self._found: Found | None = None
 
     def close(self, *_: object) -> None:
         """End the thread."""
+        self._idle.stop()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def open(

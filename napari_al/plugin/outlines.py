@@ -20,8 +20,8 @@ def drawn_clicks(mask: Mask) -> int:
 
 def n_corners(mask: Mask) -> int:
     """Return how many corners polygons need that follow a region's outlines to 1.5 pixels."""
-    from skimage.measure import approximate_polygon, find_contours
+    from napari_al.core.opencv import cv2  # only here: opening napari does not load it
 
-    outlines = find_contours(np.pad(mask.crop(), 1).astype(np.float32), 0.5)
-    corners = (len(approximate_polygon(line, TOLERANCE_PX)) - 1 for line in outlines)
-    return sum(max(3, n) for n in corners)
+    inside = mask.crop().astype(np.uint8)
+    outlines, _ = cv2.findContours(inside, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    return sum(max(3, len(cv2.approxPolyDP(line, TOLERANCE_PX, True))) for line in outlines)

@@ -116,6 +116,7 @@ class Workbench:
         """Show a session; an earlier one is closed."""
         self.close()
         self.preview.stop()
+        gc.freeze()  # or looking for garbage among napari's objects stops all for 0.2 s at times
         self.session, self._told_slow = session, False
         self._name_keys()
         self.stage.open(session, placement)
@@ -123,7 +124,6 @@ class Workbench:
         self.figures.open(session)
         link_workbench(self._links, self)
         self.events.opened.emit()
-        gc.freeze()  # or looking for garbage among napari's objects stops all for 0.2 s at times
         for problem in session.problems[:1]:
             self.events.told.emit(problem)
         if session.rescued:
