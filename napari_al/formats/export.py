@@ -32,6 +32,7 @@ from napari_al.core import IGNORE
 from napari_al.errors import InputError
 from napari_al.formats.classes import classes_to_json, palette_of
 from napari_al.formats.images import IMAGE_SUFFIXES, write_png
+from napari_al.writing import WriteError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -99,8 +100,9 @@ def export_folder(out: Path, format: str) -> Iterator[Path]:
         yield part
         _mark(part, format)
         _replace(out, part)
-    except OSError as error:
-        raise InputError(f"The export to {out} failed: {error.strerror or error}.") from error
+    except (OSError, WriteError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"The export to {out} failed: {reason}.") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
 

@@ -22,6 +22,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from napari_al.errors import InputError
+from napari_al.writing import new_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -163,16 +164,17 @@ def write_png(
     ids : (H, W) uint8 or uint16
     palette : (256, 3) uint8, optional
         Colours that viewers show for the ids; the file then holds palette indices = ids.
+
+    Raises
+    ------
+    WriteError
+        If the disk is full or the folder cannot be written.
     """
     picture = Image.fromarray(np.ascontiguousarray(ids))
     if palette is not None:
         picture.putpalette(palette.tobytes())
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with new_file(path, durable=False) as part:
         picture.save(part, format="PNG")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 # ---- checks

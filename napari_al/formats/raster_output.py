@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_al.formats.rasters import zarr_for
+from napari_al.writing import new_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -43,8 +44,7 @@ def write_class_tiff(
     """
     import tifffile
 
-    part = path.with_name(f".{path.name}.part")
-    try:
+    with new_file(path, durable=False) as part:
         tifffile.imwrite(
             part,
             squares,
@@ -56,9 +56,6 @@ def write_class_tiff(
             colormap=palette.T.astype(np.uint16) * 257,
             bigtiff=shape[0] * shape[1] > MAX_CLASSIC_TIFF_BYTES,
         )
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 @contextmanager

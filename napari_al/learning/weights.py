@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
@@ -18,6 +16,7 @@ from safetensors.torch import save
 from napari_al.core import IGNORE
 from napari_al.errors import InputError
 from napari_al.learning.segmenter import ClassifierName, Segmenter, build_segmenter
+from napari_al.writing import write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -38,10 +37,15 @@ def save_segmenter(path: Path, segmenter: Segmenter, metadata: Mapping[str, str]
     Parameters
     ----------
     path : Path
-        ``*.safetensors``; its folder exists.
+        ``*.safetensors``.
     segmenter : Segmenter
     metadata : mapping of str to str
         Kept in the file's header beside what rebuilds the segmenter.
+
+    Raises
+    ------
+    WriteError
+        If the disk is full or the folder cannot be written.
     """
     header = {
         **metadata,
@@ -55,17 +59,7 @@ def save_segmenter(path: Path, segmenter: Segmenter, metadata: Mapping[str, str]
     if segmenter.backbone is not None:
         header["backbone"] = json.dumps(segmenter.backbone.config)
     tensors = {key: value.contiguous() for key, value in segmenter.state_dict().items()}
-    data = save(tensors, header)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    write_atomic(path, save(tensors, header))
 
 
 def load_segmenter(path: Path) -> Segmenter:

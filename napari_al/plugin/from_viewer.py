@@ -13,7 +13,7 @@ import numpy as np
 from napari_al.errors import InputError
 from napari_al.formats.classes import classes_to_json
 from napari_al.plugin.camera import Placement
-from napari_al.session.project import write_atomic
+from napari_al.writing import write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -10,7 +10,7 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
-from napari_al.session.project import WriteError, write_atomic
+from napari_al.writing import WriteError, write_atomic
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,7 +79,6 @@ class Encodings:
 
         data = save({"maps": maps.contiguous()})
         with self._turn:
-            path.parent.mkdir(parents=True, exist_ok=True)
             if self._n_bytes is None or self._n_bytes + len(data) > self._max_bytes:
                 self._n_bytes = self._make_room(len(data))
             write_atomic(path, data, durable=False)

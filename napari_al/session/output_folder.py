@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_al.errors import InputError
 from napari_al.session.lock import FolderLock
-from napari_al.session.project import write_atomic
+from napari_al.writing import write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_al.formats.images import MAX_PIXELS
-from napari_al.session.project import write_atomic
+from napari_al.writing import write_atomic
 
 _PNG_SIZE = struct.Struct(">8s8xII")
 """Signature, width and height at the beginning of a PNG file."""
@@ -73,7 +73,6 @@ def read_size(path: Path) -> tuple[int, int] | None:
 def _write(path: Path, picture: NDArray[np.uint8 | np.uint16], durable: bool) -> None:
     from napari_al.core.opencv import cv2
 
-    path.parent.mkdir(parents=True, exist_ok=True)
     _, data = cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, 1])
     write_atomic(path, data.tobytes(), durable=durable)
 

@@ -21,7 +21,7 @@ from napari_al.formats.images import MAX_PIXELS, write_png
 from napari_al.formats.raster_output import new_ome_zarr, write_class_tiff
 from napari_al.formats.rasters import RASTER_SUFFIXES, open_raster
 from napari_al.session.output_folder import output_folder
-from napari_al.session.project import write_atomic
+from napari_al.writing import remove_left_overs, write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -105,6 +105,8 @@ def predict_images(
     record = {"model": model.fingerprint, "probabilities": probabilities}
     with output_folder(out, RECORD, record):
         write_atomic(out / "classes.json", classes_to_json(model.classes).encode())
+        for folder in {place.parent for place in places.values()}:
+            remove_left_overs(folder)
         for image, n in n_parts.items():
             with using(image):
                 predictor.predict(image, places[image], partial(report, done))
@@ -144,7 +146,6 @@ class _Predictor:
             class_file = place.with_name(place.name + (".tif" if is_large else ".png"))
             if class_file.exists() and (probabilities.exists() or not self.probabilities):
                 return
-            class_file.parent.mkdir(parents=True, exist_ok=True)
             keep = None
             if self.probabilities:
                 shape = (len(self.model.classes), height, width)

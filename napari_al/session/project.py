@@ -1,43 +1,29 @@
-"""A project folder: where everything is, and how it is written so that a crash harms nothing.
+"""A project folder: where everything is, which rounds are done.
 
 ``config.json``, ``annotations.sqlite``, ``rounds.csv``, ``training.jsonl``, ``models/`` and
-``cache/``, which may be deleted at any time.
+``cache/``, which may be deleted at any time. How a file is written and read is a matter of
+``config_file.py``, ``log.py``, ``rounds_csv.py`` and ``training_log.py``.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import math
-import os
 import shutil
-import uuid
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from pydantic import ValidationError
-
 from napari_al.errors import InputError
-from napari_al.session.config import VERSION, ProjectConfig
+from napari_al.session import config_file, rounds_csv, training_log
 from napari_al.session.lock import FolderLock
 from napari_al.session.payload import check_image_name
+from napari_al.writing import WriteError, is_left_over, remove_left_overs, write_atomic
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from napari_al.learning.segmenter import Segmenter
-
-ROUND_COLUMNS: Final = (
-    "round", "queries", "clicks", "class_clicks", "polygon_clicks", "intersection_clicks",
-    "model_miou", "data_miou", "data_coverage", "n_regions", "train_s", "score_s", "select_s",
-    "seed", "method",
-)  # fmt: skip
-"""Columns that every ``rounds.csv`` has; a row may add more."""
-
-MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
-"""What makes a ``config.json`` of version ``key`` one of version ``key + 1``."""
+    from napari_al.session.config import ProjectConfig
 
 _HARMLESS: Final = {".DS_Store", "Thumbs.db", "desktop.ini", "project.lock"}
 """Files in a folder that do not make it somebody else's."""
@@ -50,48 +36,10 @@ def read_rounds(*paths: Path | str) -> list[dict[str, int | float | str | None]]
     ``method`` and ``seed`` among them, with the project's folder as ``project``.
     """
     return [
-        {"project": str(path), **{column: _number_or_text(field) for column, field in row.items()}}
+        {"project": str(path), **{k: rounds_csv.number_or_text(v) for k, v in row.items()}}
         for path in paths
         for row in Project.open(Path(path), read_only=True).read_rounds()
     ]
-
-
-class WriteError(InputError):
-    """A file could not be written; the one that was there before is as it was."""
-
-
-def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
-    """Write a file so that whoever reads it, now or after a crash, sees the old or the new one.
-
-    Parameters
-    ----------
-    path : Path
-        Its folder exists.
-    data : bytes
-    durable : bool
-        Wait until it is on disk. False for what can be made again.
-
-    Raises
-    ------
-    WriteError
-        If the disk is full or the folder cannot be written.
-    """
-    temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")  # short: names may be at the limit
-    try:
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            if durable:
-                os.fsync(file.fileno())
-        os.replace(temporary, path)
-        if durable:
-            _sync_folder(path.parent)
-    except BaseException as error:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise _cannot_write(path, error) from error
-        raise
 
 
 class Project:
@@ -148,7 +96,11 @@ class Project:
             If there is none.
         """
         project = cls(path, read_only=read_only)
-        if not project.config_file.is_file():
+        try:
+            is_there = project.config_file.is_file()
+        except OSError as error:
+            raise InputError(f"{path} cannot be read ({error.strerror})") from error
+        if not is_there:
             raise InputError(f"{path} is no project of napari-al: it has no config.json")
         return project
 
@@ -163,9 +115,8 @@ class Project:
             If another program has it; says which.
         """
         lock = FolderLock(self.path / "project.lock")
-        for left_over in (*self.path.glob(".*.tmp"), *self.models.glob(".*")):
-            with suppress(OSError):
-                left_over.unlink()
+        for folder in (self.path, self.models):
+            remove_left_overs(folder)
         return lock
 
     # -- where things are
@@ -312,12 +263,8 @@ class Project:
         from napari_al.learning.weights import save_segmenter
 
         self._check_writable()
-        self.models.mkdir(exist_ok=True)
         path = self.model_file(round_number, stage=stage)
-        try:
-            save_segmenter(path, segmenter, {"round": str(round_number)})
-        except OSError as error:
-            raise _cannot_write(path, error) from error
+        save_segmenter(path, segmenter, {"round": str(round_number)})
 
     def load_model(self, round_number: int) -> Segmenter:
         """Read the model trained after a round, on the CPU."""
@@ -325,12 +272,12 @@ class Project:
 
         return load_segmenter(self.model_file(round_number))
 
-    # -- config.json
+    # -- its other files
 
     def write_config(self, config: ProjectConfig) -> None:
         """Replace ``config.json``."""
         self._check_writable()
-        write_atomic(self.config_file, config.model_dump_json(indent=1).encode("utf-8"))
+        config_file.write_config(self.config_file, config)
 
     def read_config(self) -> ProjectConfig:
         """Read ``config.json``; one of an older version is brought up to date, a copy kept.
@@ -340,49 +287,12 @@ class Project:
         InputError
             If it is missing, damaged, of a newer version, or has a value that cannot be used.
         """
-        try:
-            text = self.config_file.read_bytes()
-            fields = json.loads(text)
-            version = fields["version"]
-        except OSError as error:
-            raise InputError(f"{self.config_file} cannot be read ({error.strerror})") from error
-        except (ValueError, RecursionError, KeyError, TypeError) as error:
-            raise InputError(
-                f"{self.config_file} is damaged or no config of napari-al; put a copy of it back"
-            ) from error
-        if type(version) is not int or version not in (*MIGRATIONS, VERSION):
-            known = ", ".join(map(str, (*MIGRATIONS, VERSION)))
-            raise InputError(
-                f"{self.config_file} is of version {str(version)[:20]}, this napari-al "
-                f"reads {known}; update napari-al"
-            )
-        if version < VERSION:
-            fields = self._migrate(version, fields, text)
-        return _config(fields, self.config_file)
-
-    def _migrate(self, version: int, fields: dict[str, Any], text: bytes) -> dict[str, Any]:
-        for older in range(version, VERSION):
-            fields = {**MIGRATIONS[older](fields), "version": older + 1}
-        config = _config(fields, self.config_file)
-        if not self.read_only:
-            write_atomic(self.config_file.with_name(f"config.v{version}.json"), text)
-            self.write_config(config)
-        return fields
-
-    # -- rounds.csv
+        return config_file.read_config(self.config_file, read_only=self.read_only)
 
     def append_round(self, row: Mapping[str, object]) -> None:
-        """Add a round's row; None is an empty field. A row of the same round is replaced."""
+        """Add a round's row to ``rounds.csv``; a row of the same round is replaced."""
         self._check_writable()
-        new = {column: _field(value) for column, value in row.items()}
-        rows = [old for old in self.read_rounds() if old["round"] != new["round"]] + [new]
-        columns = dict.fromkeys(ROUND_COLUMNS)
-        columns.update(dict.fromkeys(column for old in rows for column in old))
-        text = io.StringIO()
-        writer = csv.DictWriter(text, list(columns), restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        write_atomic(self.rounds_file, text.getvalue().encode("utf-8"))
+        rounds_csv.write_row(self.rounds_file, row)
 
     def read_rounds(self) -> list[dict[str, str]]:
         """Rows of ``rounds.csv``, [] while there is none; an empty field is ``""``.
@@ -392,55 +302,16 @@ class Project:
         InputError
             If the file is there but is no table with a column ``round``.
         """
-        try:
-            text = self.rounds_file.read_text("utf-8-sig", errors="replace")
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise InputError(f"{self.rounds_file} cannot be read ({error.strerror})") from error
-        try:
-            table = csv.DictReader(io.StringIO(text), restkey="", restval="")
-            rows = [{k: v for k, v in row.items() if k} for row in table if row.get("round")]
-        except csv.Error as error:
-            raise InputError(f"{self.rounds_file} is damaged ({error}); delete it") from error
-        if text.strip() and "round" not in (table.fieldnames or ()):
-            raise InputError(
-                f"{self.rounds_file} has no column 'round': it was edited or damaged; put a copy "
-                "of it back or delete it"
-            )
-        return rows
-
-    # -- training.jsonl
+        return rounds_csv.read_rows(self.rounds_file)
 
     def append_training(self, record: Mapping[str, object]) -> None:
-        """Add a line about training: what can be written as JSON; no number becomes null."""
+        """Add a line to ``training.jsonl``: what can be written as JSON."""
         self._check_writable()
-        finite = {
-            key: None if isinstance(value, float) and not math.isfinite(value) else value
-            for key, value in record.items()
-        }
-        line = json.dumps(finite).encode("utf-8") + b"\n"
-        try:
-            with self.training_file.open("ab+") as file:
-                if file.tell() and _last_byte(file) != b"\n":  # a crash cut the last line short
-                    line = b"\n" + line
-                file.write(line)
-        except OSError as error:
-            raise _cannot_write(self.training_file, error) from error
+        training_log.append_record(self.training_file, record)
 
     def read_training(self) -> list[dict[str, Any]]:
         """Lines of ``training.jsonl``, oldest first; those cut short by a crash are left out."""
-        try:
-            lines = self.training_file.read_bytes().splitlines()
-        except FileNotFoundError:
-            return []
-        records = []
-        for line in lines:
-            with suppress(ValueError, RecursionError):
-                record = json.loads(line)
-                if isinstance(record, dict):
-                    records.append(record)
-        return records
+        return training_log.read_records(self.training_file)
 
     def _check_writable(self) -> None:
         if self.read_only:
@@ -448,52 +319,5 @@ class Project:
 
 
 def _is_foreign(path: Path) -> bool:
-    ours = path.name in _HARMLESS or (path.name.startswith(".") and path.suffix == ".tmp")
+    ours = path.name in _HARMLESS or is_left_over(path)
     return not ours and not (path.name == "models" and path.is_dir() and not any(path.iterdir()))
-
-
-def _config(fields: dict[str, Any], path: Path) -> ProjectConfig:
-    try:
-        return ProjectConfig.model_validate(fields)
-    except ValidationError as error:
-        problems = [
-            f"{'.'.join(map(str, problem['loc']))}: {problem['msg']} "
-            f"(got {str(problem['input'])[:60]!r})"
-            for problem in error.errors(include_url=False)[:3]
-        ]
-        raise InputError(f"{path}: {'; '.join(problems)}") from error
-
-
-def _cannot_write(path: Path, error: OSError) -> WriteError:
-    return WriteError(
-        f"{path} could not be written ({error.strerror}); make room on the disk or make the folder "
-        "writable"
-    )
-
-
-def _field(value: object) -> str:
-    return "" if value is None else str(value)
-
-
-def _last_byte(file: io.BufferedRandom) -> bytes:
-    file.seek(-1, os.SEEK_END)
-    return file.read(1)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a new name in a folder durable, where folders can be synced (not on Windows)."""
-    if os.name == "nt":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _number_or_text(field: str) -> int | float | str | None:
-    """Read a field of ``rounds.csv`` back."""
-    for read in (int, float):
-        with suppress(ValueError):
-            return read(field)
-    return field or None

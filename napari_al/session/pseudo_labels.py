@@ -29,7 +29,7 @@ from napari_al.formats.images import write_png
 from napari_al.formats.linking import link_file
 from napari_al.session.jobs import JobProgress, Stopped
 from napari_al.session.output_folder import output_folder
-from napari_al.session.project import write_atomic
+from napari_al.writing import write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -263,8 +263,5 @@ def _write(
     palette: NDArray[np.uint8],
 ) -> None:
     """Write an image's objects, then its labels."""
-    masks_file = out / "train" / "masks" / f"{name}.png"
-    for path in (masks_file, _labels_file(out, name)):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    write_png(masks_file, objects.astype(np.uint16))
+    write_png(out / "train" / "masks" / f"{name}.png", objects.astype(np.uint16))
     write_png(_labels_file(out, name), labels, palette)

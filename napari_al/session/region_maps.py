@@ -14,7 +14,7 @@ import numpy as np
 from napari_al.errors import InputError
 from napari_al.session import pictures
 from napari_al.session.initial import initial_labels, initial_masks
-from napari_al.session.project import WriteError
+from napari_al.writing import WriteError
 
 if TYPE_CHECKING:
     from pathlib import Path

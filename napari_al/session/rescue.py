@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from napari_al.errors import InputError
 from napari_al.session.payload import MAX_PAYLOAD, decode_answer, encode_answer
-from napari_al.session.project import WriteError, write_atomic
+from napari_al.writing import WriteError, write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,9 +37,8 @@ def write_rescue(project: Path, entries: Sequence[tuple[Answer, ...]]) -> Path:
     for folder, prefix in _places(project):
         path = folder / f"{prefix}{uuid.uuid4().hex}.json"
         try:
-            folder.mkdir(parents=True, exist_ok=True)
             write_atomic(path, data)
-        except (WriteError, OSError) as error:
+        except WriteError as error:
             reasons.append(str(error))
         else:
             return path

@@ -20,11 +20,11 @@ from napari_al.errors import InputError
 from napari_al.session import pictures
 from napari_al.session.encodings import Predictor
 from napari_al.session.jobs import JobProgress
-from napari_al.session.project import write_atomic
 from napari_al.session.scoring import make_scores
 from napari_al.session.tables import write_curves
 from napari_al.session.targets import TARGETS, localisation_input, partial_labels, target_images
 from napari_al.session.work import Work
+from napari_al.writing import write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_al.errors import InputError
-from napari_al.session.project import write_atomic
+from napari_al.writing import write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -123,7 +123,6 @@ class PoolScores:
 
         held = {name: getattr(self, name) for name in _DTYPES}
         tensors = {name: np.ascontiguousarray(v) for name, v in held.items() if v is not None}
-        path.parent.mkdir(parents=True, exist_ok=True)
         metadata = {"images": json.dumps(self.images)}
         data = save(tensors, metadata | {"crc32": checksum(self.images, tensors)})
         write_atomic(path, data, durable=False)

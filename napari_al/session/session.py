@@ -23,12 +23,13 @@ from napari_al.session.class_edits import as_counted, checked_edit, with_classes
 from napari_al.session.jobs import Job, JobResult
 from napari_al.session.log import AnnotationLog, LogWriteError
 from napari_al.session.pool import ModelScores, Pool
-from napari_al.session.project import Project, WriteError
+from napari_al.session.project import Project
 from napari_al.session.records import Answer, AutomaticCorrection, ClassEdit, Query
 from napari_al.session.region_maps import RegionMaps
 from napari_al.session.rescue import read_rescue, rescue_files, write_rescue
 from napari_al.session.scores import PoolScores, paint_scores
 from napari_al.session.snapshot import Snapshot, by_image, open_data
+from napari_al.writing import WriteError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -15,8 +15,8 @@ import numpy as np
 from napari_al.core.correction import CorrectionTable
 from napari_al.core.regions import RegionTable
 from napari_al.core.sieving import ConfidenceCurve
-from napari_al.session.project import write_atomic
 from napari_al.session.scores import checksum
+from napari_al.writing import write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -109,7 +109,6 @@ def read_curves(path: Path) -> dict[str, ConfidenceCurve] | None:
 def _write(path: Path, arrays: Mapping[str, NDArray[Any]], names: tuple[str, ...]) -> None:
     from safetensors.numpy import save
 
-    path.parent.mkdir(parents=True, exist_ok=True)
     held = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     data = save(held, {"names": json.dumps(names), "crc32": checksum(names, held)})
     write_atomic(path, data, durable=False)

@@ -10,12 +10,12 @@ from matplotlib import rc_context
 
 from napari_al.errors import InputError
 from napari_al.methods import METHODS
-from napari_al.session.project import write_atomic
 from napari_al.simulate.curves import DPI
 from napari_al.simulate.figures import figures_of
 from napari_al.simulate.report_page import Section, page
 from napari_al.simulate.studies import read_run, studies_of
 from napari_al.simulate.tables import tables_of
+from napari_al.writing import write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -67,7 +67,6 @@ def write_report(
     if not studies:
         raise InputError(f"{empty[0]} has no finished round yet, and there is no other run")
     out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
     styles = _styles(studies)
     sections = [
         _write_section(study, styles, out, f"_{study.name}" if len(studies) > 1 else "")

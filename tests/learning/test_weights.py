@@ -7,6 +7,7 @@ import torch
 from napari_al.errors import InputError
 from napari_al.learning.segmenter import build_segmenter
 from napari_al.learning.weights import input_statistics, load_segmenter, save_segmenter
+from napari_al.writing import WriteError
 
 WITHOUT_BACKBONE = ("compact", "filters")  # the others: test_backbones.py
 
@@ -45,7 +46,7 @@ def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
         raise OSError("disk full")
 
     monkeypatch.setattr("os.fsync", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(WriteError, match="disk full"):
         save_segmenter(path, build_segmenter("compact", 1, 2, mean=[0], std=[1], seed=1), {})
     assert path.read_bytes() == old
     assert list(tmp_path.iterdir()) == [path]

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -12,9 +10,11 @@ import pytest
 from napari_al.errors import InputError
 from napari_al.formats.classes import ClassInfo
 from napari_al.methods import METHODS
-from napari_al.session import project as module
+from napari_al.session import config_file
 from napari_al.session.config import ProjectConfig
-from napari_al.session.project import Project, WriteError, write_atomic
+from napari_al.session.project import Project
+from napari_al.session.rounds_csv import ROUND_COLUMNS
+from napari_al.writing import WriteError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +36,7 @@ def test_config_comes_back(project: Project) -> None:
     assert Project.open(project.path).read_config() == CONFIG
 
 
-@pytest.mark.parametrize("leftover", [".DS_Store", "project.lock", ".0a1b.tmp"])
+@pytest.mark.parametrize("leftover", [".DS_Store", "project.lock", f".{'0a' * 16}.tmp"])
 def test_created_in_an_empty_folder_only(leftover: str, tmp_path: Path) -> None:
     (tmp_path / leftover).touch()
     (tmp_path / "models").mkdir()
@@ -99,7 +99,7 @@ def test_older_config_is_migrated_and_kept(
     def rename(fields: dict[str, object]) -> dict[str, object]:
         return {"seed" if key == "random_seed" else key: fields[key] for key in fields}
 
-    monkeypatch.setattr(module, "MIGRATIONS", {0: rename})
+    monkeypatch.setattr(config_file, "MIGRATIONS", {0: rename})
     assert Project.open(project.path, read_only=True).read_config() == CONFIG
     assert project.config_file.read_text() == text
     assert project.read_config() == CONFIG
@@ -134,8 +134,8 @@ def test_a_killed_program_holds_no_lock(project: Project) -> None:
         assert other.stdout.readline() == b"locked\n"
         with pytest.raises(InputError, match=f"process {other.pid}\\).*reading only"):
             project.lock()
-        project.path.joinpath(".half.tmp").touch()
-        project.models.joinpath(".round_01.safetensors.xyz").touch()
+        for folder in (project.path, project.models):
+            folder.joinpath(f".{'0a' * 16}.tmp").touch()
         other.kill()
         other.wait()
     project.lock().release()
@@ -182,7 +182,7 @@ def test_rounds_are_added_and_replaced(project: Project) -> None:
     assert first["model_miou"] == repr(0.1 + 0.2)
     assert first["train_s"] == first["stage2_miou"] == second["method"] == ""
     assert (second["round"], second["clicks"], second["stage2_miou"]) == ("1", "7", "0.5")
-    assert tuple(first)[: len(module.ROUND_COLUMNS)] == module.ROUND_COLUMNS
+    assert tuple(first)[: len(ROUND_COLUMNS)] == ROUND_COLUMNS
 
 
 def test_rounds_of_an_editor_are_read(project: Project) -> None:
@@ -215,47 +215,6 @@ def test_training_survives_torn_lines(project: Project) -> None:
         assert project.read_training() == expected
         project.append_training({"step": 2, "loss": float("nan")})
         assert project.read_training() == [*expected, {"step": 2, "loss": None}]
-
-
-# -- writing
-
-
-def test_write_atomic_keeps_the_old_file_when_the_disk_is_full(tmp_path: Path) -> None:
-    path = tmp_path / ("x" * 250)  # as long as names get
-    write_atomic(path, b"old")
-    resource = pytest.importorskip("resource")
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
-    try:
-        with pytest.raises(WriteError, match="make room"):
-            write_atomic(path, b"n" * 5000)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert path.read_bytes() == b"old"
-    write_atomic(path, b"new", durable=False)
-    assert path.read_bytes() == b"new"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
-def test_write_atomic_is_never_seen_half(tmp_path: Path) -> None:
-    """Kill writers; whoever reads sees one of the contents, whole."""
-    path = tmp_path / "file"
-    contents = {bytes([value]) * 300_000 for value in b"ab"}
-    for _ in range(5):
-        receiving, sending = os.pipe()
-        pid = os.fork()
-        if pid == 0:
-            while True:
-                for content in contents:
-                    write_atomic(path, content)
-                    os.write(sending, b".")
-        os.read(receiving, 3)
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-        os.close(receiving)
-        os.close(sending)
-        assert path.read_bytes() in contents
 
 
 def test_read_only_refuses_to_write(project: Project) -> None:
