@@ -101,7 +101,8 @@ class Inspector:
 
     def open(self, path: Path) -> None:
         """Look at the project in a folder."""
-        self._latest.ask("open", partial(_open, path), self._on_opened, self._on_failed)
+        work = partial(_open, path)
+        self._latest.ask("open", work, self._on_opened, self._on_failed, unheard=_close)
 
     def _on_opened(self, inspection: Inspection) -> None:
         self.close()

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import itertools
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from napari_al.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
+
+
+class _Wish(NamedTuple):
+    """What is being done, and what becomes of its result if nobody hears it."""
+
+    future: Future[Any]
+    unheard: Callable[[Any], object]
 
 
 class Latest:
@@ -27,36 +33,39 @@ class Latest:
     def __init__(self, dispatch: Callable[[Callable[[], None]], None]) -> None:
         self._dispatch = dispatch
         self._pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="latest")
-        self._newest: dict[str, int] = {}
-        self._numbers = itertools.count()
+        self._newest: dict[str, _Wish] = {}
 
     def ask(
         self,
         slot: str,
         work: Callable[[], Any],
-        then: Callable[[Any], None],
-        failed: Callable[[InputError | OSError], None],
+        then: Callable[[Any], object],
+        failed: Callable[[InputError | OSError], object],
+        unheard: Callable[[Any], object] = lambda _: None,
     ) -> None:
-        """Do ``work`` in a thread, then call ``then`` or ``failed`` on the window's."""
-        number = self._newest[slot] = next(self._numbers)
+        """Do ``work`` in a thread, then call ``then`` or ``failed`` on the window's.
 
-        def run() -> Any:
-            return work() if self._newest.get(slot) == number else None
+        ``unheard`` gets the result instead if the wish is dropped meanwhile: from any thread, and
+        also where the window's does nothing any more.
+        """
+        self.drop(slot)
+        future = self._pool.submit(work)
+        self._newest[slot] = _Wish(future, unheard)
 
-        def heard(done: Future[Any]) -> None:
-            if self._newest.get(slot) != number or done.cancelled():
+        def heard() -> None:
+            wish = self._newest.get(slot)
+            if wish is None or wish.future is not future:
                 return
             del self._newest[slot]
-            error = done.exception()
+            error = future.exception()
             if isinstance(error, InputError | OSError):
                 failed(error)
             elif error is not None:
                 raise error
             else:
-                then(done.result())
+                then(future.result())
 
-        future = self._pool.submit(run)
-        future.add_done_callback(lambda done: self._dispatch(lambda: heard(done)))
+        future.add_done_callback(lambda _: self._dispatch(heard))
 
     def is_waiting(self, slot: str) -> bool:
         """Whether a wish of a slot is neither done nor dropped."""
@@ -64,13 +73,18 @@ class Latest:
 
     def drop(self, slot: str) -> None:
         """Hear nothing more of a slot's wishes so far."""
-        self._newest.pop(slot, None)
+        wish = self._newest.pop(slot, None)
+        if wish is not None and not wish.future.cancel():
+            wish.future.add_done_callback(
+                lambda done: None if done.exception() else wish.unheard(done.result())
+            )
 
     def drop_all(self) -> None:
         """Hear nothing more of any wish so far."""
-        self._newest.clear()
+        for slot in list(self._newest):
+            self.drop(slot)
 
     def close(self) -> None:
         """End it; what is under way ends unheard."""
         self.drop_all()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._pool.shutdown(wait=False)

@@ -6,12 +6,14 @@ import gc
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import psutil
 import pytest
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
@@ -22,6 +24,7 @@ from napari_al.formats.dataset import DataFolder
 from napari_al.plugin import reader, viewers
 from napari_al.plugin.app import find_inspect_dock, inspect, open_dock
 from napari_al.plugin.inspect_kinds import KINDS
+from napari_al.session import inspection
 from napari_al.session.round_pictures import PICTURES, Look
 from napari_al.session.session import Session
 from napari_al.simulate.oracle import Oracle
@@ -290,6 +293,55 @@ def test_dropping_another_project_looks_at_that(bench, runs):
 def test_what_is_no_project_is_said_to_be_none(bench, tmp_path):
     inspect(bench.viewer, tmp_path)
     bench.until(lambda: "no project" in bench.dock.bar._message.text())
+
+
+@pytest.fixture
+def left_open(tmp_path, monkeypatch):
+    """Return what is open of a project: its log, and folders for what its cache lacks."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    def count(path: Path) -> tuple[int, int]:
+        log = str(path.resolve() / "annotations.sqlite")
+        n_logs = sum(file.path == log for file in psutil.Process().open_files())
+        return n_logs, len(list(tmp_path.glob("napari-al-*")))
+
+    return count
+
+
+@pytest.mark.parametrize("meanwhile", ["another is opened", "the widget goes"])
+def test_a_project_that_nobody_waits_for_any_more_is_closed(
+    bench, runs, left_open, monkeypatch, meanwhile
+):
+    go_on, begun = threading.Event(), threading.Event()
+    open_data = inspection.open_data
+
+    def slow(project, config):
+        if project.path == runs["adaptive-superpixel"] and not begun.is_set():
+            begun.set()
+            go_on.wait(30)
+        return open_data(project, config)
+
+    monkeypatch.setattr(inspection, "open_data", slow)
+    first, second = runs["adaptive-superpixel"], runs["a2lc"]
+    inspect(bench.viewer, first)
+    bench.until(begun.is_set)
+    gc.collect()
+    gc.disable()  # what is closed is not closed by chance
+    try:
+        if meanwhile == "another is opened":
+            inspect(bench.viewer, second)
+            bench.until(lambda: bench.inspector.record is not None)
+        else:
+            widget = bench.dock
+            bench.viewer.window.remove_dock_widget(widget)
+            with bench.qtbot.waitSignal(widget.destroyed):
+                widget.deleteLater()
+        go_on.set()
+        n_kept = int(meanwhile == "another is opened")
+        bench.until(lambda: left_open(first) == (0, n_kept), seconds=20)
+        assert left_open(second)[0] == n_kept
+    finally:
+        gc.enable()
 
 
 def test_leaving_takes_everything_along(bench, runs):
