@@ -1,7 +1,7 @@
 """napari, started by a command.
 
-The only place but ``cli.py`` that knows both the window and the simulated annotator: ``demo`` lets
-the one work in the other.
+The only place below ``commands/`` that knows both the window and the simulated annotator: ``demo``
+lets the one work in the other.
 """
 
 from __future__ import annotations

@@ -1,0 +1,67 @@
+"""Commands that open a window: ``label``, ``demo``."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from napari_al.commands.options import (
+    Assignments,
+    Budget,
+    ConfigFile,
+    Device,
+    Method,
+    Seed,
+    Segmenter,
+    SkipBroken,
+    settings_of,
+)
+from napari_al.errors import InputError
+from napari_al.launch import open_napari, simulate_in_window
+
+
+def label(
+    path: Annotated[
+        Path | None, typer.Argument(metavar="[DATA|PROJECT]", help="a folder to open at once")
+    ] = None,
+    project: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="where a new project goes")
+    ] = None,
+    method: Method = None,
+    budget: Budget = None,
+    seed: Seed = None,
+    segmenter: Segmenter = None,
+    device: Device = None,
+    assignments: Assignments = None,
+    config: ConfigFile = None,
+    skip_broken: SkipBroken = False,
+    inspect: Annotated[
+        bool, typer.Option("--inspect", help="look at a project's rounds; nothing is written")
+    ] = False,
+) -> None:
+    """Open napari, ready to annotate."""
+    settings = settings_of(config, assignments, budget, seed, segmenter, device, skip_broken)
+    if inspect and (path is None or not (path / "config.json").is_file()):
+        raise InputError(f"--inspect looks at a project, and {path or 'no folder'} is none")
+    open_napari(path, project, method, settings, look_only=inspect)
+
+
+def demo(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="where the project goes")] = Path(
+        "demo-project"
+    ),
+    simulated: Annotated[
+        bool, typer.Option("--simulated", help="let ground truth answer, then leave pictures")
+    ] = False,
+    rounds: Annotated[int, typer.Option(min=1, help="of a simulated annotator")] = 3,
+) -> None:
+    """Open napari on the sample data, ready to annotate."""
+    from napari_al.formats.sample import sample_data_path
+
+    settings: dict[str, Any] = {"budget": 60, "training": {"steps": 80}}
+    is_there = (out / "config.json").exists()
+    if not simulated:
+        path = out if is_there else sample_data_path()
+        open_napari(path, out, "classbal", settings)
+        return
+    simulate_in_window(sample_data_path(), out, rounds, settings)

@@ -1,0 +1,114 @@
+"""Commands about labels: ``export``, ``pseudo-label``."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from napari_al.commands.options import Device, SkipBroken
+from napari_al.errors import InputError
+from napari_al.terminal import progress_bar
+
+
+def export(
+    project: Annotated[Path, typer.Argument(help="a project, or the folder of a run")],
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="where the files go")] = None,
+    format: Annotated[
+        Literal["png", "coco", "voc", "cityscapes"], typer.Option(help="class-index PNG, or ...")
+    ] = "png",
+    source: Annotated[
+        Literal["targets", "predictions", "answers"],
+        typer.Option(help="what was trained on, what the model says, or the answers alone"),
+    ] = "targets",
+    script: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="write a Python script that repeats all that was done"),
+    ] = None,
+) -> None:
+    """Write a project's labels as files of other programs, or a script that repeats its answers."""
+    from napari_al.session.exporting import export_session
+    from napari_al.session.replay import script_of
+    from napari_al.session.session import Session
+
+    if out is None and script is None:
+        raise InputError("name a folder with --out DIR, or a file with --script FILE")
+    with Session.open(project, read_only=True) as session:
+        if out is not None:
+            n_images = export_session(session, format, source, out)
+            typer.echo(f"{n_images} images: {out}")
+        if script is not None:
+            script.write_text(script_of(session), encoding="utf-8")
+            typer.echo(script)
+
+
+def pseudo_label(
+    data: Annotated[Path, typer.Argument(help="a data folder, or a folder of images")],
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="a new data folder, or one to go on with")
+    ],
+    classes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES", help="names with commas, or a classes.json", show_default="DATA's own"
+        ),
+    ] = None,
+    background: Annotated[
+        str | None,
+        typer.Option(metavar="CLASS", help="what all else is; not looked for", show_default="none"),
+    ] = None,
+    words: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CLASS=WORDS", help="look for a class by other words, e.g. plant='tree. bush'"
+        ),
+    ] = None,
+    box_threshold: Annotated[
+        float | None, typer.Option(help="a box has to score more (0 to 1)", show_default="0.2")
+    ] = None,
+    detector: Annotated[
+        str | None,
+        typer.Option(
+            help="Grounding DINO: a folder or a hub id",
+            show_default="IDEA-Research/grounding-dino-tiny",
+        ),
+    ] = None,
+    mask_maker: Annotated[
+        str | None,
+        typer.Option(
+            "--sam", help="SAM or SAM 2: a folder or a hub id", show_default="facebook/sam-vit-huge"
+        ),
+    ] = None,
+    device: Device = None,
+    skip_broken: SkipBroken = False,
+) -> None:
+    """Make labels to correct from the names of the classes, by Grounded-SAM."""
+    from napari_al.session import pseudo_labels
+
+    given = {
+        "background": background,
+        "box_threshold": box_threshold,
+        "detector": detector,
+        "mask_maker": mask_maker,
+        "device": device,
+    }
+    args = {
+        "data": str(data),
+        "out": str(out),
+        "classes": [c.model_dump() for c in pseudo_labels.classes_named(classes, data)],
+        "words": dict(_pair(text) for text in words or []),
+        "skip_broken": skip_broken,
+        **{name: value for name, value in given.items() if value is not None},
+    }
+    with progress_bar("image") as show:
+        done = pseudo_labels.pseudo_label(args, lambda p: show(p.done, p.total), lambda: False)
+    typer.echo(
+        f"{done['n_images']} images, {done['n_made']} of them labelled now, "
+        f"{done['n_empty']} of these without objects: {out}"
+    )
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip() or not value.strip():
+        raise InputError(f"--words expects CLASS=WORDS, e.g. plant='tree. bush'; got {text!r}")
+    return name.strip(), value.strip()

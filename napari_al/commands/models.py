@@ -1,0 +1,70 @@
+"""Commands about trained models: ``export-model``, ``predict``, ``download``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from napari_al.commands.options import Device, SkipBroken
+from napari_al.terminal import progress_bar
+
+ModelPath = Annotated[
+    Path,
+    typer.Argument(help="a project (its newest model), an exported model, a .safetensors file"),
+]
+
+
+def export_model(
+    model: ModelPath,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="where the files go")],
+    onnx: Annotated[bool, typer.Option("--onnx", help="also write it as ONNX")] = False,
+) -> None:
+    """Write a trained model with its classes, for `predict` and other programs."""
+    from napari_al.session import model_export
+    from napari_al.session.models import open_model
+
+    model_export.export_model(open_model(model), out, onnx=onnx)
+    typer.echo(str(out))
+
+
+def predict(
+    model: ModelPath,
+    images: Annotated[
+        list[Path],
+        typer.Argument(metavar="IMAGES...", help="pictures, OME-Zarr folders, or folders of them"),
+    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="a new folder, or one to go on in")],
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="also write them, as OME-Zarr")
+    ] = False,
+    device: Device = None,
+    skip_broken: SkipBroken = False,
+) -> None:
+    """Write class maps of images of any size."""
+    from napari_al.session.models import open_model
+    from napari_al.session.predicting import predict_images
+
+    with progress_bar("part") as show:
+        left_out = predict_images(
+            open_model(model),
+            images,
+            out,
+            device=device or "auto",
+            probabilities=probabilities,
+            skip_broken=skip_broken,
+            on_progress=show,
+        )
+    for reason in left_out.values():
+        typer.echo(f"left out: {reason}", err=True)
+    typer.echo(str(out))
+
+
+def download(
+    name: Annotated[
+        str, typer.Argument(help="a segmenter of `napari-al methods --segmenters`, or a hub id")
+    ],
+) -> None:
+    """Fetch a model's pretrained weights, once; all else works without network."""
+    from napari_al.learning import pretrained
+
+    typer.echo(pretrained.download(name))

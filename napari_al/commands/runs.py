@@ -1,0 +1,104 @@
+"""Commands with a simulated annotator: ``simulate``, ``sweep``, ``report``."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from napari_al.commands.options import (
+    Assignments,
+    Budget,
+    ConfigFile,
+    Device,
+    Method,
+    Seed,
+    Segmenter,
+    SkipBroken,
+    settings_of,
+)
+from napari_al.terminal import RunProgress, SweepProgress, progress_bar
+
+
+def simulate(
+    data: Annotated[Path, typer.Argument(help="a data folder with ground truth")],
+    out: Annotated[Path, typer.Option(metavar="PROJECT", help="a new folder, or one to go on in")],
+    method: Method = None,
+    rounds: Annotated[int, typer.Option(min=1, help="batches of queries")] = 5,
+    budget: Budget = None,
+    seed: Seed = None,
+    segmenter: Segmenter = None,
+    device: Device = None,
+    init: Annotated[
+        Literal["initial_labels", "noisy", "model"] | None,
+        typer.Option(
+            help="where labels to correct come from: the data folder, ground truth with objects "
+            "confused, or a model trained on a few images",
+            show_default="initial_labels",
+        ),
+    ] = None,
+    assignments: Assignments = None,
+    config: ConfigFile = None,
+    skip_broken: SkipBroken = False,
+) -> None:
+    """Run a method with a simulated annotator, or go on with a run that was stopped."""
+    settings = settings_of(config, assignments, budget, seed, segmenter, device, skip_broken)
+    if init is not None:
+        settings["initial"] = {**settings.get("initial", {}), "source": init}
+    from napari_al.formats.dataset import DataFolder
+    from napari_al.simulate.runner import run_simulation
+
+    folder = DataFolder.open(data, skip_broken=bool(settings.get("skip_broken")))
+    for broken in folder.broken:
+        typer.echo(f"left out: {broken.reason}", err=True)
+    with RunProgress(rounds) as progress:
+        run_simulation(
+            folder,
+            method,
+            n_rounds=rounds,
+            out=out,
+            settings=settings,
+            on_progress=progress.show,
+            on_round=progress.show_round,
+        )
+    typer.echo(f"{out / 'rounds.csv'}\n{out / 'curve.png'}")
+
+
+def sweep(
+    file: Annotated[Path, typer.Argument(help="what to run: data, methods, seeds, settings")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="where runs and the report go")],
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, help="runs at a time", show_default="one a core, or one on a GPU"),
+    ] = None,
+) -> None:
+    """Run methods x seeds x settings from a TOML or JSON file, or go on; ends in a report."""
+    from napari_al.simulate.sweep import run_folder, run_sweep
+    from napari_al.simulate.sweep_plan import read_sweep
+
+    runs = read_sweep(file)
+    with SweepProgress(runs) as progress:
+        run_sweep(
+            runs, out, jobs=jobs, on_progress=progress.show, on_finished=progress.show_finished
+        )
+    folders = [run_folder(out, run) for run in runs]
+    begun = [folder for folder in folders if (folder / "config.json").exists()]
+    _write_report(begun, out / "report")
+    if progress.n_failed:
+        typer.echo(f"error: {progress.n_failed} of {len(runs)} runs failed", err=True)
+        raise typer.Exit(1)
+
+
+def report(
+    projects: Annotated[list[Path], typer.Argument(metavar="PROJECT...", help="runs to compare")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="where the report goes")],
+) -> None:
+    """Write figures (PNG, SVG), tables (CSV) and one HTML page about runs, finished or not."""
+    _write_report(projects, out)
+
+
+def _write_report(projects: list[Path], out: Path) -> None:
+    from napari_al.simulate.report import write_report
+
+    with progress_bar("run") as show:
+        page = write_report(projects, out, on_progress=show)
+    typer.echo(page)
