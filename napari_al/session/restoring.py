@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari_al.session.encodings import Predictor
-from napari_al.session.rounds import (
+from napari_al.session.round_targets import (
     predictor_of_targets,
     write_pseudo_labels,
     write_target,

@@ -147,7 +147,7 @@ def _few_image_model(
 ) -> Segmenter:
     """Train on the ground truth of a few images, drawn with the project's seed."""
     from napari_al.learning.training import Sample, train
-    from napari_al.session.rounds import loop_settings, new_segmenter
+    from napari_al.session.round_model import loop_settings, new_segmenter
 
     rng = np.random.default_rng(config.seed)
     n_images = min(config.initial.n_images, len(data.train))
