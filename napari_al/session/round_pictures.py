@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from napari_al.core import IGNORE
-from napari_al.core.adjacency import adjacency, borders
-from napari_al.core.colouring import colour_regions
+from napari_al.core.adjacency import borders
 from napari_al.session.inspection import NotThereError
+from napari_al.session.painting import cells, errors, looked_up, stripe_px, striped
 from napari_al.session.scores import paint_scores
 from napari_al.session.targets import TARGETS, partial_labels
 
@@ -31,9 +31,6 @@ Shows = Literal["classes", "numbers", "lines", "cells", "codes"]
 """What a picture's values are: class ids; numbers, NaN = nothing; 1 on a border; 1.. = colours that
 tell neighbours apart; 1.. = positions in ``Picture.codes``. 0 (IGNORE for classes) = nothing."""
 Step = Literal["asked", "answered", "trained on", "model", "truth"]
-
-N_STRIPES = 60
-"""Stripes of several classes: this many across the shorter side of an image."""
 
 
 @dataclass(frozen=True)
@@ -88,28 +85,6 @@ def available(inspection: Inspection) -> dict[str, Picture]:
 # -- asked
 
 
-def cells(group: NDArray[np.integer[Any]], region_map: NDArray[np.int32]) -> NDArray[np.uint8]:
-    """Colours 1.. of merged regions, 0 where a region was not merged.
-
-    Parameters
-    ----------
-    group : (R,) of each base region the id of its merged one
-    region_map : (H, W) base region ids
-    """
-    merged = _looked_up(group, region_map, -1)
-    n_parts = np.bincount(group, minlength=len(group))
-    colours = colour_regions(adjacency(merged), len(group)) + np.uint8(1)
-    colours[n_parts < 2] = 0
-    return _looked_up(colours[group], region_map, 0)
-
-
-def _looked_up(
-    of_base: NDArray[Any], region_map: NDArray[np.int32], elsewhere: float
-) -> NDArray[Any]:
-    """Give each pixel the value of its base region."""
-    return np.append(of_base, of_base.dtype.type(elsewhere))[region_map]
-
-
 def groups_of(look: Look) -> NDArray[np.int32]:
     """(R,) of each base region of an image the seed of its merged region.
 
@@ -137,7 +112,7 @@ def _superpixels(look: Look) -> NDArray[np.uint8]:
 
 
 def _merged_lines(look: Look) -> NDArray[np.uint8]:
-    return borders(_looked_up(groups_of(look), _base(look), -1))
+    return borders(looked_up(groups_of(look), _base(look), -1))
 
 
 def _merged_cells(look: Look) -> NDArray[np.uint8]:
@@ -148,7 +123,7 @@ def _merged_counts(look: Look) -> NDArray[np.float32]:
     groups = groups_of(look)
     counts = np.bincount(groups, minlength=len(groups))[groups].astype(np.float32)
     counts[counts < 2] = np.nan
-    return _looked_up(counts, _base(look), np.nan)
+    return looked_up(counts, _base(look), np.nan)
 
 
 def _heatmap(look: Look) -> NDArray[np.float32]:
@@ -161,35 +136,6 @@ def _heatmap(look: Look) -> NDArray[np.float32]:
 
 
 # -- answered
-
-
-def striped(
-    region_map: NDArray[np.int32], candidates: NDArray[np.bool_], width_px: int
-) -> NDArray[np.uint8]:
-    """(H, W) class map of regions with several classes each, as diagonal stripes.
-
-    Parameters
-    ----------
-    region_map : (H, W) int32, -1 = none
-    candidates : (R, C) bool
-        The classes of each region; one without any stays IGNORE.
-    width_px : int
-        Of a stripe, along a row.
-    """
-    n_of = candidates.sum(axis=1)
-    stripe = np.add.outer(np.arange(region_map.shape[0]), np.arange(region_map.shape[1]))
-    stripe //= max(1, width_px)
-    inside = (region_map >= 0) & np.append(n_of > 0, False)[region_map]
-    regions = region_map[inside]
-    place = stripe[inside] % n_of[regions]
-    in_order = np.argsort(~candidates, axis=1, kind="stable")
-    class_map = np.full(region_map.shape, IGNORE, np.uint8)
-    class_map[inside] = in_order[regions, place]
-    return class_map
-
-
-def _stripe_px(shape: tuple[int, int]) -> int:
-    return max(2, min(shape) // N_STRIPES)
 
 
 def _answers_of(look: Look) -> list[Answer]:
@@ -211,7 +157,7 @@ def _queried(look: Look) -> NDArray[np.uint8]:
         else:
             inside = mask.to_array(shape)
             alone = np.where(inside, 0, -1).astype(np.int32)
-            class_map[inside] = striped(alone, candidates, _stripe_px(shape))[inside]
+            class_map[inside] = striped(alone, candidates, stripe_px(shape))[inside]
     return class_map
 
 
@@ -263,7 +209,7 @@ def _stage_1(look: Look) -> NDArray[np.uint8]:
     _check_done(look)
     if inspection.config.method.query == "multi-class":
         region_map, candidates = partial_labels(record.after, look.image)
-        return striped(region_map, candidates, _stripe_px(region_map.shape))
+        return striped(region_map, candidates, stripe_px(region_map.shape))
     rule = TARGETS[inspection.config.method.targets]
     try:
         return inspection.target(record.number, look.image)
@@ -312,15 +258,8 @@ def _truth(look: Look) -> NDArray[np.uint8]:
     return truth
 
 
-def _errors(class_map: NDArray[np.uint8], truth: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """1 where a class is not the true one."""
-    judged = (truth != IGNORE) & (class_map != IGNORE)
-    wrong: NDArray[np.uint8] = (judged & (class_map != truth)).astype(np.uint8)
-    return wrong
-
-
 def _prediction_errors(look: Look) -> NDArray[np.uint8]:
-    return _errors(_prediction(look), _truth(look))
+    return errors(_prediction(look), _truth(look))
 
 
 def _target_errors(look: Look) -> NDArray[np.uint8]:
@@ -329,7 +268,7 @@ def _target_errors(look: Look) -> NDArray[np.uint8]:
         labels = look.inspection.target(look.record.number, look.image, stage=2)
     else:
         labels = _stage_1(look)
-    return _errors(labels, _truth(look))
+    return errors(labels, _truth(look))
 
 
 def _merges(method: Method) -> bool:

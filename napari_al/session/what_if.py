@@ -19,7 +19,7 @@ from napari_al.core.selection import rank
 from napari_al.errors import InputError
 from napari_al.session.acquisition import ACQUISITIONS, acquisitions_for
 from napari_al.session.inspection import NotThereError
-from napari_al.session.round_pictures import cells
+from napari_al.session.painting import cells
 from napari_al.session.scores import paint_scores
 
 if TYPE_CHECKING:

@@ -15,9 +15,10 @@ from napari_al.errors import InputError
 from napari_al.formats.dataset import DataFolder
 from napari_al.session import pictures, tables
 from napari_al.session.inspection import Inspection, Missing, NotThereError
+from napari_al.session.painting import striped
 from napari_al.session.region_facts import region_facts
 from napari_al.session.restoring import restore
-from napari_al.session.round_pictures import PICTURES, Look, available, striped
+from napari_al.session.round_pictures import PICTURES, Look, available
 from napari_al.session.session import Session
 from napari_al.session.what_if import (
     compare_acquisitions,
