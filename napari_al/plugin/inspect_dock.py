@@ -83,14 +83,13 @@ class InspectDock(QWidget):
         if inspection is None:
             return
         from napari_al.session.round_pictures import available
-        from napari_al.session.what_if import other_acquisitions
 
         config = inspection.config
         self.bar.show_message("")
         self.bar.show_project(inspection)
         self.pictures.set_pictures(available(inspection), config.classes)
         self.region.set_classes(config.classes)
-        self.tries.set_project(config, other_acquisitions(config.method))
+        self.tries.set_project(config)
         self.tabs.setCurrentIndex(0)
         self.tabs.setVisible(True)
 

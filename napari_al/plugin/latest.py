@@ -67,9 +67,10 @@ class Latest:
 
         future.add_done_callback(lambda _: self._dispatch(heard))
 
-    def is_waiting(self, slot: str) -> bool:
-        """Whether a wish of a slot is neither done nor dropped."""
-        return slot in self._newest
+    @property
+    def is_busy(self) -> bool:
+        """Whether any wish is neither done nor dropped."""
+        return bool(self._newest)
 
     def drop(self, slot: str) -> None:
         """Hear nothing more of a slot's wishes so far."""

@@ -136,6 +136,7 @@ def link_inspector(links: Links, inspector: Inspector) -> None:
     )
     links.append(viewer.mouse_drag_callbacks, lambda _, event: inspector.on_pressed(event))
     links.connect(layers.base.camera.napari.events.zoom, lambda _: layers.base.fit_lines())
+    links.connect(inspector.maker.remade, inspector.on_remade)
 
     def follow(key: str, layer: Layer) -> None:
         links.connect(layer.events.visible, lambda _: inspector.on_layer_visible(key))
@@ -145,7 +146,7 @@ def link_inspector(links: Links, inspector: Inspector) -> None:
 
 def link_inspect_dock(links: Links, dock: InspectDock) -> None:
     """Connect a widget with what it shows of a project, both ways."""
-    inspector, events = dock.inspector, dock.inspector.events
+    inspector, events, tries = dock.inspector, dock.inspector.events, dock.inspector.tries
     for signal, slot in (
         (events.opened, dock.on_opened),
         (events.closed, dock.on_closed),
@@ -155,21 +156,21 @@ def link_inspect_dock(links: Links, dock: InspectDock) -> None:
         (events.drawn, dock.pictures.show_reason),
         (events.described, dock.region.show_facts),
         (events.picked, dock.on_picked),
-        (events.merged, dock.tries.show_merging),
-        (events.cut, dock.tries.show_cutting),
-        (events.compared, dock.tries.show_comparison),
-        (events.progressed, dock.bar.show_progress),
+        (tries.merged, dock.tries.show_merging),
+        (tries.cut, dock.tries.show_cutting),
+        (tries.compared, dock.tries.show_comparison),
+        (inspector.maker.progressed, dock.bar.show_progress),
         (events.told, dock.bar.show_message),
         (dock.bar.folder_chosen, dock.open),
         (dock.bar.round_chosen, inspector.move_to),
         (dock.bar.image_chosen, inspector.show_image),
-        (dock.bar.stop_wanted, inspector.stop_making),
+        (dock.bar.stop_wanted, inspector.maker.give_up),
         (dock.pictures.wanted, inspector.set_wanted),
         (dock.region.pixel_chosen, inspector.pick),
-        (dock.tries.merging_wanted, inspector.try_merging),
-        (dock.tries.cutting_wanted, inspector.try_cutting),
-        (dock.tries.acquisition_wanted, inspector.try_acquisition),
-        (dock.tries.ended, inspector.end_try),
+        (dock.tries.merging_wanted, tries.merge),
+        (dock.tries.cutting_wanted, tries.cut_into),
+        (dock.tries.acquisition_wanted, tries.ask_by),
+        (dock.tries.ended, tries.end),
         (inspector.viewer.events.theme, dock.on_theme),
         (inspector.viewer.layers.events.inserted, dock.on_layer_inserted),
     ):

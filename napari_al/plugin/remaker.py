@@ -58,11 +58,6 @@ class Remaker:
         self._in_vain.clear()
         self._end_job()
 
-    @property
-    def is_busy(self) -> bool:
-        """Whether a job runs."""
-        return self._job is not None
-
     def _start(self, inspection: Inspection, missing: Missing) -> None:
         from napari_al.session.jobs import Job, JobProgress
 

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QSlider, QVBoxLayout, QWidget
 from napari_al.plugin.inspect_kinds import CODE_COLORS, TRIES
 from napari_al.plugin.parts import choice, text
 from napari_al.plugin.pictures_panel import make_legend
+from napari_al.session.acquisition import acquisitions_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +35,7 @@ class TryPanel(QWidget):
     acquisition_wanted = Signal(str, bool)
     """The function, and whether its scores are to be seen, too."""
     ended = Signal(str)
-    """A preview is not wanted any more; its name as of ``Inspector.end_try``."""
+    """A preview is not wanted any more; its name as of ``Tries.end``."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -93,7 +94,7 @@ class TryPanel(QWidget):
         column.addWidget(group)
         return group
 
-    def set_project(self, config: ProjectConfig, others: tuple[str, ...]) -> None:
+    def set_project(self, config: ProjectConfig) -> None:
         """Begin with a project's own choices; offer what fits its method."""
         has_superpixels = config.method.regions in ("seeds", "slic")
         merges = has_superpixels and config.method.query != "correction"
@@ -103,8 +104,10 @@ class TryPanel(QWidget):
         self.epsilon.setValue(round(config.acquisition.epsilon / EPSILON_STEP))
         self.n_per_image.setValue(_step_of(config.regions.n_per_image))
         self.acquisition.clear()
-        for other in others:
-            self.acquisition.addItem(f"{other} instead of {config.method.acquisition}", other)
+        own = config.method.acquisition
+        for other in acquisitions_for(config.method.query):
+            if other != own:
+                self.acquisition.addItem(f"{other} instead of {own}", other)
         del blockers
         for name, switch in self.switches.items():
             switch.setChecked(False)

@@ -7,8 +7,12 @@ its ``cache/`` no longer holds is looked for in a cache of the onlooker's own, w
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 import threading
+import weakref
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from napari_al.errors import InputError
@@ -21,8 +25,6 @@ from napari_al.session.scores import PoolScores
 from napari_al.session.snapshot import Snapshot, open_data, snapshot_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import numpy as np
     from numpy.typing import NDArray
 
@@ -101,12 +103,16 @@ class Inspection:
     ----------
     path : Path
         The project folder.
-    cache : Path
-        A folder for what the project's own cache lacks.
+    cache : Path, optional
+        A folder for what the project's own cache lacks. Else there is one until `close`.
     """
 
-    def __init__(self, path: Path, cache: Path) -> None:
+    def __init__(self, path: Path, cache: Path | None = None) -> None:
         self.project = Project.open(path, read_only=True)
+        self._is_brief = cache is None
+        if cache is None:
+            cache = Path(tempfile.mkdtemp(prefix="napari-al-"))
+            weakref.finalize(self, shutil.rmtree, cache, ignore_errors=True)
         self.own = Project(path, read_only=True, cache=cache)
         self._made_with = self.project.read_config()
         self.data = open_data(self.project, self._made_with)
@@ -124,8 +130,10 @@ class Inspection:
         return with_classes(self._made_with, self._log.classes())
 
     def close(self) -> None:
-        """Let go of the log; may be called again."""
+        """Let go of the log and of a brief cache; may be called again."""
         self._log.close()
+        if self._is_brief:
+            shutil.rmtree(self.own.cache, ignore_errors=True)
 
     def refresh(self) -> bool:
         """Take up new answers and rounds; return whether there are any."""
@@ -140,7 +148,7 @@ class Inspection:
     @property
     def rounds(self) -> tuple[int, ...]:
         """Rounds that are done, and the one that is open."""
-        first = 0 if self.config.method.starts_from_labels else 1
+        first = 0 if self._made_with.method.starts_from_labels else 1
         return (*self._done, self._done[-1] + 1 if self._done else first)
 
     def record(self, number: int) -> RoundRecord:

@@ -17,7 +17,7 @@ from napari_al.core.metrics import achievable_segmentation_accuracy
 from napari_al.core.regions import RegionTable, merge_rows
 from napari_al.core.selection import rank
 from napari_al.errors import InputError
-from napari_al.session.acquisition import ACQUISITIONS, acquisitions_for
+from napari_al.session.acquisition import ACQUISITIONS
 from napari_al.session.inspection import NotThereError
 from napari_al.session.painting import cells
 from napari_al.session.scores import paint_scores
@@ -25,7 +25,6 @@ from napari_al.session.scores import paint_scores
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_al.methods import Method
     from napari_al.session.round_pictures import Look
     from napari_al.session.scores import PoolScores
 
@@ -132,11 +131,6 @@ def cut_into(look: Look, n_per_image: int) -> Cutting:
     truth = data.labels(look.image) if data.has_labels else None
     accuracy = None if truth is None else achievable_segmentation_accuracy(region_map, truth)
     return Cutting(region_map, int(region_map.max()) + 1, accuracy)
-
-
-def other_acquisitions(method: Method) -> tuple[str, ...]:
-    """Return the functions that can stand in for a method's own, ``random`` among them."""
-    return tuple(name for name in acquisitions_for(method.query) if name != method.acquisition)
 
 
 def compare_acquisitions(look: Look, other: str) -> Comparison:

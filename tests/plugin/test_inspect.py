@@ -228,10 +228,22 @@ def test_a_result_that_was_overtaken_is_never_shown(bench, runs, monkeypatch):
     bench.until(lambda: ("queried", 2) in shown)
     picture = bench.inspector.layers.picture("queried").copy()
     go_on.set()
-    bench.until(lambda: not bench.inspector._latest.is_waiting("queried"))
+    bench.until(lambda: not bench.inspector.maker.is_making)
     QTest.qWait(50)  # the overtaken one has come in by now
     assert np.array_equal(bench.inspector.layers.picture("queried"), picture)
     assert shown.count(("queried", 2)) == 1
+
+
+def test_another_round_and_at_once_another_image(bench, runs):
+    bench.open(runs["adaptive-superpixel"])
+    images = bench.inspector.inspection.data.train
+    other = images[images.index(bench.inspector.image) - 1]
+    bench.press("◀")
+    bench.dock.bar.images.setCurrentIndex(images.index(other))
+    bench.until(lambda: bench.inspector.record.number == 1 and bench.inspector.image == other)
+    expected = bench.expected("queried")
+    bench.until(lambda: np.array_equal(bench.inspector.layers.picture("queried"), expected))
+    assert bench.dock.bar._round.text() == "Round 1"
 
 
 def test_a_deleted_cache_is_made_again(bench, runs, tmp_path):
@@ -258,7 +270,7 @@ def test_making_again_can_be_stopped(bench, runs, tmp_path):
     bench.until(bench.dock.bar._stop.isVisible)
     bench.press("Stop")
     bench.until(lambda: "in the cache" in bench.dock.pictures._reasons["prediction"].text())
-    assert not bench.inspector._remaker.is_busy
+    assert not bench.dock.bar._stop.isVisible()
 
 
 def test_a_run_that_goes_on_is_followed(bench, tmp_path, data_path):
@@ -361,7 +373,7 @@ def test_leaving_takes_everything_along(bench, runs):
     assert not bench.viewer.layers
     assert len(bench.viewer.mouse_drag_callbacks) == n_callbacks - 1
     assert len(bench.viewer.layers.events.removed.callbacks) == n_removed - 1
-    assert not folder.exists()
+    bench.until(lambda: not folder.exists())
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])

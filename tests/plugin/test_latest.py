@@ -58,11 +58,11 @@ def window():
 @pytest.mark.parametrize("result", ["found", InputError("no"), OSError("disk")])
 def test_what_comes_of_a_wish_is_heard(window, result):
     work = window.begin(result)
-    assert window.latest.is_waiting("slot")
+    assert window.latest.is_busy
     work.go_on.set()
     window.hear()
     assert window.heard == [result]
-    assert not window.latest.is_waiting("slot")
+    assert not window.latest.is_busy
     assert window.unheard.empty()
 
 
