@@ -84,14 +84,20 @@ class InspectDock(QWidget):
             return
         from napari_al.session.round_pictures import available
 
-        config = inspection.config
         self.bar.show_message("")
         self.bar.show_project(inspection)
-        self.pictures.set_pictures(available(inspection), config.classes)
-        self.region.set_classes(config.classes)
-        self.tries.set_project(config)
+        self.pictures.set_pictures(available(inspection))
+        self.tries.set_project(inspection.config)
+        self.on_classes_changed()
         self.tabs.setCurrentIndex(0)
         self.tabs.setVisible(True)
+
+    def on_classes_changed(self) -> None:
+        """Name classes as they are called now."""
+        inspection = self.inspector.inspection
+        if inspection is not None:
+            self.pictures.set_classes(inspection.config.classes)
+            self.region.set_classes(inspection.classes)
 
     def on_closed(self) -> None:
         """Show that no project is open."""

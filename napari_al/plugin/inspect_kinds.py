@@ -9,8 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from napari_al.core import IGNORE
-from napari_al.plugin.layer_kinds import class_colors, score_limits
+from napari_al.plugin.layer_kinds import class_colors, class_names, score_limits
 from napari_al.session.round_pictures import PICTURES, Shows
 
 if TYPE_CHECKING:
@@ -98,12 +97,10 @@ def make_overlay(
             **common,
         )
     if kind.shows == "classes":
-        colors, names = class_colors(classes), ["", *(c.name for c in classes)]
-        ids = [IGNORE, *(c.id for c in classes)]
+        colors, features = class_colors(classes), class_names(classes)
     else:
         colors = _colors(dict(enumerate(_palette(key), start=1)))
-        names, ids = ["", *kind.codes], list(range(len(kind.codes) + 1))
-    features = {"index": ids, kind.name: names}
+        features = {"index": list(range(len(kind.codes) + 1)), kind.name: ["", *kind.codes]}
     opacity = OPACITY[kind.shows]
     layer = Labels(picture, colormap=colors, features=features, opacity=opacity, **common)
     layer.editable = False

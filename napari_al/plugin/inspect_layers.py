@@ -10,7 +10,7 @@ from psygnal import Signal
 
 from napari_al.plugin.camera import Placement
 from napari_al.plugin.inspect_kinds import KINDS, make_overlay
-from napari_al.plugin.layer_kinds import score_limits
+from napari_al.plugin.layer_kinds import class_colors, class_names, score_limits
 from napari_al.plugin.layers import LayerSet
 
 if TYPE_CHECKING:
@@ -43,11 +43,18 @@ class InspectLayers:
         self._overlays: dict[str, Layer] = {}
         self._classes: tuple[ClassInfo, ...] = ()
 
-    def open(self, classes: Sequence[ClassInfo]) -> None:
-        """Use these classes' colours from now on."""
-        self._classes = tuple(classes)
+    def open(self) -> None:
+        """Make ready for another project."""
         self.base.place(Placement())
         self.base.set_dim(0.0)
+
+    def set_classes(self, classes: Sequence[ClassInfo]) -> None:
+        """Use these classes' colours and names from now on."""
+        self._classes = tuple(classes)
+        for key, layer in self._overlays.items():
+            if KINDS[key].shows == "classes":
+                layer.colormap = class_colors(self._classes)
+                layer.features = class_names(self._classes)
 
     @property
     def shown(self) -> tuple[str, ...]:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_al.errors import InputError
+    from napari_al.formats.classes import ClassInfo
     from napari_al.session.inspection import RoundRecord
     from napari_al.session.region_facts import RegionFacts
 
@@ -49,6 +50,8 @@ class InspectorEvents(SignalGroup):
 
     opened = Signal()
     closed = Signal()
+    classes_changed = Signal()
+    """The project's classes were edited, or such an edit was undone."""
     moved = Signal(object)
     """A ``RoundRecord``: another round is on screen, or the open one has new answers."""
     image_changed = Signal(str)
@@ -100,7 +103,8 @@ class Inspector:
     def _on_opened(self, inspection: Inspection) -> None:
         self.close()
         self.inspection = inspection
-        self.layers.open(inspection.config.classes)
+        self.layers.open()
+        self.layers.set_classes(inspection.classes)
         self.wanted = set(AT_FIRST)
         link_inspector(self._links, self)
         rounds = inspection.rounds
@@ -205,13 +209,19 @@ class Inspector:
         inspection = self.inspection
         if inspection is None or self._latest.is_busy or self.maker.is_making:
             return  # what is slow is not begun anew again and again
-        then = partial(self._on_polled, inspection.rounds)
+        then = partial(self._on_polled, inspection.rounds, inspection.config.classes)
         self._latest.ask("poll", inspection.refresh, then, self._on_failed)
 
-    def _on_polled(self, before: tuple[int, ...], has_new: bool) -> None:
-        if not has_new or self.inspection is None:
+    def _on_polled(
+        self, before: tuple[int, ...], classes: tuple[ClassInfo, ...], has_new: bool
+    ) -> None:
+        inspection = self.inspection
+        if not has_new or inspection is None:
             return
-        rounds, number = self.inspection.rounds, self._number
+        if inspection.config.classes != classes:
+            self.layers.set_classes(inspection.classes)
+            self.events.classes_changed.emit()
+        rounds, number = inspection.rounds, self._number
         if len(rounds) > len(before) and number in before[-2:]:  # whoever is at the end stays there
             self.move_to(rounds[before.index(number) - len(before)])
         else:

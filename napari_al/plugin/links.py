@@ -150,6 +150,7 @@ def link_inspect_dock(links: Links, dock: InspectDock) -> None:
     for signal, slot in (
         (events.opened, dock.on_opened),
         (events.closed, dock.on_closed),
+        (events.classes_changed, dock.on_classes_changed),
         (events.moved, dock.on_moved),
         (events.image_changed, dock.bar.show_image),
         (events.wanted_changed, dock.on_wanted_changed),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from functools import partial
+from html import escape
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import QBuffer, QIODevice, Qt, Signal
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QVBoxLayout, QWidget
 
 from napari_al.plugin.classes_panel import swatch
@@ -15,6 +16,7 @@ from napari_al.plugin.parts import text
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from qtpy.QtGui import QPixmap
     from qtpy.QtWidgets import QLabel
 
     from napari_al.formats.dataset import ClassInfo
@@ -23,7 +25,9 @@ if TYPE_CHECKING:
 
 STEPS: tuple[Step, ...] = ("asked", "answered", "trained on", "model", "truth")
 N_IN_ROW = 3
-"""Classes in a row of the legend."""
+"""Colours in a row of a legend."""
+INDENT_PX = 20
+"""Of what stands below a switch."""
 
 
 class PicturesPanel(QWidget):
@@ -36,10 +40,11 @@ class PicturesPanel(QWidget):
         self._switches: dict[str, QCheckBox] = {}
         self._reasons: dict[str, QLabel] = {}
         self._titles: dict[Step, QLabel] = {}
+        self._classes = make_legend([])
         self._column = QVBoxLayout(self)
         self._column.setSpacing(3)
 
-    def set_pictures(self, pictures: Mapping[str, Picture], classes: Sequence[ClassInfo]) -> None:
+    def set_pictures(self, pictures: Mapping[str, Picture]) -> None:
         """Offer these."""
         while (item := self._column.takeAt(0)) is not None:
             if (widget := item.widget()) is not None:
@@ -55,10 +60,21 @@ class PicturesPanel(QWidget):
             for key in reversed(keys):
                 self._add(key, pictures[key])
         self._column.addWidget(text("Classes", "title"))
-        for start in range(0, len(classes), N_IN_ROW):
-            named = [(info.name, info.color) for info in classes[start : start + N_IN_ROW]]
-            self._column.addWidget(make_legend(named))
+        self._classes = make_legend([])
+        self._column.addWidget(self._classes)
         self._column.addStretch()
+
+    def set_classes(self, classes: Sequence[ClassInfo]) -> None:
+        """List these; of merged ones what they count as."""
+        names = [
+            info.name
+            if info.merged_into is None
+            else f"{info.name} → {classes[info.merged_into].name}"
+            for info in classes
+        ]
+        show_legend(
+            self._classes, [(name, c.color) for name, c in zip(names, classes, strict=True)]
+        )
 
     def _add(self, key: str, picture: Picture) -> None:
         switch = QCheckBox(picture.name)
@@ -80,9 +96,11 @@ class PicturesPanel(QWidget):
         line.setLayout(row)
         self._column.addWidget(line)
         if len(colors) > 1:
-            self._column.addWidget(make_legend(colors, indent_px=20))
+            names = make_legend(colors)
+            names.setContentsMargins(INDENT_PX, 0, 0, 0)
+            self._column.addWidget(names)
         self._reasons[key] = text("", "muted")
-        self._reasons[key].setContentsMargins(20, 0, 0, 0)
+        self._reasons[key].setContentsMargins(INDENT_PX, 0, 0, 0)
         self._reasons[key].setVisible(False)
         self._column.addWidget(self._reasons[key])
 
@@ -118,17 +136,29 @@ class PicturesPanel(QWidget):
             self._reasons[key].setVisible(bool(reason) and self._switches[key].isChecked())
 
 
-def make_legend(named: Sequence[tuple[str, str]], *, indent_px: int = 0) -> QWidget:
-    """Return a row of colours and their names."""
-    out = QWidget()
-    row = QHBoxLayout(out)
-    row.setContentsMargins(indent_px, 0, 0, 0)
-    row.setSpacing(4)
-    for name, color in named:
-        mark = text("", wrap=False)
-        mark.setPixmap(swatch(color, 10))
-        row.addWidget(mark)
-        row.addWidget(text(name, "muted", wrap=False))
-        row.addSpacing(6)
-    row.addStretch()
+def make_legend(named: Sequence[tuple[str, str]], *, n_in_row: int = N_IN_ROW) -> QLabel:
+    """Return colours and their names."""
+    out = text("", "muted")
+    show_legend(out, named, n_in_row=n_in_row)
     return out
+
+
+def show_legend(
+    label: QLabel, named: Sequence[tuple[str, str]], *, n_in_row: int = N_IN_ROW
+) -> None:
+    """Have a label show (name, ``#rrggbb``), a few in a row; long names wrap."""
+    cells = [
+        f'<td style="padding-right: 4px">{_image(swatch(color, 10))}</td>'
+        f'<td style="padding-right: 8px">{escape(name)}</td>'
+        for name, color in named
+    ]
+    rows = (cells[start : start + n_in_row] for start in range(0, len(cells), n_in_row))
+    label.setText("<table>" + "".join(f"<tr>{''.join(row)}</tr>" for row in rows) + "</table>")
+
+
+def _image(pixmap: QPixmap) -> str:
+    """Return a picture within rich text."""
+    png = QBuffer()
+    png.open(QIODevice.OpenModeFlag.WriteOnly)
+    pixmap.save(png, "PNG")
+    return f'<img src="data:image/png;base64,{png.data().toBase64().data().decode()}">'

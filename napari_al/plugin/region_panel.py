@@ -120,7 +120,7 @@ class RegionPanel(QWidget):
             widget.setVisible(view is not None)
         if view is None:
             return
-        order = np.argsort(-view.probs, kind="stable")[:MAX_BARS]
+        order = np.argsort(-view.probs[: len(self._classes)], kind="stable")[:MAX_BARS]
         self.bars.set_rows(
             [(self._classes[c].name, self._classes[c].color, float(view.probs[c])) for c in order]
         )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QSlider, QVBoxLayout, QWidget
 
-from napari_al.plugin.inspect_kinds import CODE_COLORS, TRIES
+from napari_al.plugin.inspect_kinds import legend
 from napari_al.plugin.parts import choice, text
 from napari_al.plugin.pictures_panel import make_legend
 from napari_al.session.acquisition import acquisitions_for
@@ -61,13 +61,12 @@ class TryPanel(QWidget):
                 column, "try_acquisition", "Ask by another acquisition function", self.acquisition
             ),
         }
-        codes = [(name, CODE_COLORS[name]) for name in TRIES["try_batches"].codes]
-        self._codes = [make_legend([code]) for code in codes]
+        self._codes = make_legend(legend("try_batches"), n_in_row=1)
         self.with_scores = QCheckBox("its scores, too")
         self.with_scores.setToolTip("bright regions would have been asked first")
         self.with_scores.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.with_scores.toggled.connect(lambda _: self._on_moved("try_acquisition"))
-        for widget in (*self._codes, self.with_scores):
+        for widget in (self._codes, self.with_scores):
             widget.setVisible(False)
             column.addWidget(widget)
         column.addStretch()
@@ -156,7 +155,7 @@ class TryPanel(QWidget):
             self._values[name].setText(f"{self.chosen_size} an image")
 
     def _show_codes(self, visible: bool) -> None:
-        for widget in (*self._codes, self.with_scores):
+        for widget in (self._codes, self.with_scores):
             widget.setVisible(visible)
 
     # ---- what comes of it

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_al.core.sieving import ConfidenceCurve
+    from napari_al.formats.classes import ClassInfo
     from napari_al.session.config import ProjectConfig
     from napari_al.session.records import Answer, AutomaticCorrection
     from napari_al.session.tables import Table
@@ -105,7 +106,17 @@ class Inspection:
         The project folder.
     cache : Path, optional
         A folder for what the project's own cache lacks. Else there is one until `close`.
+
+    Attributes
+    ----------
+    config : ProjectConfig
+        The project's settings, with the classes that are in force now.
+    classes : tuple of ClassInfo
+        Those in force now and then those taken back, which earlier rounds may name; by id.
     """
+
+    config: ProjectConfig
+    classes: tuple[ClassInfo, ...]
 
     def __init__(self, path: Path, cache: Path | None = None) -> None:
         self.project = Project.open(path, read_only=True)
@@ -121,13 +132,9 @@ class Inspection:
         self._turn = threading.RLock()
         self._done = tuple(self.project.rounds_done())  # before the log, which has their answers
         self._log = AnnotationLog(self.project.log_file, read_only=True)
+        self._take_up_classes()
         self._records: dict[int, RoundRecord] = {}
         self._scores: tuple[tuple[int, Path, int], PoolScores] | None = None
-
-    @property
-    def config(self) -> ProjectConfig:
-        """The project's settings, with the classes that are in force now."""
-        return with_classes(self._made_with, self._log.classes())
 
     def close(self) -> None:
         """Let go of the log and of a brief cache; may be called again."""
@@ -143,12 +150,21 @@ class Inspection:
                 return False
             self._records = {n: r for n, r in self._records.items() if r.is_done and n in done}
             self._done = done
+            self._take_up_classes()
             return True
+
+    def _take_up_classes(self) -> None:
+        self.config = with_classes(self._made_with, self._log.classes())
+        known = self.config.classes
+        for entry in reversed(self._log.entries()):
+            if entry.edit is not None:
+                known += entry.edit.classes[len(known) :]
+        self.classes = known
 
     @property
     def rounds(self) -> tuple[int, ...]:
         """Rounds that are done, and the one that is open."""
-        first = 0 if self._made_with.method.starts_from_labels else 1
+        first = 0 if self.config.method.starts_from_labels else 1
         return (*self._done, self._done[-1] + 1 if self._done else first)
 
     def record(self, number: int) -> RoundRecord:

@@ -146,7 +146,7 @@ def _queried(look: Look) -> NDArray[np.uint8]:
     """Paint this round's answers: a class, several as stripes, or exact pieces."""
     shape = look.inspection.data.shape(look.image)
     class_map = np.full(shape, IGNORE, np.uint8)
-    n_classes = len(look.inspection.config.classes)
+    n_classes = len(look.inspection.classes)
     for answer in _answers_of(look):
         mask = answer.query.region.mask
         candidates = np.zeros((1, n_classes), bool)
@@ -252,7 +252,7 @@ def _prediction(look: Look) -> NDArray[np.uint8]:
 
 
 def _truth(look: Look) -> NDArray[np.uint8]:
-    truth = look.inspection.data.labels(look.image)
+    truth = look.record.after.data.labels(look.image)
     if truth is None:
         raise NotThereError(f"{look.image} has no ground truth")
     return truth

@@ -212,4 +212,4 @@ def _scores_by(look: Look, scores: PoolScores, name: str) -> NDArray[np.float64]
             else:
                 held.append(getattr(table, column))
     columns = {column: np.concatenate(held) for column, held in parts.items()}
-    return function.score(columns, inspection.config)
+    return function.score(columns, record.before.config)

@@ -20,6 +20,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QPushButton
 from scenes import answer_round, project_config, write_data, write_initial, write_run
 
+from napari_al.formats.classes import ClassInfo
 from napari_al.formats.dataset import DataFolder
 from napari_al.plugin import reader, viewers
 from napari_al.plugin.app import find_inspect_dock, inspect, open_dock
@@ -290,6 +291,53 @@ def test_a_run_that_goes_on_is_followed(bench, tmp_path, data_path):
         session.train()
         bench.until(lambda: bench.inspector.record.number == 3)
         assert bench.dock.bar.slider.maximum() == 2
+
+
+def test_classes_edited_meanwhile_are_taken_up(bench, tmp_path, data_path):
+    """Added, renamed, recoloured and merged, and all of it taken back."""
+    oracle = Oracle(DataFolder.open(data_path))
+    with Session.create(tmp_path / "live", project_config(data_path)) as session:
+        answer_round(session, oracle)
+        session.train()
+        bench.open(tmp_path / "live")
+        bench.switch("prediction")
+        bench.until(lambda: bench.inspector.layers.picture("prediction") is not None)
+        bench.until(lambda: bench.inspector.record.number == 1)
+        answer = next(
+            a
+            for a in bench.inspector.record.answers
+            if a.query.region.image == bench.inspector.image and a.class_ids
+        )
+        asked = answer.class_ids[0]
+        bench.inspector.pick(answer.query.region.mask.central_pixel())
+        panel, legend = bench.dock.region, bench.dock.pictures._classes
+        bench.until(lambda: session.config.classes[asked].name in panel.history.text())
+
+        made_with = session.config.classes
+        other = next(c.id for c in made_with if c.id != asked)
+        classes = [
+            info.model_copy(update={"name": "lawn", "color": "#123456"})
+            if info.id == asked
+            else info.model_copy(update={"merged_into": asked})
+            if info.id == other
+            else info
+            for info in made_with
+        ]
+        session.edit_classes([*classes, ClassInfo(id=4, name="lamp", color="#ffff00")])
+        bench.until(lambda: "lawn" in legend.text())
+        assert "lamp" in legend.text()
+        assert f"{made_with[other].name} → lawn" in legend.text()
+        for key in ("prediction", "queried"):
+            layer = bench.viewer.layers[KINDS[key].name]
+            color = layer.colormap.color_dict[asked]
+            assert np.allclose(color[:3], np.array([0x12, 0x34, 0x56]) / 255, atol=1e-3)
+            assert "lawn" in list(layer.features["class"])
+        bench.until(lambda: "lawn" in panel.history.text())
+
+        session.undo()
+        bench.until(lambda: "lawn" not in legend.text())
+        assert "lamp" not in legend.text()
+        bench.until(lambda: made_with[asked].name in panel.history.text())
 
 
 def test_dropping_another_project_looks_at_that(bench, runs):

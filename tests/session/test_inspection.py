@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from scenes import answer_round, project_config, write_data, write_initial, writ
 
 from napari_al.core import IGNORE
 from napari_al.errors import InputError
+from napari_al.formats.classes import ClassInfo
 from napari_al.formats.dataset import DataFolder
 from napari_al.session import pictures, tables
 from napari_al.session.acquisition import acquisitions_for
@@ -223,6 +225,57 @@ def test_new_answers_and_rounds_are_taken_up(tmp_path, data_path):
         assert inspection.rounds == (1, 2)
         assert len(inspection.record(1).answers) == len(session.answers())
         assert inspection.record(2).answers == ()
+        inspection.close()
+
+
+def test_classes_that_were_taken_back_are_still_named(tmp_path, data_path):
+    """A round was answered and trained with a class that an undo has taken back since."""
+    oracle = Oracle(DataFolder.open(data_path))
+    with Session.create(tmp_path / "live", project_config(data_path)) as session:
+        made_with = session.config.classes
+        lamp = ClassInfo(id=len(made_with), name="lamp", color="#ffff00")
+        session.edit_classes([*made_with, lamp])
+        session.prepare()
+        answer = oracle.answer(session.query())
+        session.submit(replace(answer, class_ids=(lamp.id,)))
+        answer_round(session, oracle)
+        session.train()
+        session.prepare()  # its scores
+        inspection = _inspect(tmp_path / "live", tmp_path)
+        assert inspection.config.classes == (*made_with, lamp)
+        while session.undo():
+            pass
+        assert inspection.refresh()
+        assert inspection.config.classes == made_with
+        assert inspection.classes == (*made_with, lamp)
+        image = answer.query.region.image
+        look = Look(inspection, inspection.record(1), image)
+        mask = answer.query.region.mask
+        inside = mask.to_array(inspection.data.shape(image))
+        for key in ("queried", "targets"):
+            assert (PICTURES[key].make(look)[inside] == lamp.id).all()
+        compare_acquisitions(Look(inspection, inspection.record(2), image), "bvsb")
+        inspection.close()
+
+
+def test_truth_is_that_of_the_classes_of_the_round(tmp_path, data_path):
+    """What is answered with the class that another was merged into is right."""
+    oracle = Oracle(DataFolder.open(data_path))
+    with Session.create(tmp_path / "live", project_config(data_path)) as session:
+        car, van = 2, 3
+        merged = [
+            c.model_copy(update={"merged_into": car}) if c.id == van else c
+            for c in session.config.classes
+        ]
+        session.edit_classes(merged)
+        answer_round(session, oracle)
+        session.train()
+        inspection = _inspect(tmp_path / "live", tmp_path)
+        record = inspection.record(1)
+        for image in inspection.data.train:
+            truth = PICTURES["truth"].make(Look(inspection, record, image))
+            stored = inspection.data.labels(image)
+            assert np.array_equal(truth, np.where(stored == van, car, stored))
         inspection.close()
 
 
