@@ -93,6 +93,25 @@ def test_what_layers_need_is_loaded_before_the_first_of_them() -> None:
     assert done.stdout.split("\n")[0] == "[] True"
 
 
+def test_reading_units_in_a_thread_cannot_get_in_the_way_of_an_image_that_is_opened() -> None:
+    code = (
+        "import napari, pint\n"
+        "from napari.layers import Image\n"
+        "from napari_al.plugin import layer_kinds as kinds\n"
+        "registry = lambda: pint.application_registry.get()\n"
+        "first, second = kinds.load_units(), kinds.load_units()\n"
+        "print(type(registry()).__name__)\n"
+        "first()\n"
+        "adopted = registry()\n"
+        "image = Image(kinds.blank('borders', (9, 8)))\n"
+        "second()\n"
+        "kinds.load_layers()\n"
+        "print(type(adopted).__name__, registry() is adopted, image.units[0] == adopted.pixel)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[:2] == ["LazyRegistry", "UnitRegistry True True"]
+
+
 @pytest.fixture(scope="module")
 def start() -> dict[str, Run]:
     """Short form of benchmarks/startup.py."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_al.errors import InputError
 from napari_al.plugin.events import timer
-from napari_al.plugin.layer_kinds import load_layers
+from napari_al.plugin.layer_kinds import load_layers, load_units
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,12 +35,14 @@ class Opening:
     def __init__(self, bench: Workbench, page: StartPage) -> None:
         self._bench, self._page = bench, page
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="opening")
-        self._idle = timer(IDLE_MS, lambda: self._pool.submit(load_layers))
+        self._idle = timer(IDLE_MS, self._load_ahead)
         self._idle.start()
         self._found: Found | None = None
+        self._closed = False
 
     def close(self, *_: object) -> None:
-        """End the thread."""
+        """End the thread; what it still gives is dropped."""
+        self._closed = True
         self._idle.stop()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
@@ -174,13 +176,28 @@ class Opening:
 
     # ---- inside
 
+    def _load_ahead(self) -> None:
+        """Load what the first image on screen would have to wait for."""
+
+        def then(done: Future[Callable[[], None]]) -> None:
+            done.result()()
+            self._pool.submit(load_layers)
+
+        self._hand_back(self._pool.submit(load_units), then)
+
     def _in_background(self, work: Callable[[], Any], then: Callable[[Any], None]) -> None:
         self._page.show_message("")
         self._page.show_busy(True)
-        future = self._pool.submit(work)
-        future.add_done_callback(
-            lambda done: self._bench.dispatch(lambda: self._on_done(done, then))
-        )
+        self._hand_back(self._pool.submit(work), lambda done: self._on_done(done, then))
+
+    def _hand_back(self, future: Future[Any], then: Callable[[Future[Any]], object]) -> None:
+        """Go on with what a thread has done, on the window's thread."""
+
+        def go_on() -> None:
+            if not self._closed:
+                then(future)
+
+        future.add_done_callback(lambda _: self._bench.dispatch(go_on))
 
     def _on_done(self, done: Future[Any], then: Callable[[Any], None]) -> None:
         self._page.show_busy(False)
