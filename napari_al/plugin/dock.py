@@ -257,9 +257,10 @@ class ActiveLearning(QWidget):
         """Show all keys over the window, or put them away."""
         if self._help is not None:
             help_, self._help = self._help, None
-            if help_.isVisible():
-                help_.hide()
-                help_.deleteLater()
+            was_visible = help_.isVisible()
+            help_.hide()
+            help_.deleteLater()
+            if was_visible:
                 return
         session = self.bench.session
         classes = session.config.classes if session is not None else ()

@@ -14,9 +14,10 @@ from napari_al.plugin.theme import Tones, style_sheet
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from qtpy.QtGui import QMouseEvent
+    from qtpy.QtGui import QHideEvent, QKeyEvent, QMouseEvent
 
 N_CLASS_ROWS = 14
+_MODIFIERS = (Qt.Key.Key_Shift, Qt.Key.Key_Control, Qt.Key.Key_Alt, Qt.Key.Key_Meta)
 _CLICKS = {
     "Answer": ("Shift+click", "join a neighbouring region to this one, or take it out again"),
     "Look": ("Drag, wheel", "move and zoom the picture"),
@@ -24,7 +25,7 @@ _CLICKS = {
 
 
 class HelpOverlay(QFrame):
-    """A sheet over the window; a click or the same key puts it away."""
+    """A sheet over the window; a click or any key puts it away."""
 
     def __init__(
         self,
@@ -39,7 +40,7 @@ class HelpOverlay(QFrame):
             + f"#keys {{ background: {tones.background}; border: 1px solid {tones.frame};"
             " border-radius: 8px; }"
         )
-        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._focus_before = over.focusWidget()
         grid = QGridLayout(self)
         grid.setContentsMargins(24, 18, 24, 18)
         grid.setHorizontalSpacing(12)
@@ -59,13 +60,14 @@ class HelpOverlay(QFrame):
             more = f"and {len(classes) - N_CLASS_ROWS} more; their keys stand on the buttons"
             grid.addWidget(text(more, "muted", wrap=False), N_CLASS_ROWS + 1, 6, 1, 2)
         last = grid.rowCount()
-        grid.addWidget(text("Click here, or press ? again, to go on.", "muted"), last, 0, 1, 8)
+        grid.addWidget(text("Click here, or press any key, to go on.", "muted"), last, 0, 1, 8)
         self.adjustSize()
         self.move(
             max(0, (over.width() - self.width()) // 2), max(0, (over.height() - self.height()) // 2)
         )
         self.show()
         self.raise_()
+        self.setFocus()
 
     def _add(self, grid: QGridLayout, row: int, column: int, key: str, words: str) -> None:
         cap: QLabel = text(key, "key", wrap=False)
@@ -77,4 +79,16 @@ class HelpOverlay(QFrame):
         if event is not None:
             event.accept()
         self.hide()
-        self.deleteLater()
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        """Go away, and keep the key from the picture: it would be an answer."""
+        if event is not None:
+            event.accept()
+            if event.key() not in _MODIFIERS:
+                self.hide()
+
+    def hideEvent(self, event: QHideEvent | None) -> None:
+        """Give the keyboard back."""
+        super().hideEvent(event)
+        if self._focus_before is not None:
+            self._focus_before.setFocus()

@@ -86,6 +86,8 @@ class LabelMaker(QCollapsible):
         column.addWidget(self._bar)
         column.addWidget(self._state)
         self.setContent(page)
+        self.layout().setContentsMargins(0, 0, 0, 0)
+        self.collapse(animate=False)
 
     def set_source(self, folder: Path | None) -> None:
         """Suggest where the labels go; None: there is no folder of images."""
@@ -102,6 +104,7 @@ class LabelMaker(QCollapsible):
         self._state.setText("Starting…")
         self.make.setEnabled(False)
         self.stop.setEnabled(True)
+        self._make_room()
 
     def show_progress(self, progress: JobProgress) -> None:
         """Show how far it is."""
@@ -115,6 +118,12 @@ class LabelMaker(QCollapsible):
         self._state.setText(ended)
         self.make.setEnabled(self._source is not None)
         self.stop.setEnabled(False)
+        self._make_room()
+
+    def _make_room(self) -> None:
+        """Grow with what is shown: superqt fixes the height when the box is opened."""
+        if self.isExpanded():
+            self.expand(animate=False)
 
     def _make(self) -> None:
         chosen: dict[str, Any] = {

@@ -66,7 +66,7 @@ class LayerSet:
         self._layers: dict[LayerKind, Layer] = {}
         self._may_resize = True
         self._opacity = dict(OPACITY)
-        self._dim = self._dim_shown = 0.6
+        self._dim = self._dim_shown = 0.4
         self._reset()
 
     def _reset(self) -> None:

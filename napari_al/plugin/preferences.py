@@ -18,7 +18,7 @@ class Preferences:
     review_corrections: bool = True
     context: int = 5
     keep_zoom: bool = False
-    dim: int = 60
+    dim: int = 40
     class_keys: str = ""
 
 

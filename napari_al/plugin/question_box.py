@@ -83,5 +83,6 @@ class QuestionBox(QWidget):
 
     def _on_method(self) -> None:
         row = self.method
-        self._about.setText(f"{row.summary[:1].upper()}{row.summary[1:]}. {row.paper}")
+        published = f" ({row.paper})" if row.paper else ""
+        self._about.setText(f"{row.summary[:1].upper()}{row.summary[1:]}{published}")
         self.changed.emit()

@@ -51,7 +51,7 @@ def thumbnail(image: NDArray[np.uint8], region: Region, color: str | None = None
     inside = np.zeros(part.shape[:2], bool)
     inside[row0 - top : row1 - top, col0 - left : col1 - left] = region.mask.crop()
     rgb = np.repeat(part[..., None], 3, axis=2) if part.ndim == 2 else part
-    shown = np.ascontiguousarray(np.where(inside[..., None], rgb, rgb // 3))
+    shown = np.ascontiguousarray(np.where(inside[..., None], rgb, rgb // 2))
     height, width = shown.shape[:2]
     small = QPixmap.fromImage(
         QImage(shown.data, width, height, 3 * width, QImage.Format.Format_RGB888).copy()

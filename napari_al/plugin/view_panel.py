@@ -40,7 +40,7 @@ class ViewPanel(QWidget):
         self._sliders: dict[PictureKind, QSlider] = {}
         self.context = _slider(2, 20, 5, "how much of the surroundings is seen around a region")
         self.context.valueChanged.connect(lambda value: self.context_changed.emit(float(value)))
-        self.dim = _slider(0, 90, 60, "how dark everything but the region is")
+        self.dim = _slider(0, 90, 40, "how dark everything but the region is")
         self.dim.valueChanged.connect(lambda value: self.dim_changed.emit(value / 100))
         self.keep_zoom = _switch("keep the zoom from query to query")
         self.keep_zoom.setToolTip("the camera moves, but comes no nearer and goes no further away")

@@ -374,12 +374,24 @@ def test_docked_left_it_has_room_to_answer(open_session):
     assert desk.dock.width() >= 320
 
 
-def test_help_comes_and_goes(open_session):
+@pytest.mark.parametrize("way", ["?", "Escape", "a class's key", "a click"])
+def test_help_comes_and_goes(open_session, way):
     desk = open_session()
-    desk.key(Qt.Key.Key_F1)
-    assert desk.dock._help.isVisible()
-    desk.key(Qt.Key.Key_F1)
-    assert desk.dock._help is None
+    keys = {"?": Qt.Key.Key_Question, "Escape": Qt.Key.Key_Escape, "a class's key": Qt.Key.Key_1}
+    desk.canvas.setFocus()
+    for _ in range(2):
+        desk.key(Qt.Key.Key_F1)
+        sheet = desk.dock._help
+        if way == "a click":
+            QTest.mouseClick(sheet, Qt.MouseButton.LeftButton)
+        else:
+            QTest.keyClick(sheet, Qt.Key.Key_Shift)
+            assert sheet.isVisible()
+            QTest.keyClick(sheet, keys[way])
+        assert not sheet.isVisible()
+    assert not desk.session.answers()
+    desk.key(Qt.Key.Key_1)
+    assert len(desk.session.answers()) == 1
 
 
 def test_many_classes_are_found_by_typing_or_by_two_keys(desk, tmp_path):

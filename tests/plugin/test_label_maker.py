@@ -19,11 +19,17 @@ if TYPE_CHECKING:
     from conftest import Desk
 
 
+def open_box(desk: Desk) -> None:
+    desk.dock.start.label_maker.expand(animate=False)
+    desk.until(lambda: desk.dock.start.label_maker.make.height() > 0)
+
+
 def fill_in(desk: Desk, data: Path, hub: Path, out: Path) -> None:
     maker = desk.dock.start.label_maker
+    assert maker.make.height() == 0
     desk.dock.opening.look(data)
     desk.until(lambda: desk.dock.start.source == data)
-    maker.expand(animate=False)
+    open_box(desk)
     for line, words in (
         (maker.detector, hub / "dino"),
         (maker.mask_maker, hub / "sam"),
@@ -73,7 +79,7 @@ def test_the_class_names_are_needed(desk: Desk, data_path: Path, tmp_path: Path)
     images = shutil.copytree(data_path / "train" / "images", tmp_path / "images")
     desk.dock.opening.look(images)
     desk.until(lambda: desk.dock.start.source == images)
-    desk.dock.start.label_maker.expand(animate=False)
+    open_box(desk)
     desk.press("Make")
     assert "two classes" in desk.dock.start.label_maker._state.text()
 
