@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -45,6 +46,8 @@ OPACITY: dict[LayerKind, float] = {
     "query": 1.0,
     "drawing": 0.6,
 }
+
+LOADED_WITH_LAYERS = ("napari.layers", "scipy.ndimage", "skimage.color.colorconv", "pandas")
 
 
 def make_layer(
@@ -103,14 +106,15 @@ def load_units() -> Callable[[], None]:
 
 
 def load_layers() -> None:
-    """Have napari load what else its first layers need of other packages; for any thread.
+    """Import what napari imports with its first layers; for any thread.
 
-    Else the window stands still for it, 0.4 s, when the first image shows. What has been loaded
-    stays: looking for garbage in it would stop all for 0.1 s at times. `load_units` comes first.
+    Else the window stands still for it, 0.5 s, when the first image shows. What has been loaded
+    stays: looking for garbage in it would stop all for 0.1 s at times. Layers themselves are not
+    made here: pint's registry of units cannot be set up in two threads at once.
     """
     gc.freeze()
-    for kind in ORDER:
-        make_layer(kind, blank(kind, (2, 2)), (), 0.5, {})
+    for name in LOADED_WITH_LAYERS:
+        importlib.import_module(name)
     gc.freeze()
 
 
