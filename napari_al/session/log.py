@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self, cast
 
 from napari_al.errors import InputError
-from napari_al.session import schema
+from napari_al.session import log_file, schema
 from napari_al.session.history import Entry, History, Kind
 from napari_al.session.payload import (
     decode_answer,
@@ -72,7 +72,7 @@ class AnnotationLog:
         self._answers: dict[str, Answer] = {}  # every answer ever given, in force or not
         self._n_corrections = 0
         self._history = History()
-        self._opened = schema.open_read_only(path) if read_only else schema.open_to_write(path)
+        self._opened = log_file.open_read_only(path) if read_only else log_file.open_to_write(path)
         try:
             self.refresh()
         except BaseException:
@@ -149,11 +149,15 @@ class AnnotationLog:
         """Read the entries that were added since; return whether there were any."""
         with self._turn:
             before = len(self._entries)
+            if self._opened.is_outdated(self.path):
+                opened = log_file.open_read_only(self.path)
+                self._opened.close()
+                self._opened = opened
             try:
                 with _no_collecting():
                     self._read_on()
-            except schema.UNREADABLE as error:
-                raise schema.unreadable(self.path, error) from error
+            except log_file.UNREADABLE as error:
+                raise log_file.unreadable(self.path, error) from error
             return len(self._entries) > before
 
     # -- writing
@@ -217,7 +221,9 @@ class AnnotationLog:
             return self._history
         if not 0 <= until_seq <= self.last_seq:
             raise InputError(
-                f"{self.path.name}: position 0 to {self.last_seq} was expected, got {until_seq}"
+                f"{self.path} has {self.last_seq} entries, and number {until_seq} was trained on: "
+                "it is an older copy; put the newest one back, or delete the files of later rounds "
+                "in models/"
             )
         return History(self._entries[:until_seq])
 

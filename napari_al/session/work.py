@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from napari_al.errors import InputError
 from napari_al.session.jobs import JobProgress, Stopped
 from napari_al.session.snapshot import Snapshot, open_snapshot
+from napari_al.writing import WriteError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -90,6 +91,8 @@ class Work:
         """Leave the image out if what is done with it shows that it cannot be used."""
         try:
             yield
+        except WriteError:  # that is no fault of the image's
+            raise
         except InputError as error:
             self.leave_out(image, error)
 

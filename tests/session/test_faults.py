@@ -194,10 +194,48 @@ def test_training_on_a_full_disk_gives_the_round_back(session: Session) -> None:
     assert session.round == 2
 
 
+def test_what_cannot_be_written_is_no_images_fault(session: Session) -> None:
+    """An image that is left out is not asked until the project is opened again."""
+    answer_round(session)
+    session.train()
+    shutil.rmtree(session.project.cache)
+    in_the_way = session.project.prediction_file(1, "scene_1")
+    in_the_way.mkdir(parents=True)
+    ended, warned = [], []
+    session.events.job_finished.connect(ended.append)
+    session.events.warned.connect(warned.append)
+    session.start_scoring()
+    session.wait_for_job()
+    assert [result.status for result in ended] == ["failed"]
+    assert f"{in_the_way} could not be written" in ended[0].reason
+    assert warned == []
+    in_the_way.rmdir()
+    session.start_scoring()
+    session.wait_for_job()
+    assert "scene_1" in {query.region.image for query in session.upcoming(1000)}
+
+
 def test_queries_go_on_without_a_cache(session: Session) -> None:
     shutil.rmtree(session.project.path / "cache" / "regions")
     with no_file_grows_beyond(1):
         assert len(session.upcoming(50)) == 50
+
+
+# ---- an older copy of the log
+
+
+def test_a_log_older_than_the_rounds_is_told(session: Session, tmp_path: Path) -> None:
+    session.close()
+    older = (tmp_path / "p" / "annotations.sqlite").read_bytes()
+    with Session.open(tmp_path / "p") as again:
+        answer_round(again)
+        again.train()
+    (tmp_path / "p" / "annotations.sqlite").write_bytes(older)
+    for read_only in (False, True):
+        with pytest.raises(
+            InputError, match="0 entries, and number 6 .* older copy; put the newest"
+        ):
+            Session.open(tmp_path / "p", read_only=read_only)
 
 
 # ---- the child dies

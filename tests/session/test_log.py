@@ -20,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from napari_al.core.clicks import Clicks
 from napari_al.core.masks import Mask
 from napari_al.errors import InputError
-from napari_al.session import schema
+from napari_al.session import log_file, schema
 from napari_al.session.log import AnnotationLog, LogWriteError
 from napari_al.session.records import (
     Answer,
@@ -317,6 +317,36 @@ def test_an_open_reader_does_not_hold_up_the_writer(path: Path, log: AnnotationL
             reader.append([answer()])
 
 
+def test_looking_leaves_nothing_behind(path: Path, log: AnnotationLog) -> None:
+    """What a reader of another user leaves beside the log would keep its owner from writing."""
+    log.append([answer()])
+    log.close()
+    before = sorted(path.parent.iterdir())
+    with AnnotationLog(path, read_only=True) as reader:
+        assert sorted(path.parent.iterdir()) == before
+        assert not reader.refresh()
+        assert reader.last_seq == 1
+    assert sorted(path.parent.iterdir()) == before
+
+
+def test_a_reader_follows_writers_that_come_and_go(path: Path, log: AnnotationLog) -> None:
+    log.append([answer()])
+    log.close()
+    with AnnotationLog(path, read_only=True) as reader:
+        for n in (2, 4, 6):
+            with AnnotationLog(path) as writer:
+                writer.append([answer()])
+                assert reader.refresh()
+                assert reader.last_seq == n
+                writer.append([answer()])
+            assert reader.refresh()
+            assert not reader.refresh()
+            assert reader.active() == writer.active()
+        path.unlink()
+        assert not reader.refresh()
+        assert reader.last_seq == 7
+
+
 def test_a_second_writer_is_noticed(path: Path, log: AnnotationLog) -> None:
     with AnnotationLog(path) as other:
         other.append([answer()])
@@ -368,7 +398,7 @@ def test_read_only_folder(path: Path) -> None:
         check=False,
     )
     copy.chmod(0o755)
-    assert done.stdout.split() == [expected[0].id, "InputError"], done.stderr
+    assert done.stdout.split() == [expected[0].id, "LockedError"], done.stderr
     assert sorted(copy.iterdir()) == before
 
 
@@ -417,7 +447,7 @@ def test_killed_writers_lose_nothing() -> None:
 
 
 def test_every_commit_waits_for_the_disk(path: Path) -> None:
-    opened = schema.open_to_write(path)
+    opened = log_file.open_to_write(path)
     assert opened.connection.execute("PRAGMA synchronous").fetchone() == (2,)
     assert opened.connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     opened.close()
