@@ -232,9 +232,7 @@ def test_a_log_older_than_the_rounds_is_told(session: Session, tmp_path: Path) -
         again.train()
     (tmp_path / "p" / "annotations.sqlite").write_bytes(older)
     for read_only in (False, True):
-        with pytest.raises(
-            InputError, match="0 entries, and number 6 .* older copy; put the newest"
-        ):
+        with pytest.raises(InputError, match=r"number 6 .* older copy; put the newest"):
             Session.open(tmp_path / "p", read_only=read_only)
 
 
