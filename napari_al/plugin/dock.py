@@ -304,10 +304,11 @@ class ActiveLearning(QWidget):
         if not isinstance(window, QMainWindow) or holder is None or holder.isFloating():
             return
         area = window.dockWidgetArea(holder)
+        beside = {holder, *window.tabifiedDockWidgets(holder)}  # making tabs calls this again
         others = [
             dock
             for dock in window.findChildren(QDockWidget)
-            if dock is not holder and dock.isVisible() and window.dockWidgetArea(dock) == area
+            if dock not in beside and dock.isVisible() and window.dockWidgetArea(dock) == area
         ]
         taken = sum(dock.minimumSizeHint().height() for dock in others)
         if window.height() - taken >= MIN_HEIGHT_PX:

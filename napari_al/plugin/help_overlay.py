@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
@@ -91,4 +92,5 @@ class HelpOverlay(QFrame):
         """Give the keyboard back."""
         super().hideEvent(event)
         if self._focus_before is not None:
-            self._focus_before.setFocus()
+            with suppress(RuntimeError):  # Qt has deleted it: the window is going, too
+                self._focus_before.setFocus()

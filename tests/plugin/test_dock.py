@@ -372,6 +372,14 @@ def test_docked_left_it_has_room_to_answer(open_session):
     desk.until(lambda: desk.dock.height() > 500)
     assert desk.dock.isVisible()
     assert desk.dock.width() >= 320
+    desk.until(lambda: len(window.tabifiedDockWidgets(holder)) == 2)
+    for _ in range(20):
+        QApplication.processEvents()
+    moves = []
+    holder.dockLocationChanged.connect(moves.append)
+    for _ in range(20):
+        QApplication.processEvents()
+    assert moves == []
 
 
 @pytest.mark.parametrize("way", ["?", "Escape", "a class's key", "a click"])
