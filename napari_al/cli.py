@@ -5,10 +5,13 @@ cannot be used ends a command with status 2 and one line on stderr, Ctrl-C with 
 """
 
 import importlib
+import io
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -26,22 +29,41 @@ _UsageError: Any = typer.BadParameter.__base__  # typer has a click of its own, 
 class _Commands(TyperGroup):
     """Turns what a user can cause into one line and an exit status."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        if not args:  # shows the help
+            return super().parse_args(ctx, args)
+        with _one_line(debug=False):
+            return super().parse_args(ctx, args)
+
     def invoke(self, ctx: Any) -> Any:
-        try:
+        with _one_line(debug=ctx.params.get("debug", False)):
             return super().invoke(ctx)
-        except _UsageError as error:
-            typer.echo(f"error: {error.format_message()} (see --help)", err=True)
-            raise typer.Exit(2) from None
-        except KeyboardInterrupt:
-            typer.echo("stopped; nothing is lost: the same command goes on from here", err=True)
-            raise typer.Exit(130) from None
-        except BrokenPipeError:
+
+
+@contextmanager
+def _one_line(*, debug: bool) -> Iterator[None]:
+    try:
+        yield
+    except _UsageError as error:
+        _fail(f"{error.format_message()} (see --help)")
+    except KeyboardInterrupt:
+        typer.echo("stopped; nothing is lost: the same command goes on from here", err=True)
+        raise typer.Exit(130) from None
+    except BrokenPipeError:
+        raise
+    except (InputError, OSError) as error:
+        if debug:
             raise
-        except (InputError, OSError) as error:
-            if ctx.params.get("debug"):
-                raise
-            typer.echo("error: " + " ".join(_message(error).split()), err=True)
-            raise typer.Exit(2) from None
+        _fail(_message(error))
+    except RuntimeError as error:
+        if debug or "Symlink loop" not in str(error):  # pathlib's, before Python 3.13
+            raise
+        _fail(str(error))
+
+
+def _fail(message: str) -> NoReturn:
+    typer.echo("error: " + " ".join(message.split()), err=True)
+    raise typer.Exit(2) from None
 
 
 app = typer.Typer(
@@ -106,6 +128,8 @@ def main() -> None:
     """Entry point of ``napari-al``."""
     # So that torch's threads sleep while they wait for each other, as in session/jobs.py.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a name of a file may have no letters there
+        sys.stdout.reconfigure(errors="backslashreplace")
     app(prog_name="napari-al")
 
 

@@ -286,6 +286,49 @@ def test_folders_that_are_no_data(
     assert message in stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--nonsense"], "No such option"),
+        (["simulat"], "Did you mean 'simulate'?"),
+        (["--import"], "requires an argument"),
+        (["--import", "none.py", "methods"], "expects a Python file"),
+        (["simulate"], "Missing argument"),
+        (["report", "loop", "--out", "new"], "loop"),
+        (["export", "x" * 300, "--out", "new"], "File name too long"),
+        (["export", "file/below", "--out", "new"], "no project of napari-al"),
+        (["report", "empty", "--out", "new"], "no project of napari-al"),
+        (["pseudo-label", "missing", "--out", "new"], "No such file"),
+        (["sweep", "empty", "--out", "new"], "cannot be read"),
+        (["predict", "empty", "empty", "--out", "new"], "is no model"),
+    ],
+)
+def test_what_cannot_be_meant_is_told_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    Path("empty").mkdir()
+    Path("loop").symlink_to("loop")
+    status, stdout, stderr = run(*arguments)
+    assert (status, stdout, stderr.count("\n")) == (2, "", 1)
+    assert message in stderr
+    assert not Path("new").exists()
+
+
+def test_without_a_command_there_is_help() -> None:
+    assert "Usage: " in "".join(run()[1:])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names of files are letters")
+def test_names_without_letters_are_printed(finished: Callable[[str], Path], tmp_path: Path) -> None:
+    out = os.fsencode(tmp_path) + b"/\xff"
+    command = [sys.executable, "-m", "napari_al.cli", "export", str(finished("classbal"))]
+    done = subprocess.run([*command, "--out", out], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.endswith(b"\\udcff\n")
+
+
 def test_correction_needs_labels_to_correct(tmp_path: Path) -> None:
     folder = write_data(tmp_path / "data")
     status, _, stderr = run(*command(folder, tmp_path / "run", "alc"))

@@ -137,7 +137,10 @@ class ProjectConfig(_Settings):
     """All of ``config.json``."""
 
     version: int = VERSION
-    data: str = Field(description="the data folder: absolute, or relative to the project folder")
+    data: str = Field(
+        description="the data folder: absolute, or relative to the project folder",
+        pattern=r"^[^\x00]+$",
+    )
     classes: tuple[ClassInfo, ...]
     method: Method
     budget: Positive = Field(500, description="clicks a round")

@@ -249,9 +249,16 @@ class Project:
         path = self.round_file(round_number)
         try:
             record = json.loads(path.read_bytes())
-            if type(record["log_seq"]) is not int or not isinstance(record["row"], dict):
+            if not _is_record(record):
                 raise TypeError
-        except (OSError, ValueError, RecursionError, KeyError, TypeError) as error:
+        except (
+            OSError,
+            ValueError,
+            RecursionError,
+            LookupError,
+            TypeError,
+            AttributeError,
+        ) as error:
             raise InputError(
                 f"{path} is missing or damaged; put a copy of it back, or delete it to train "
                 "the round again"
@@ -316,6 +323,20 @@ class Project:
     def _check_writable(self) -> None:
         if self.read_only:
             raise WriteError(f"{self.path} is open for reading only; open it again to write")
+
+
+def _is_record(found: object) -> bool:
+    """Whether it is what a round leaves: the log's position, a row, IoU by class where known."""
+    if not isinstance(found, dict) or not isinstance(found.get("row"), dict):
+        return False
+    seq, by_class = found.get("log_seq"), [found.get(k) or [] for k in ("model_iou", "data_iou")]
+    are_lists = all(isinstance(values, list) for values in by_class)
+    return (
+        type(seq) is int
+        and seq >= 0
+        and are_lists
+        and all(isinstance(iou, int | float | None) for values in by_class for iou in values)
+    )
 
 
 def _is_foreign(path: Path) -> bool:

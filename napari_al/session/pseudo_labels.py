@@ -136,7 +136,7 @@ def classes_named(names: str | None, data: Path) -> tuple[ClassInfo, ...]:
     if names is not None and not names.endswith(".json"):
         return default_classes([name.strip() for name in names.split(",")])
     path = Path(names) if names is not None else data / "classes.json"
-    if names is None and not path.exists():
+    if names is None and data.is_dir() and not path.exists():
         raise InputError(f"{data} has no classes.json; name the classes, e.g. --classes sky,road")
     return read_classes(path)
 

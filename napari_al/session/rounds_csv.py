@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +21,13 @@ ROUND_COLUMNS: Final = (
     "seed", "method",
 )  # fmt: skip
 """Columns that every ``rounds.csv`` has; a row may add more."""
+_WHOLE: Final = {
+    "round", "queries", "clicks", "class_clicks", "polygon_clicks", "intersection_clicks", "seed",
+}  # fmt: skip
+_FIGURES: Final = {
+    "model_miou", "data_miou", "data_coverage", "stage2_model_miou", "stage2_data_miou",
+    "stage2_data_coverage", "train_s",
+}  # fmt: skip
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
@@ -39,8 +47,13 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     try:
         table = csv.DictReader(io.StringIO(text), restkey="", restval="")
         rows = [{k: v for k, v in row.items() if k} for row in table if row.get("round")]
-    except csv.Error as error:
-        raise InputError(f"{path} is damaged ({error}); delete it") from error
+        for row in rows:
+            _check_figures(row)
+    except (csv.Error, ValueError) as error:
+        raise InputError(
+            f"{path} is damaged ({error}); delete it, and it is written again when the project is "
+            "opened"
+        ) from error
     if text.strip() and "round" not in (table.fieldnames or ()):
         raise InputError(
             f"{path} has no column 'round': it was edited or damaged; put a copy of it back or "
@@ -60,6 +73,16 @@ def write_row(path: Path, row: Mapping[str, object]) -> None:
     writer.writeheader()
     writer.writerows(rows)
     write_atomic(path, text.getvalue().encode("utf-8"))
+
+
+def _check_figures(row: Mapping[str, str]) -> None:
+    for column, field in row.items():
+        if column in _WHOLE | _FIGURES and field:
+            value = number_or_text(field)
+            if isinstance(value, str) or not math.isfinite(value or 0):
+                raise ValueError(f"{column}: a number was expected, got {field[:60]!r}")
+            if column in _WHOLE and not isinstance(value, int):
+                raise ValueError(f"{column}: a whole number was expected, got {field[:60]!r}")
 
 
 def number_or_text(field: str) -> int | float | str | None:

@@ -57,6 +57,26 @@ def test_not_created_over_something_else(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        '{"log_seq": 1}',
+        '{"log_seq": -1, "row": {}}',
+        '{"log_seq": true, "row": {}}',
+        '{"log_seq": 1, "row": []}',
+        '{"log_seq": 1, "row": {}, "model_iou": "x"}',
+        '{"log_seq": 1, "row": {}, "data_iou": [0.5, "x"]}',
+    ],
+)
+def test_a_damaged_round_is_told(text: str, project: Project) -> None:
+    project.round_file(1).write_text(text)
+    with pytest.raises(InputError, match=r"round_01\.json is missing or damaged"):
+        project.read_round(1)
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("", "damaged"),
@@ -69,6 +89,7 @@ def test_not_created_over_something_else(tmp_path: Path) -> None:
         ('{"version": true}', "version True"),
         ('{"version": "1"}', "version 1"),
         ('{"version": 1}', "data: Field required"),
+        ('{"version": 1, "data": "a\\u0000b"}', "data: String should match"),
     ],
 )
 def test_damaged_config_is_told(text: str, message: str, project: Project) -> None:
@@ -192,6 +213,23 @@ def test_rounds_of_an_editor_are_read(project: Project) -> None:
         {"round": "1", "clicks": "5", "note": "a"},
         {"round": "2", "clicks": "", "note": ""},
     ]
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("one,5,0.1", "round: a number was expected, got 'one'"),
+        ("1.5,5,0.1", "round: a whole number was expected, got '1.5'"),
+        ("1,five,0.1", "clicks: a number"),
+        ("1,5,inf", "model_miou: a number"),
+        ("1,5,nan", "model_miou: a number"),
+        ('1,5,"0,35"', "model_miou: a number was expected, got '0,35'"),
+    ],
+)
+def test_figures_that_are_none_are_told(row: str, message: str, project: Project) -> None:
+    project.rounds_file.write_text(f"round,clicks,model_miou\n0,0,0.5\n{row}\n")
+    with pytest.raises(InputError, match=rf"rounds\.csv.*{message}.*delete it"):
+        project.read_rounds()
 
 
 @pytest.mark.parametrize("text", ["garbage\n1\n", 'round\n"' + "x" * 200_000])
