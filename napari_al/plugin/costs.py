@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-from bisect import insort
+from bisect import bisect_left, insort
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from napari_al.core.clicks import Clicks
 from napari_al.plugin.outlines import drawn_clicks
@@ -67,33 +67,38 @@ class Tally:
         return {class_id: cost.n_answers for class_id, cost in self.by_class.items()}
 
 
-class Unseen:
-    """Tells which answers are new, for sums that go on instead of beginning anew each time."""
+class Changes:
+    """Tells what has changed in a list of answers, for sums that go on instead of anew each time.
+
+    What answers mean must not change meanwhile.
+    """
 
     def __init__(self) -> None:
-        self._n = 0
-        self._last: Answer | None = None
+        self._answers: Sequence[Answer] = ()
 
-    def of(self, answers: Sequence[Answer]) -> tuple[Sequence[Answer], bool]:
-        """Return the answers that were not there last time, and whether the earlier ones still are.
+    def of(self, answers: Sequence[Answer]) -> tuple[Sequence[Answer], Sequence[Answer]]:
+        """Return the answers that are gone since last time, and those that are new.
 
-        If not (one was taken back or changed), all count as new. Answers are only ever added at the
-        end: where the last one seen is in its place, so are those before it.
+        An answer that comes after one of these counts as both. Answers are added at the end and
+        taken back from there, or else one moves to the end (``amend``): where the last one of the
+        shorter list is in its place in both, so are those before it.
         """
-        n, last = self._n, self._last
-        goes_on = n == 0 or (n <= len(answers) and answers[n - 1] is last)
-        self._n, self._last = len(answers), answers[-1] if answers else None
-        return (answers[n:], True) if goes_on else (answers, False)
+        before, self._answers = self._answers, answers
+        n_same = min(len(before), len(answers))
+        if n_same and before[n_same - 1].id != answers[n_same - 1].id:
+            pairs = enumerate(zip(before, answers, strict=False))
+            n_same = next(i for i, (old, new) in pairs if old.id != new.id)
+        return before[n_same:], answers[n_same:]
 
 
 class Teller:
-    """Makes tallies; looks at each answer once. Classes that change need another one."""
+    """Makes tallies, from what has changed since the last one.
+
+    Classes that change need another one.
+    """
 
     def __init__(self) -> None:
-        self._unseen = Unseen()
-        self._start()
-
-    def _start(self) -> None:
+        self._changes = Changes()
         self._by_class: dict[int, ClassCost] = {}
         self._by_outcome: Counter[str] = Counter()
         self._kinds = [0, 0, 0]
@@ -103,11 +108,11 @@ class Teller:
 
     def tally(self, answers: Sequence[Answer]) -> Tally:
         """Count answers."""
-        new, goes_on = self._unseen.of(answers)
-        if not goes_on:
-            self._start()
+        gone, new = self._changes.of(answers)
+        for answer in gone:
+            self._count(answer, -1)
         for answer in new:
-            self._add(answer)
+            self._count(answer, 1)
         return Tally(
             n_queries=len(answers),
             clicks=Clicks(*self._kinds),
@@ -120,28 +125,35 @@ class Teller:
             worked_s=sum(self._seconds),
         )
 
-    def _add(self, answer: Answer) -> None:
-        self._by_outcome[answer.outcome] += 1
+    def _count(self, answer: Answer, n: Literal[1, -1]) -> None:
+        """Add an answer, or take it out."""
+        self._by_outcome[answer.outcome] += n
         clicks = answer.clicks
-        self._kinds[0] += clicks.class_clicks
-        self._kinds[1] += clicks.polygon_clicks
-        self._kinds[2] += clicks.intersection_clicks
+        self._kinds[0] += n * clicks.class_clicks
+        self._kinds[1] += n * clicks.polygon_clicks
+        self._kinds[2] += n * clicks.intersection_clicks
         if answer.query.query_type == "correction" and answer.outcome == "labelled":
             accepted = answer.class_ids == (answer.query.pseudo_label,)
-            self._n_accepted += accepted
-            self._n_corrected += not accepted
+            self._n_accepted += n * accepted
+            self._n_corrected += n * (not accepted)
         is_work = 0 < answer.seconds <= PAUSE_S
-        share = 1 / max(1, len(answer.class_ids))
+        share = n / max(1, len(answer.class_ids))
         for class_id in answer.class_ids:
-            before = self._by_class.get(class_id, ClassCost())
-            self._by_class[class_id] = ClassCost(
-                before.n_answers + 1,
-                before.clicks + share * clicks.total,
-                before.seconds + share * answer.seconds * is_work,
-            )
+            before = self._by_class.pop(class_id, ClassCost())
+            if before.n_answers + n:
+                self._by_class[class_id] = ClassCost(
+                    before.n_answers + n,
+                    before.clicks + share * clicks.total,
+                    before.seconds + share * answer.seconds * is_work,
+                )
         if is_work:
-            insort(self._seconds, answer.seconds)
-            insort(self._a_click, answer.seconds / max(1, clicks.total))
+            change = insort if n > 0 else _take_out
+            change(self._seconds, answer.seconds)
+            change(self._a_click, answer.seconds / max(1, clicks.total))
+
+
+def _take_out(ascending: list[float], value: float) -> None:
+    del ascending[bisect_left(ascending, value)]
 
 
 def _middle(ascending: Sequence[float]) -> float | None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from napari_al.plugin.costs import Unseen
+from napari_al.plugin.costs import Changes
 from napari_al.plugin.outlines import drawn_clicks
 
 if TYPE_CHECKING:
@@ -32,33 +32,31 @@ class Ledger:
 
 
 class Bookkeeper:
-    """Makes ledgers; looks at each answer once. For a thread of its own."""
+    """Makes ledgers, from what has changed since the last one. For a thread of its own."""
 
     def __init__(self) -> None:
-        self._known: dict[str, int] = {}
-        self._unseen = Unseen()
-        self._start()
-
-    def _start(self) -> None:
+        self._changes = Changes()
+        self._known: dict[str, int] = {}  # clicks to draw it, by answer: they take a while
         self._drawn = 0
         self._px_by_class: Counter[int] = Counter()
 
     def balance(self, answers: Sequence[Answer]) -> Ledger:
         """Sum answers up."""
-        new, goes_on = self._unseen.of(answers)
-        if not goes_on:
-            self._start()
+        gone, new = self._changes.of(answers)
+        for answer in gone:
+            self._sum_up(answer, -1)
         for answer in new:
-            self._add(answer)
+            self._sum_up(answer, 1)
         return Ledger(self._drawn, self._px_by_class.copy())
 
-    def _add(self, answer: Answer) -> None:
+    def _sum_up(self, answer: Answer, n: Literal[1, -1]) -> None:
+        """Add an answer, or take it out."""
         mask = answer.query.region.mask
         if answer.id not in self._known:
             self._known[answer.id] = drawn_clicks(mask)
-        self._drawn += self._known[answer.id]
+        self._drawn += n * self._known[answer.id]
         if answer.pieces:
             for piece in answer.pieces:
-                self._px_by_class[piece.class_id] += piece.mask.size
+                self._px_by_class[piece.class_id] += n * piece.mask.size
         elif len(answer.class_ids) == 1:
-            self._px_by_class[answer.class_ids[0]] += mask.size
+            self._px_by_class[answer.class_ids[0]] += n * mask.size

@@ -3,6 +3,7 @@
 import csv
 import io
 import queue
+from dataclasses import astuple, replace
 
 import imageio.v3 as iio
 import numpy as np
@@ -83,6 +84,14 @@ def test_an_empty_tally_knows_no_seconds():
     assert costs.Teller().tally([]).seconds_a_query is None
 
 
+def _assert_alike(tally, fresh):
+    """Compare tallies; sums of seconds by class depend on the order in their last digits."""
+    assert replace(tally, by_class={}) == replace(fresh, by_class={})
+    assert tally.by_class.keys() == fresh.by_class.keys()
+    for class_id, cost in tally.by_class.items():
+        assert astuple(cost) == pytest.approx(astuple(fresh.by_class[class_id]))
+
+
 def test_running_sums_are_those_of_a_fresh_start(tmp_path):
     rng = np.random.default_rng(0)
     teller, bookkeeper = costs.Teller(), ledger.Bookkeeper()
@@ -99,7 +108,7 @@ def test_running_sums_are_those_of_a_fresh_start(tmp_path):
                 case _:
                     log.append([_answer((int(rng.integers(5)),), seconds=float(rng.random()))])
             if rng.random() < 0.7:
-                assert teller.tally(log.active()) == costs.Teller().tally(log.active())
+                _assert_alike(teller.tally(log.active()), costs.Teller().tally(log.active()))
                 fresh = ledger.Bookkeeper().balance(log.active())
                 assert bookkeeper.balance(log.active()) == fresh
 
