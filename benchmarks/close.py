@@ -48,7 +48,7 @@ dock.opening.open(
 )
 closing = QTimer()
 closing.setSingleShot(True)
-closing.timeout.connect(lambda: dock._main_window().close())
+closing.timeout.connect(lambda: dock.docking.main_window().close())
 
 def press():
     bench = dock.bench

@@ -45,7 +45,7 @@ class Expert(Typist):
 
     def key_of(self, query: Query) -> Qt.Key:
         class_ids = self.oracle.answer(query).class_ids
-        key = self._bench.class_keys[class_ids[0]] if class_ids else "I"
+        key = self._bench.answering.class_keys[class_ids[0]] if class_ids else "I"
         return Qt.Key(ord(key))
 
 

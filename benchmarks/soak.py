@@ -177,7 +177,7 @@ class Window:
     def _settle(self) -> None:
         """Handle events until the next query is on screen and counted."""
         bench = self._bench
-        while bench._later.isActive() or not (bench.query is None or bench.stage.image):
+        while bench.upkeep._later.isActive() or not (bench.query is None or bench.stage.image):
             self._process_events()
         self._process_events()
 

@@ -113,7 +113,7 @@ class Desk:
             answer = oracle.answer(query)
             self.wait(0.15)
             for class_id in answer.class_ids:
-                self.key(self.bench.class_keys[class_id])
+                self.key(self.bench.answering.class_keys[class_id])
             if not answer.class_ids:
                 self.key("I")
             elif query.query_type == "multi-class":
@@ -131,7 +131,7 @@ class Desk:
 
 def start(desk: Desk) -> None:
     desk.dock.opening.use_sample()
-    desk.until(lambda: "regions an image" in desk.dock.start._size_text.text())
+    desk.until(lambda: "regions an image" in desk.dock.start.regions._text.text())
     desk.until(lambda: any(layer.name == "Region borders" for layer in desk.viewer.layers))
     desk.picture("start")
 
@@ -194,7 +194,7 @@ def multi_class(desk: Desk) -> None:
     while len(class_ids := oracle.answer(desk.query).class_ids) < 2:
         desk.answer(oracle, 1)
     for class_id in class_ids:
-        desk.key(desk.bench.class_keys[class_id])
+        desk.key(desk.bench.answering.class_keys[class_id])
     desk.picture("multi-class")
 
 
@@ -234,7 +234,7 @@ def precise(desk: Desk) -> None:
                               (row0 + 26, col0 + 16), (row0 + 30, col0 + inset))),
         (second, ((row1 - 8, col0 + 20), (row1 - 20, col1 - 20), (row1 - 6, col1 - 6))),
     ):  # fmt: skip
-        desk.key(desk.bench.class_keys[class_id])
+        desk.key(desk.bench.answering.class_keys[class_id])
         for row, col in corners:
             desk.click(row, col)
         desk.key(Qt.Key.Key_Return)

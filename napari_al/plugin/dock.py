@@ -6,26 +6,15 @@ It shows what the viewer's `Workbench` does and hands clicks to it; the workbenc
 from __future__ import annotations
 
 import gc
-import weakref
 from functools import partial
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QEvent, QObject, Qt, QTimer
-from qtpy.QtWidgets import (
-    QDockWidget,
-    QMainWindow,
-    QMessageBox,
-    QSizePolicy,
-    QStackedWidget,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
-from napari_al.errors import InputError
 from napari_al.formats.classes import live_classes
 from napari_al.plugin.annotate_page import AnnotatePage
 from napari_al.plugin.class_editor import ClassEditor
-from napari_al.plugin.costs import Teller
+from napari_al.plugin.docking import Docking
 from napari_al.plugin.help_overlay import HelpOverlay
 from napari_al.plugin.labelling import Labelling
 from napari_al.plugin.leaving import Leaving
@@ -35,7 +24,7 @@ from napari_al.plugin.parts import scrolled
 from napari_al.plugin.review_page import ReviewPage
 from napari_al.plugin.start_page import StartPage
 from napari_al.plugin.theme import style_sheet, tones_of
-from napari_al.plugin.viewers import close_workbench, workbench_of
+from napari_al.plugin.viewers import workbench_of
 
 if TYPE_CHECKING:
     import napari
@@ -43,12 +32,9 @@ if TYPE_CHECKING:
 
     from napari_al.plugin.costs import Tally
     from napari_al.plugin.ledger import Ledger
-    from napari_al.plugin.workbench import Workbench
     from napari_al.session.records import AutomaticCorrection, Query
 
 MIN_WIDTH_PX = 340
-MIN_HEIGHT_PX = 520
-"""Below it, question, classes and the tabs under them cannot be seen at once."""
 N_THUMBNAILS = 200
 """Corrections that are shown with a picture."""
 
@@ -75,8 +61,7 @@ class ActiveLearning(QWidget):
         self.labelling = Labelling(self.bench, self.start, self.opening)
         self.leaving = Leaving(self.bench, self.annotate)
         self._help: HelpOverlay | None = None
-        self._window: weakref.ref[QWidget] | None = None
-        self._holder: QDockWidget | None = None
+        self.docking = Docking(self, self.bench)
         self._stack = QStackedWidget()
         self._stack.addWidget(self.start)
         self._stack.addWidget(scrolled(self.annotate))
@@ -96,7 +81,8 @@ class ActiveLearning(QWidget):
         if self.bench.session is not None:
             self.on_opened()
             self.on_asked(self.bench.query)
-            self.bench.recount()
+            self.on_chosen(self.bench.answering.chosen)
+            self.bench.upkeep.soon()
 
     # ---- slots (links.py connects them)
 
@@ -105,7 +91,7 @@ class ActiveLearning(QWidget):
         session = self.bench.session
         if session is None:
             return
-        self.annotate.set_session(session, self.bench.class_keys)
+        self.annotate.set_session(session, self.bench.answering.class_keys)
         self.annotate.model.show_rounds(session.rounds())
         self._stack.setCurrentIndex(1)
         self.on_job_changed()
@@ -133,9 +119,12 @@ class ActiveLearning(QWidget):
         session = self.bench.session
         if session is not None:
             config = session.config
-            self.annotate.set_classes(config.classes, self.bench.class_keys, config.method.query)
-            self.annotate.show_query(self.bench.query, self.bench.pause, config.classes)
-            self.editor.show_classes(config.classes, Teller().tally(session.answers()).counts)
+            self.annotate.set_classes(
+                config.classes, self.bench.answering.class_keys, config.method.query
+            )
+            self.on_asked(self.bench.query)
+            self.on_chosen(self.bench.answering.chosen)
+            self.editor.show_classes(config.classes, self.bench.figures.tally().counts)
 
     def edit_classes(self) -> None:
         """Turn to the page to edit classes on, or back."""
@@ -145,7 +134,7 @@ class ActiveLearning(QWidget):
         if self._stack.currentIndex() == 3:
             self.on_editor_left()
             return
-        self.editor.show_classes(session.config.classes, Teller().tally(session.answers()).counts)
+        self.editor.show_classes(session.config.classes, self.bench.figures.tally().counts)
         self._stack.setCurrentIndex(3)
         self.editor.entry.setFocus()
 
@@ -264,8 +253,8 @@ class ActiveLearning(QWidget):
                 return
         session = self.bench.session
         classes = session.config.classes if session is not None else ()
-        named = [(self.bench.class_keys[c.id], c.name) for c in live_classes(classes)]
-        self._help = HelpOverlay(self._main_window(), named, tones_of(self.viewer.theme))
+        named = [(self.bench.answering.class_keys[c.id], c.name) for c in live_classes(classes)]
+        self._help = HelpOverlay(self.docking.main_window(), named, tones_of(self.viewer.theme))
 
     def inspect(self) -> None:
         """Look at the rounds of the project, in a window of its own."""
@@ -276,81 +265,15 @@ class ActiveLearning(QWidget):
 
     # ---- coming and going
 
-    def _main_window(self) -> QWidget:
-        widget: QWidget = self
-        while widget.parentWidget() is not None:
-            widget = widget.parentWidget()
-        return widget
-
     def showEvent(self, event: QShowEvent | None) -> None:
-        """Watch the window that this is docked in, so that the session closes with it."""
+        """Look at where this is docked now."""
         super().showEvent(event)
-        window = self._main_window()
-        if window is not self and (self._window is None or self._window() is not window):
-            self._window = weakref.ref(window)  # a strong one would keep both alive for ever
-            window.installEventFilter(self)
-        holder = self.parentWidget()
-        if isinstance(holder, QDockWidget) and holder is not self._holder:
-            self._holder = holder
-            holder.dockLocationChanged.connect(lambda _: QTimer.singleShot(0, self._make_room))
-            QTimer.singleShot(0, self._make_room)
-
-    def _make_room(self) -> None:
-        """Take the height that answering needs from docks above and below this one.
-
-        Where they cannot give it, all of them become tabs.
-        """
-        window, holder = self._main_window(), self._holder
-        if not isinstance(window, QMainWindow) or holder is None or holder.isFloating():
-            return
-        area = window.dockWidgetArea(holder)
-        beside = {holder, *window.tabifiedDockWidgets(holder)}  # making tabs calls this again
-        others = [
-            dock
-            for dock in window.findChildren(QDockWidget)
-            if dock not in beside and dock.isVisible() and window.dockWidgetArea(dock) == area
-        ]
-        taken = sum(dock.minimumSizeHint().height() for dock in others)
-        if window.height() - taken >= MIN_HEIGHT_PX:
-            window.resizeDocks([holder], [window.height()], Qt.Orientation.Vertical)
-            return
-        for dock in (*others[1:], holder):
-            window.tabifyDockWidget(others[0], dock)
-        holder.raise_()
+        self.docking.look()
 
     def leave(self) -> None:
         """Close the project."""
-        if self._may_close():
+        if self.docking.may_close():
             self.bench.close()
-
-    def _may_close(self) -> bool:
-        """Whether no answer would be lost; if one would, that is for the user to say."""
-        try:
-            self.bench.keep_unsaved()
-        except InputError as error:
-            buttons = QMessageBox.StandardButton
-            words = f"{error}\n\nClose anyway, and lose them?"
-            chosen = QMessageBox.warning(
-                self, "Answers are not saved", words, buttons.Discard | buttons.Cancel
-            )
-            return bool(chosen == buttons.Discard)
-        return True
-
-    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
-        """Close the session when the window has closed (it may also refuse to)."""
-        window = self._window
-        if (
-            window is not None
-            and watched is window()
-            and event is not None
-            and event.type() == QEvent.Type.Close
-        ):
-            if not self._may_close():
-                event.ignore()
-                return True
-            self.bench.stage.may_end = True
-            QTimer.singleShot(0, partial(_close_if_gone, window, weakref.ref(self.bench)))
-        return bool(super().eventFilter(watched, event))
 
 
 def _end(
@@ -359,16 +282,3 @@ def _end(
     for part in (links, opening, labelling, leaving):
         part.close()
     gc.unfreeze()  # the dock is garbage now (see Workbench.open)
-
-
-def _close_if_gone(window: weakref.ref[QWidget], bench: weakref.ref[Workbench]) -> None:
-    own, open_bench = window(), bench()
-    try:
-        is_gone = own is None or not own.isVisible()
-    except RuntimeError:  # Qt has deleted it
-        is_gone = True
-    if open_bench is None:
-        return
-    open_bench.stage.may_end = False
-    if is_gone:
-        close_workbench(open_bench.viewer)

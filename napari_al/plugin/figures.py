@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
 
+    from napari_al.plugin.costs import Tally
     from napari_al.plugin.events import WorkbenchEvents
     from napari_al.plugin.ledger import Ledger
     from napari_al.session.session import Session
@@ -34,7 +35,7 @@ class Figures:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="figures")
         self._session: Session | None = None
         self._teller, self._bookkeeper = Teller(), Bookkeeper()
-        self._under_way: Future[Ledger] | None = None
+        self._is_busy = self._is_outdated = False  # the thread, and what it makes
         self._learnt: tuple[int, int] | None = None  # a round, and the answers its model knows
 
     def open(self, session: Session | None) -> None:
@@ -51,8 +52,12 @@ class Figures:
     def count(self) -> None:
         """Tell new figures."""
         if self._session is not None:
-            self._events.counted.emit(self._teller.tally(self._session.answers()))
+            self._events.counted.emit(self.tally())
             self._balance(self._session)
+
+    def tally(self) -> Tally:
+        """Return figures over the answers there are."""
+        return self._teller.tally(() if self._session is None else self._session.answers())
 
     def n_answers_behind(self) -> int:
         """Return how many answers the model whose scores show has not learnt from."""
@@ -67,18 +72,19 @@ class Figures:
 
     def _balance(self, session: Session) -> None:
         """Sum up what takes time, in the thread; what is under way is heard out first."""
-        if self._under_way is None:
-            answers = session.answers()
-            self._under_way = self._thread.submit(self._bookkeeper.balance, answers)
-            self._under_way.add_done_callback(
-                lambda done: self._dispatch(lambda: self._on_balanced(session, len(answers), done))
+        self._is_outdated = self._is_busy
+        if not self._is_busy:
+            self._is_busy = True
+            made = self._thread.submit(self._bookkeeper.balance, session.answers())
+            made.add_done_callback(
+                lambda done: self._dispatch(lambda: self._on_balanced(session, done))
             )
 
-    def _on_balanced(self, session: Session, n_answers: int, done: Future[Ledger]) -> None:
-        self._under_way = None
+    def _on_balanced(self, session: Session, done: Future[Ledger]) -> None:
+        self._is_busy = False
         if self._session is None or done.cancelled():
             return
         if session is self._session:
             self._events.balanced.emit(done.result())
-        if session is not self._session or len(session.answers()) != n_answers:
+        if self._is_outdated:
             self._balance(self._session)

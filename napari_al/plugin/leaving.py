@@ -9,6 +9,7 @@ from napari_al.errors import InputError
 from napari_al.session.jobs import Job
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from napari_al.formats.export import Format
@@ -30,9 +31,11 @@ class Leaving:
         self._bench, self._page = bench, page
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="leaving")
         self._job: Job | None = None
+        self._closed = False
 
     def close(self, *_: object) -> None:
-        """End the thread and the job."""
+        """End the thread and the job; what is under way ends unheard."""
+        self._closed = True
         if self._job is not None:
             self._job.abandon()
         self._pool.shutdown(wait=False, cancel_futures=True)
@@ -46,7 +49,7 @@ class Leaving:
             self._page.export.show_busy()
             future = self._pool.submit(export_session, session, format, source, folder)
             future.add_done_callback(
-                lambda done: self._bench.dispatch(lambda: self._on_exported(done, folder))
+                lambda done: self._then(lambda: self._on_exported(done, folder))
             )
 
     def _on_exported(self, done: Future[int], folder: Path) -> None:
@@ -66,7 +69,7 @@ class Leaving:
             self._job = Job(
                 "napari_al.session.model_export:export_newest_model",
                 {"project": str(session.project.path), "out": str(folder), "onnx": onnx},
-                on_finished=lambda result: self._bench.dispatch(
+                on_finished=lambda result: self._then(
                     lambda: self._page.export.show_result(
                         result.reason or f"The model of {result.value['model']} is in {folder}."
                     )
@@ -82,7 +85,7 @@ class Leaving:
         if session is not None:
             future = self._pool.submit(to_csv, session.answers(), session.config.classes)
             future.add_done_callback(
-                lambda done: self._bench.dispatch(lambda: self._write(path, done.result()))
+                lambda done: self._then(lambda: self._write(path, done.result()))
             )
 
     def save_script(self, path: Path) -> None:
@@ -92,6 +95,10 @@ class Leaving:
         session = self._bench.session
         if session is not None:
             self._write(path, script_of(session))
+
+    def _then(self, call: Callable[[], None]) -> None:
+        """Show something on the window's thread, if the page is there by then."""
+        self._bench.dispatch(lambda: None if self._closed else call())
 
     def _write(self, path: Path, words: str) -> None:
         try:

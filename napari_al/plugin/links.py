@@ -71,41 +71,47 @@ def link_workbench(links: Links, bench: Workbench) -> None:
     session = bench.session
     if session is None:
         raise RuntimeError("link_workbench needs an open session")
-    connect = links.connect
-    connect(session.events.answered, bench.on_changed)
-    connect(session.events.undone, bench.on_changed)
-    connect(session.events.redone, bench.on_changed)
-    connect(session.events.scores_changed, bench.on_scores_changed)
-    connect(session.events.round_changed, bench.on_round_changed)
-    connect(session.events.classes_changed, bench.on_classes_changed)
-    connect(session.events.unsaved_changed, bench.on_unsaved_changed)
-    connect(session.events.warned, bench.on_warned)
-    connect(session.events.job_progress, bench.trainer.on_job_progress)
-    connect(session.events.job_finished, bench.on_job_finished)
-    layers = bench.stage.layers
-    connect(bench.stage.arrived, bench.on_arrived)
-    connect(layers.camera.napari.events.zoom, lambda _: bench.stage.on_zoomed())
+    events, upkeep, layers = session.events, bench.upkeep, bench.stage.layers
+    for signal, slot in (
+        (events.answered, upkeep.on_changed),
+        (events.undone, upkeep.on_changed),
+        (events.redone, upkeep.on_changed),
+        (events.scores_changed, bench.on_scores_changed),
+        (events.scores_changed, upkeep.on_scores_changed),
+        (events.round_changed, bench.on_round_changed),
+        (events.classes_changed, bench.on_classes_changed),
+        (events.unsaved_changed, bench.handing_in.on_unsaved_changed),
+        (events.warned, lambda words: bench.events.told.emit(words)),
+        (events.job_progress, bench.trainer.on_job_progress),
+        (events.job_finished, bench.on_job_finished),
+        (bench.events.asked, upkeep.on_asked),
+        (bench.stage.arrived, bench.answering.on_arrived),
+        (layers.camera.napari.events.zoom, lambda _: bench.stage.on_zoomed()),
+    ):
+        links.connect(signal, slot)
     for layer in layers.all():
         _link_layer(links, bench, layer)
-    connect(layers.added, lambda layer: _link_layer(links, bench, layer))
-    links.append(bench.viewer.mouse_drag_callbacks, lambda _, event: bench.on_pressed(event))
+    links.connect(layers.added, lambda layer: _link_layer(links, bench, layer))
+    callbacks = bench.viewer.mouse_drag_callbacks
+    links.append(callbacks, lambda _, event: bench.answering.on_pressed(event))
     for key, action in key_actions(bench).items():
         links.bind(bench.viewer, key, action)
 
 
 def key_actions(bench: Workbench) -> dict[str, Callable[[], object]]:
     """Return what each key does while a session is open."""
+    answering = bench.answering
     does: dict[ActionName, Callable[[], object]] = {
-        "accept": bench.accept,
-        "skip": partial(bench.give_up, "skipped"),
-        "unsure": partial(bench.give_up, "unsure"),
-        "ignore": partial(bench.give_up, "ignored"),
+        "accept": answering.accept,
+        "skip": partial(answering.give_up, "skipped"),
+        "unsure": partial(answering.give_up, "unsure"),
+        "ignore": partial(answering.give_up, "ignored"),
         "undo": bench.undo,
         "redo": bench.redo,
         "find_class": bench.events.find_class.emit,
         "edit_classes": bench.events.edit_classes.emit,
-        "rest": bench.fill_rest,
-        "split": bench.split,
+        "rest": answering.fill_rest,
+        "split": answering.split,
         "focus": bench.stage.focus,
         "whole_image": bench.stage.layers.camera.whole_image,
         "borders": partial(bench.stage.toggle, "borders"),
@@ -115,7 +121,7 @@ def key_actions(bench: Workbench) -> dict[str, Callable[[], object]]:
         "help": bench.events.help.emit,
     }
     out = {key: does[name] for name, action in ACTIONS.items() for key in action.keys}
-    return out | {key: partial(bench.press, key) for key in CLASS_KEYS}
+    return out | {key: partial(answering.press, key) for key in CLASS_KEYS}
 
 
 def _link_layer(links: Links, bench: Workbench, layer: Layer) -> None:
@@ -208,7 +214,7 @@ def _link_workbench_to_dock(links: Links, dock: ActiveLearning) -> None:
         (events.edit_classes, dock.edit_classes),
         (events.help, dock.toggle_help),
         (events.view_changed, dock.on_view_changed),
-        (dock.bench.preview.cut, dock.start.show_cut),
+        (dock.bench.preview.cut, dock.start.regions.show_cut),
         (dock.bench.preview.failed, dock.start.show_message),
     ):
         links.connect(signal, slot)
@@ -231,11 +237,12 @@ def _link_start_page(links: Links, dock: ActiveLearning) -> None:
 
 def _link_annotate_page(links: Links, dock: ActiveLearning) -> None:
     page, bench = dock.annotate, dock.bench
+    answering = bench.answering
     for signal, slot in (
-        (page.classes.chosen, bench.choose),
-        (page.accepted, bench.accept),
-        (page.ended, bench.give_up),
-        (page.rest_wanted, bench.fill_rest),
+        (page.classes.chosen, answering.choose),
+        (page.accepted, answering.accept),
+        (page.ended, answering.give_up),
+        (page.rest_wanted, answering.fill_rest),
         (page.undo_wanted, bench.undo),
         (page.redo_wanted, bench.redo),
         (page.focus_wanted, bench.stage.focus),
@@ -257,7 +264,7 @@ def _link_annotate_page(links: Links, dock: ActiveLearning) -> None:
         (page.view.keep_zoom_changed, bench.stage.set_keep_zoom),
         (page.view.dim_changed, bench.stage.layers.set_dim),
         (page.queue.picked, bench.go_to),
-        (page.queue.many_answered, bench.answer_many),
+        (page.queue.many_answered, answering.answer_many),
         (page.export.export_wanted, dock.leaving.export),
         (page.export.script_wanted, dock.leaving.save_script),
         (page.export.model_wanted, dock.leaving.export_model),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_al.errors import InputError
 from napari_al.plugin.events import timer
 from napari_al.plugin.layer_kinds import load_layers, load_units
+from napari_al.plugin.upkeep import N_AHEAD
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +24,21 @@ if TYPE_CHECKING:
 
 IDLE_MS = 300
 """After the dock has opened: napari has shown its window, and a folder is still to be chosen."""
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A session with its first questions read ahead, and what of it cannot be used."""
+
+    session: Session
+    problems: tuple[str, ...]
+
+    @classmethod
+    def of(cls, session: Session) -> _Opened:
+        """Read, in a thread, what the window would wait for."""
+        with suppress(InputError, OSError):  # whoever asks about the image will say so
+            session.upcoming(N_AHEAD)
+        return cls(session, session.problems)
 
 
 class Opening:
@@ -92,15 +110,15 @@ class Opening:
         from napari_al.session.lock import LockedError
         from napari_al.session.session import Session
 
-        def work() -> Session | LockedError:
+        def work() -> _Opened | LockedError:
             try:
-                return Session.open(path, dispatch=self._bench.dispatch)
+                return _Opened.of(Session.open(path, dispatch=self._bench.dispatch))
             except LockedError as error:
                 return error
 
-        def then(opened: Session | LockedError) -> None:
-            if isinstance(opened, Session):
-                self._on_session(opened)
+        def then(opened: _Opened | LockedError) -> None:
+            if isinstance(opened, _Opened):
+                self._on_opened(opened)
                 return
             from napari_al.plugin.app import inspect
 
@@ -131,16 +149,21 @@ class Opening:
         """Make a project and open it."""
         from napari_al.plugin.start import create
 
-        self._in_background(lambda: create(choice, self._bench.dispatch), self._on_session)
+        dispatch = self._bench.dispatch
+        self._in_background(
+            lambda: _Opened.of(create(choice, dispatch)),
+            lambda opened: self._on_opened(opened, choice.source),
+        )
 
-    def _on_session(self, session: Session) -> None:
+    def _on_opened(self, opened: _Opened, source: Path | ViewerImages | None = None) -> None:
         placement = None
-        source = self._page.source
         if source is not None and not isinstance(source, Path):
             placement = source.placement
             for layer in source.layers:
                 layer.visible = False
-        self._bench.open(session, placement)
+        self._bench.open(opened.session, placement)
+        for problem in opened.problems[:1]:
+            self._bench.events.told.emit(problem)
 
     # ---- preview
 
@@ -158,19 +181,19 @@ class Opening:
         data = self._found.data if self._found is not None else None
         if data is not None:
             regions = self._page.question.method.regions
-            name = data.train[self._page.image_index % len(data.train)]
-            n_regions = self._page.n_per_image
+            name = data.train[self._page.regions.image_index % len(data.train)]
+            n_regions = self._page.regions.n_per_image
             self._bench.preview.show((source, name), lambda: data.image(name), regions, n_regions)
 
     def _preview_viewer(self, source: ViewerImages) -> None:
         from napari_al.plugin.from_viewer import plane_at
 
-        place = self._page.image_index % source.n_planes
+        place = self._page.regions.image_index % source.n_planes
         self._bench.preview.show(
             (id(source), place),
             lambda: plane_at(source, place),
             self._page.question.method.regions,
-            self._page.n_per_image,
+            self._page.regions.n_per_image,
             source.placement,
         )
 
@@ -196,6 +219,12 @@ class Opening:
         def go_on() -> None:
             if not self._closed:
                 then(future)
+            elif (
+                not future.cancelled()
+                and future.exception() is None
+                and isinstance(future.result(), _Opened)
+            ):
+                future.result().session.close()  # or nobody would
 
         future.add_done_callback(lambda _: self._bench.dispatch(go_on))
 

@@ -99,12 +99,13 @@ class Preview:
             future = self._pool.submit(self._make, wish)
             future.add_done_callback(lambda done: self._dispatch(lambda: self._show(wish, done)))
 
-    def _make(self, wish: _Wish) -> tuple[NDArray[np.uint8], NDArray[np.int32] | None]:
+    def _make(self, wish: _Wish) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None, Cut | None]:
+        """Return the image as it is shown, the outlines of its regions, and how these came out."""
         if self._pixels is None or self._pixels[0] != wish.key:
             self._pixels = (wish.key, wish.read())
         pixels = self._pixels[1]
         if wish.kind == "masks":
-            return displayed(pixels), None
+            return displayed(pixels), None, None
         from napari_al.core.superpixels import superpixels
 
         rows, cols = _middle((pixels.shape[0], pixels.shape[1]))
@@ -114,7 +115,11 @@ class Preview:
         region_map[rows, cols] = superpixels(
             piece, wish.kind, n_per_image=max(1, round(wish.n_per_image * share))
         )
-        return displayed(pixels), region_map
+        sizes = np.bincount(region_map[region_map >= 0])
+        inside = sizes.sum() / region_map.size
+        side = round(float(np.sqrt(np.median(sizes[sizes > 0]))))
+        cut = Cut(round(np.count_nonzero(sizes) / inside), side)
+        return displayed(pixels), borders(region_map), cut
 
     def _show(self, wish: _Wish, done: Future[Any]) -> None:
         self._busy = False
@@ -126,12 +131,12 @@ class Preview:
         elif error is not None:
             raise error
         else:
-            self._put(wish, *done.result())
+            self._put(*done.result())
         if self._wish is not wish:
             self._go_on()
 
     def _put(
-        self, wish: _Wish, image: NDArray[np.uint8], region_map: NDArray[np.int32] | None
+        self, image: NDArray[np.uint8], outlines: NDArray[np.uint8] | None, cut: Cut | None
     ) -> None:
         layers = self._layers
         before = layers.get("image")
@@ -139,12 +144,9 @@ class Preview:
         layers.show("image", image)
         if is_new:
             layers.camera.whole_image()
-        layers.show("borders", None if region_map is None else borders(region_map))
-        if region_map is not None:
-            sizes = np.bincount(region_map[region_map >= 0])
-            inside = sizes.sum() / region_map.size
-            side = round(float(np.sqrt(np.median(sizes[sizes > 0]))))
-            self.cut.emit(Cut(round(np.count_nonzero(sizes) / inside), side))
+        layers.show("borders", outlines)
+        if cut is not None:
+            self.cut.emit(cut)
 
 
 def _middle(shape: tuple[int, int]) -> tuple[slice, slice]:

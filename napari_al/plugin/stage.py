@@ -45,7 +45,7 @@ class Stage:
     """
 
     arrived = Signal()
-    """The region that was to be shown is on screen now; its image had to be made first."""
+    """The region that was to be shown is on screen now: its image or a layer had to be made."""
 
     def __init__(
         self,
@@ -230,4 +230,5 @@ class Stage:
         if self._session is not None and not self.may_end:
             self.image = ""
             self.show_region(self._region, self._marks)
-            self.layers.activate()
+            if self.image:
+                self.arrived.emit()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Qt, QTimer, Signal
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
     QFileDialog,
     QFormLayout,
@@ -13,7 +13,6 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QLineEdit,
     QProgressBar,
-    QSlider,
     QSpinBox,
     QVBoxLayout,
     QWidget,
@@ -25,6 +24,7 @@ from napari_al.plugin.label_maker import LabelMaker
 from napari_al.plugin.model_choice import ModelChoice
 from napari_al.plugin.parts import button, choice, scrolled, text
 from napari_al.plugin.question_box import QuestionBox
+from napari_al.plugin.regions_box import RegionsBox
 from napari_al.plugin.start import StartChoice, suggest_project
 
 if TYPE_CHECKING:
@@ -32,18 +32,11 @@ if TYPE_CHECKING:
 
     from napari_al.plugin.from_viewer import ViewerImages
     from napari_al.plugin.preferences import Preferences
-    from napari_al.plugin.preview import Cut
     from napari_al.plugin.start import Found
     from napari_al.session.config import ProjectConfig
 
 DEFAULT_BUDGET = 100
-_NO_SIZE = {
-    "masks": "The objects of the data folder's masks.",
-    "grid": "Squares of 32×32 pixels.",
-}
 _ORDERS = {"score": "most worth asking first", "image": "image by image"}
-_STEPS = (16, 32, 64, 100, 150, 200, 300, 400, 600, 800, 1200, 2000, 4000, 8000)
-"""Superpixels an image, along the slider."""
 
 
 class StartPage(QWidget):
@@ -63,13 +56,8 @@ class StartPage(QWidget):
         super().__init__()
         self.setAcceptDrops(True)
         self.source: Path | ViewerImages | None = None
-        self.image_index = 0
         self._own_project = False
         self._given: dict[str, Any] = {}  # settings from elsewhere that this page may not show
-        self._settle = QTimer(self)
-        self._settle.setSingleShot(True)
-        self._settle.setInterval(120)
-        self._settle.timeout.connect(self.preview_wanted.emit)
         self._images = text("Choose a folder of images, or drop one here.", "muted")
         self.class_list = ClassList()
         self.class_list.failed.connect(self.show_message)
@@ -77,12 +65,8 @@ class StartPage(QWidget):
         self.question = QuestionBox()
         self.question.changed.connect(self._on_method)
         self.label_maker = LabelMaker()
-        self.size = QSlider(Qt.Orientation.Horizontal)
-        self.size.setRange(0, len(_STEPS) - 1)
-        self.size.setValue(_STEPS.index(200))
-        self.size.setToolTip("superpixels an image; watch their outlines over the image")
-        self.size.valueChanged.connect(lambda _: self._on_size())
-        self._size_text = text("", "muted")
+        self.regions = RegionsBox()
+        self.regions.changed.connect(self.preview_wanted.emit)
         self.budget = QSpinBox()
         self.budget.setRange(1, 1_000_000)
         self.budget.setValue(DEFAULT_BUDGET)
@@ -101,8 +85,6 @@ class StartPage(QWidget):
         self._message.setVisible(False)
         self._build()
         self._on_method()
-        self._on_size()
-        self._refresh()
 
     # ---- building
 
@@ -121,11 +103,7 @@ class StartPage(QWidget):
         column.addWidget(self.question)
         column.addWidget(self.label_maker)
         column.addWidget(text("Regions", "title"))
-        row = QHBoxLayout()
-        row.addWidget(self.size, 1)
-        row.addWidget(button("Other image", "preview on another image", self._other_image))
-        column.addLayout(row)
-        column.addWidget(self._size_text)
+        column.addWidget(self.regions)
         form = QFormLayout()
         form.setContentsMargins(0, 4, 0, 0)
         form.addRow("Clicks a round", self.budget)
@@ -184,9 +162,7 @@ class StartPage(QWidget):
         self.budget.setValue(config.budget)
         self.device = config.training.device
         self.model.preset(config.training)
-        n_per_image = config.regions.n_per_image
-        nearest = min(_STEPS, key=lambda step: abs(step - n_per_image))
-        self.size.setValue(_STEPS.index(nearest))
+        self.regions.preset(config.regions.n_per_image)
         self.order.setCurrentIndex(self.order.findData(config.acquisition.order))
         if project is not None:
             self.project.setText(str(project))
@@ -218,12 +194,6 @@ class StartPage(QWidget):
         self._images.setText(f"{images.n_planes} images of the viewer ({names})")
         self._on_source(can_correct=False)
 
-    def show_cut(self, cut: Cut) -> None:
-        """Say how the regions came out."""
-        self._size_text.setText(
-            f"{cut.n_regions} regions an image, of about {cut.side_px}×{cut.side_px} pixels"
-        )
-
     def show_message(self, words: str) -> None:
         """Show what went wrong; nothing hides it."""
         self._message.setText(words)
@@ -237,11 +207,6 @@ class StartPage(QWidget):
             self._refresh()
 
     # ---- what was chosen
-
-    @property
-    def n_per_image(self) -> int:
-        """Superpixels an image."""
-        return _STEPS[self.size.value()]
 
     def choice(self) -> StartChoice:
         """Return everything chosen.
@@ -262,7 +227,7 @@ class StartPage(QWidget):
             raise InputError("Name a folder for the project.")
         shown = {
             "budget": self.budget.value(),
-            "regions": {"n_per_image": self.n_per_image},
+            "regions": {"n_per_image": self.regions.n_per_image},
             "acquisition": {"order": self.order.currentData()},
             "training": {"device": self.device, **self.model.settings()},
         }
@@ -294,20 +259,8 @@ class StartPage(QWidget):
         self.preview_wanted.emit()
 
     def _on_method(self) -> None:
-        regions = self.question.method.regions
-        self.size.setEnabled(regions in ("seeds", "slic"))
-        if regions in _NO_SIZE:
-            self._size_text.setText(_NO_SIZE[regions])
+        self.regions.set_regions(self.question.method.regions)
         self._refresh()
-        self._settle.start()
-
-    def _on_size(self) -> None:
-        self._size_text.setText(f"about {self.n_per_image} regions an image")
-        self._settle.start()
-
-    def _other_image(self) -> None:
-        self.image_index += 1
-        self.preview_wanted.emit()
 
     def _refresh(self) -> None:
         if self.source is not None and not self._own_project:
@@ -340,4 +293,5 @@ class StartPage(QWidget):
         """Look at the folder that was dropped."""
         if event is not None:
             event.acceptProposedAction()
-            self.folder_wanted.emit(Path(event.mimeData().urls()[0].toLocalFile()))
+            urls = event.mimeData().urls()
+            self.folder_wanted.emit(next(Path(u.toLocalFile()) for u in urls if u.isLocalFile()))

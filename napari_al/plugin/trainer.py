@@ -34,10 +34,11 @@ class Trainer:
     stage : Stage
     dispatch : callable
         Runs a function on the window's thread.
-    ask : callable
-        Shows the next query; called when there may be one again.
+    go_on : callable
+        Shows the next query where none is, or why there is none (``Pause``); called when a job
+        has begun, or could not be.
     wait : callable
-        Shows none, and why.
+        Shows none, and why, whatever is asked.
     """
 
     def __init__(
@@ -45,11 +46,11 @@ class Trainer:
         events: WorkbenchEvents,
         stage: Stage,
         dispatch: Callable[[Callable[[], None]], None],
-        ask: Callable[[], None],
+        go_on: Callable[[Pause], None],
         wait: Callable[[Pause], None],
     ) -> None:
         self._events, self._stage, self._dispatch = events, stage, dispatch
-        self._ask, self._wait = ask, wait
+        self._go_on, self._wait = go_on, wait
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="trainer")
         self._session: Session | None = None
         self._proposing: Future[Corrections] | None = None
@@ -59,7 +60,7 @@ class Trainer:
 
     def open(self, session: Session | None) -> None:
         """Follow another session's jobs from now on; None: nobody's."""
-        self._session, self.last_result = session, None
+        self._session, self._proposing, self.last_result = session, None, None
 
     def close(self) -> None:
         """End the thread."""
@@ -116,9 +117,9 @@ class Trainer:
             )
 
     def _on_proposed(self, session: Session, done: Future[Corrections]) -> None:
-        self._proposing = None
         if session is not self._session or done.cancelled():
             return
+        self._proposing = None
         error = done.exception()
         if error is not None and not isinstance(error, InputError | OSError):
             raise error
@@ -136,11 +137,12 @@ class Trainer:
         session = self._session
         if session is None:
             return
-        if self._events.attempt(lambda: session.decide_corrections(accepted, refused)):
-            for image in {correction.region.image for correction in accepted}:
-                self._stage.outdate(image)
-        if self._start(session.start_training):
-            self._ask()
+        if not self._events.attempt(lambda: session.decide_corrections(accepted, refused)):
+            self._go_on("failed")  # training now would be without them
+            return
+        for image in {correction.region.image for correction in accepted}:
+            self._stage.outdate(image)
+        self._go_on("" if self._start(session.start_training) else "failed")
 
     # ---- slots (links.py connects them)
 

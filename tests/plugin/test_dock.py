@@ -366,7 +366,7 @@ def test_themes_change_while_it_is_open(open_session):
 
 def test_docked_left_it_has_room_to_answer(open_session):
     desk = open_session()
-    holder, window = desk.dock.parentWidget(), desk.dock._main_window()
+    holder, window = desk.dock.parentWidget(), desk.dock.docking.main_window()
     window.resize(1280, 720)
     window.addDockWidget(Qt.DockWidgetArea.LeftDockWidgetArea, holder)
     desk.until(lambda: desk.dock.height() > 500)
@@ -421,7 +421,7 @@ def test_many_classes_are_found_by_typing_or_by_two_keys(desk, tmp_path):
     assert search.text() == ""
 
     panel = desk.dock.annotate.classes
-    assert desk.dock.bench.class_keys[25] == "M3"
+    assert desk.dock.bench.answering.class_keys[25] == "M3"
     desk.key(Qt.Key.Key_M)
     shown = [b.info.id for b in panel._buttons if b.isVisibleTo(panel)]
     assert shown == list(range(23, 30))
@@ -603,6 +603,14 @@ def test_precise_answers_are_drawn(open_session):
     assert desk.query != query
     assert _layer(desk, "drawing").nshapes == 0
     assert (row1 - row0) * (col1 - col0) == query.region.mask.size
+
+
+def test_one_can_draw_on_after_the_image_was_removed_by_hand(open_session):
+    desk = open_session("rectangle-precise", budget=100)
+    desk.viewer.layers.remove(_layer(desk, "image"))
+    desk.until(lambda: NAMES["image"] in desk.viewer.layers)
+    QApplication.processEvents()
+    assert desk.viewer.layers.selection.active is _layer(desk, "drawing")
 
 
 def test_a_rectangle_of_one_class_takes_two_keys(open_session):

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import imageio.v3 as iio
 import numpy as np
 import pytest
 from disks import no_file_grows_beyond
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtWidgets import QApplication, QMessageBox
 from scenes import write_data
 
+from napari_al.core.clicks import Clicks
+from napari_al.session.records import Answer
 from napari_al.session.session import Session
+
+CTRL = Qt.KeyboardModifier.ControlModifier
 
 
 def _answer(question: str) -> list[str]:
@@ -38,7 +43,7 @@ def test_answers_that_cannot_be_written_wait_and_are_written_later(open_session)
             desk.until_asked()
         assert "kept in memory" in desk.dock.annotate._message.text()
         assert desk.session.n_unsaved == len(desk.session.answers()) == 2
-    desk.dock.bench._saving.setInterval(1)
+    desk.dock.bench.handing_in._saving.setInterval(1)
     desk.until(lambda: desk.session.n_unsaved == 0)
     assert "on disk again" in desk.dock.annotate._message.text()
     with Session.open(desk.session.project.path, read_only=True) as reader:
@@ -51,7 +56,7 @@ def test_closing_asks_before_an_answer_is_lost(open_session):
     with no_file_grows_beyond(1):
         desk.key(Qt.Key.Key_1)
         desk.until_asked()
-        for close in (desk.dock.annotate.leave_wanted.emit, desk.dock._main_window().close):
+        for close in (desk.dock.annotate.leave_wanted.emit, desk.dock.docking.main_window().close):
             asked = _answer("Cancel")
             close()
             assert "1 answers could not be written" in asked[0]
@@ -75,7 +80,7 @@ def test_closing_asks_before_an_answer_is_lost(open_session):
 
 def test_a_slow_disk_is_named_and_answers_go_on(open_session, monkeypatch):
     desk = open_session()
-    monkeypatch.setattr("napari_al.plugin.workbench.SLOW_DISK_S", 0)
+    monkeypatch.setattr("napari_al.plugin.handing_in.SLOW_DISK_S", 0)
     for n in (1, 2):
         desk.key(Qt.Key.Key_1)
         desk.until_asked()
@@ -147,7 +152,7 @@ def test_the_question_on_screen_stays_while_scores_come_in(open_session):
     refreshed = []
     desk.session.events.scores_changed.connect(lambda: refreshed.append(desk.query))
     desk.until(lambda: desk.session.scores_round == 1 and not desk.session.is_busy)
-    desk.until(lambda: not desk.dock.bench._scored.isActive())
+    desk.until(lambda: not desk.dock.bench.upkeep._scored.isActive())
     assert not asked
     assert len(refreshed) >= 2, "image by image, and in the end"
     assert all(query is on_screen for query in refreshed)
@@ -156,3 +161,90 @@ def test_the_question_on_screen_stays_while_scores_come_in(open_session):
     desk.until_asked()
     assert desk.query.model_round == 1
     assert desk.query.region not in answered | {on_screen.region}
+
+
+def _close_dock(desk):
+    """Take the dock away for good, at once."""
+    dock, desk.dock = desk.dock, None
+    desk.viewer.window.remove_dock_widget(dock)
+    dock.deleteLater()
+    QApplication.sendPostedEvents(dock, QEvent.Type.DeferredDelete)
+
+
+@pytest.mark.parametrize("begun", ["export", "opening"])
+def test_what_a_dock_has_begun_ends_unheard_when_it_is_closed(open_session, tmp_path, begun):
+    desk = open_session()
+    bench, path = desk.dock.bench, desk.session.project.path
+    if begun == "export":
+        desk.dock.leaving.export("png", "answers", tmp_path / "labels")
+        thread = desk.dock.leaving._pool
+    else:
+        desk.dock.annotate.leave_wanted.emit()
+        desk.dock.opening.open_project(path)
+        thread = desk.dock.opening._pool
+    thread.submit(int).result()  # done; the window has not heard of it yet
+    _close_dock(desk)
+    QApplication.processEvents()
+    bench.close()
+    with Session.open(path) as session:  # nobody holds it
+        assert session.answers() == ()
+    assert (tmp_path / "labels" / "classes.json").is_file() == (begun == "export")
+
+
+def test_a_part_of_a_cut_region_is_taken_back_before_an_answer_is(open_session):
+    desk = open_session()
+    desk.key(Qt.Key.Key_3)
+    desk.until_asked()
+    whole = desk.query
+    for key in (Qt.Key.Key_D, Qt.Key.Key_D, Qt.Key.Key_1):
+        desk.key(key)
+    for key in (Qt.Key.Key_Backspace, Qt.Key.Key_2, Qt.Key.Key_1, Qt.Key.Key_1):
+        desk.key(key)
+    desk.until_asked()
+    assert [a.class_ids for a in desk.session.answers()] == [(2,), (1,), (0,), (0,)]
+    desk.key(Qt.Key.Key_Backspace)  # all three
+    assert desk.query == whole
+    for key in (Qt.Key.Key_D, Qt.Key.Key_D, Qt.Key.Key_Backspace, Qt.Key.Key_Backspace):
+        desk.key(key)
+    assert desk.query == whole
+    assert len(desk.session.answers()) == 1
+    desk.key(Qt.Key.Key_Backspace)
+    assert desk.session.answers() == ()
+
+
+def test_of_two_answers_about_a_region_the_one_that_was_picked_is_changed(open_session):
+    desk = open_session()
+    bench, query = desk.dock.bench, desk.query
+    earlier = replace(query, round=0)
+    for asked, outcome in ((earlier, "skipped"), (query, "unsure")):
+        desk.session.submit(Answer(asked, (), Clicks(class_clicks=1), outcome=outcome))
+    bench.go_to(query)
+    desk.key(Qt.Key.Key_2)
+    assert [a.outcome for a in desk.session.answers()] == ["skipped", "labelled"]
+    desk.key(Qt.Key.Key_Z, CTRL)
+    assert [a.outcome for a in desk.session.answers()] == ["skipped", "unsure"]
+    assert bench.query == query
+    desk.key(Qt.Key.Key_3)
+    assert [(a.outcome, a.class_ids) for a in desk.session.answers()[1:]] == [("labelled", (2,))]
+    desk.key(Qt.Key.Key_Z, CTRL)
+    bench.ask()
+    desk.key(Qt.Key.Key_Z, CTRL)  # what had no answer before gets one of its own
+    desk.key(Qt.Key.Key_4)
+    assert [(a.outcome, a.class_ids) for a in desk.session.answers()] == [
+        ("skipped", ()),
+        ("labelled", (3,)),
+    ]
+
+
+def test_seconds_go_on_while_a_region_is_mended_and_are_shared_by_several(open_session):
+    desk = open_session()
+    bench = desk.dock.bench
+    bench.answering.question.since -= 20
+    desk.key(Qt.Key.Key_D)
+    desk.key(Qt.Key.Key_1)
+    desk.key(Qt.Key.Key_1)
+    desk.until_asked()
+    bench.answering.question.since -= 20
+    bench.answering.answer_many(desk.session.upcoming(2), 0)
+    seconds = [round(answer.seconds, -1) for answer in desk.session.answers()]
+    assert seconds == [20, 0, 10, 10]

@@ -92,7 +92,7 @@ def test_the_model_can_be_exported(open_session: Callable[..., Desk], tmp_path: 
     panel._export()
     desk.until(lambda: panel._result.text() not in ("", "Writing…"), seconds=120)
     assert "no model yet" in panel._result.text()
-    desk.dock.bench.choose(0)
+    desk.dock.bench.answering.choose(0)
     desk.until_asked()
     desk.dock.bench.train()
     desk.until(lambda: desk.session.model_round == 1, seconds=120)

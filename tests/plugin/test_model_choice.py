@@ -34,7 +34,7 @@ def test_every_kind_of_network(desk, data_path, tmp_path, name):
     open_data(desk, data_path, tmp_path / "project")
     choose(desk, name, weights)
     start = desk.dock.start
-    start.size.setValue(0)
+    start.regions.size.setValue(0)
     small = {"steps": 2, "batch_size": 2, "crop_px": 32, "threads": 1}
     chosen = start.choice()
     chosen.settings["training"] |= small
@@ -81,7 +81,8 @@ def test_what_does_not_apply_cannot_be_chosen(desk):
 
 
 def test_what_a_command_sets_is_where_the_start_page_begins(desk, data_path, tmp_path):
-    settings = {"budget": 7, "training": {"segmenter": "compact", "steps": 3}}
+    regions = {"n_per_image": 250}  # between two steps of the slider
+    settings = {"budget": 7, "regions": regions, "training": {"segmenter": "compact", "steps": 3}}
     place = tmp_path / "project"
     desk.dock.opening.open(data_path, project=place, method=None, settings=settings)
     desk.until(lambda: desk.dock.start.source is not None)
@@ -90,6 +91,7 @@ def test_what_a_command_sets_is_where_the_start_page_begins(desk, data_path, tmp
     desk.until(lambda: desk.dock.bench.session is not None)
     config = Project.open(place).read_config()
     assert (config.budget, config.training.segmenter, config.training.steps) == (7, "compact", 3)
+    assert config.regions.n_per_image == 250
 
 
 @pytest.mark.parametrize(

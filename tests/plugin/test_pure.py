@@ -15,6 +15,8 @@ from napari_al.core.masks import Mask
 from napari_al.errors import InputError
 from napari_al.formats.classes import default_classes
 from napari_al.plugin import costs, drawing, keys, ledger, pictures, start
+from napari_al.plugin.events import WorkbenchEvents
+from napari_al.plugin.figures import Figures
 from napari_al.session.log import AnnotationLog
 from napari_al.session.records import Answer, Query, Region
 from napari_al.session.session import Session
@@ -213,3 +215,24 @@ def test_classes_are_found_in_labels(tmp_path, data_path):
     assert [c.name for c in named] == ["class 0", "class 1", "class 2", "class 3"]
     with pytest.raises(InputError, match="label images"):
         start.classes_of_labels(tmp_path / "nothing")
+
+
+def test_a_ledger_follows_what_happened_while_it_was_made(data_path, tmp_path):
+    waiting, ledgers, events = queue.Queue(), [], WorkbenchEvents()
+    figures = Figures(events, waiting.put)
+    events.balanced.connect(ledgers.append)
+    config = project_config(data_path)
+    with Session.create(tmp_path / "project", config) as session:
+        session.prepare()
+        coming = session.upcoming(2)
+        figures.open(session)
+        session.submit(Answer(coming[0], (0,), Clicks(1)))
+        figures.count()
+        ended = waiting.get(timeout=10)
+        session.undo()
+        session.submit(Answer(coming[1], (1,), Clicks(1)))
+        figures.count()
+        ended()
+        waiting.get(timeout=10)()
+        assert ledgers[-1] == ledger.Bookkeeper().balance(session.answers())
+    figures.close()
