@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
     QListWidget,
     QListWidgetItem,
     QMenu,
+    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -71,6 +72,7 @@ class ClassList(QWidget):
         for widget in (self._list, self.entry):
             column.addWidget(widget)
         column.addLayout(row)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         self._fit()
 
     def classes(self) -> tuple[ClassInfo, ...]:

@@ -17,6 +17,7 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+from superqt import QElidingLabel
 
 from napari_al.formats.classes import live_classes
 from napari_al.plugin.keys import hint
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 N_WITHOUT_SEARCH = 10
 N_ROWS_SHOWN = 9
+N_ONE_COLUMN = 5
+LONG_NAME = 12
+"""Letters for which half of the dock has no room; one column where most names are so long."""
 ROW_PX = 32
 KEY_PX = 20
 
@@ -60,7 +64,8 @@ class ClassButton(QPushButton):
         self.setToolTip(f"{info.name}  ({key})")
         self._color = QLabel()
         self._color.setPixmap(swatch(info.color))
-        self._name = QLabel(info.name)
+        self._name = QElidingLabel(info.name)
+        self._name.setElideMode(Qt.TextElideMode.ElideMiddle)
         self._name.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self._count = QLabel("")
         self._count.setProperty("role", "muted")
@@ -169,7 +174,7 @@ class ClassesPanel(QWidget):
         for button in self._buttons:
             button.setVisible(False)
             self._grid.removeWidget(button)
-        n_columns = 1 if len(self._buttons) <= 5 else 2
+        n_columns = self._n_columns
         n_rows = -(-len(found) // n_columns)
         for index, button in enumerate(found):
             down = not wanted  # all of them: key order runs down the columns
@@ -180,6 +185,12 @@ class ClassesPanel(QWidget):
             self._grid.setColumnStretch(column, 1 if column < n_columns else 0)
         n_all = -(-len(self._buttons) // n_columns)
         self._scroll.setFixedHeight(max(1, min(n_all, N_ROWS_SHOWN)) * ROW_PX + 2)
+
+    @property
+    def _n_columns(self) -> int:
+        n_long = sum(len(button.info.name) >= LONG_NAME for button in self._buttons)
+        few = len(self._buttons) <= N_ONE_COLUMN
+        return 1 if few or 2 * n_long > len(self._buttons) else 2
 
     def _choose_first(self) -> None:
         text = self._search.text().strip()

@@ -49,7 +49,7 @@ def images_of(viewer: Viewer) -> ViewerImages:
     Raises
     ------
     InputError
-        If there are none.
+        If there are none, or some are in colour and others are not.
     """
     from napari.layers import Image
 
@@ -61,6 +61,13 @@ def images_of(viewer: Viewer) -> ViewerImages:
     )
     if not layers:
         raise InputError("There is no image in the viewer; open one, or choose a folder.")
+    grey = next((layer.name for layer in layers if not layer.rgb), None)
+    colored = next((layer.name for layer in layers if layer.rgb), None)
+    if grey is not None and colored is not None:
+        raise InputError(
+            f"The image {colored!r} is in colour and {grey!r} is grey, and one model cannot learn "
+            "from both; remove one kind from the layer list."
+        )
     n_planes = sum(int(np.prod(_stack_shape(layer), dtype=int)) for layer in layers)
     return ViewerImages(layers, n_planes, Placement.of(layers[0]))
 

@@ -17,9 +17,12 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QLineEdit, QRadioButton
 from scenes import write_data, write_initial
 
+from napari_al.formats.classes import ClassInfo
 from napari_al.formats.dataset import DataFolder
 from napari_al.plugin import viewers
+from napari_al.plugin.classes_panel import ClassButton, ClassesPanel
 from napari_al.plugin.highlight import CLEAR
+from napari_al.plugin.keys import class_keys
 from napari_al.plugin.layer_kinds import NAMES
 from napari_al.session.session import Session
 from napari_al.session.settings import make_config
@@ -307,7 +310,12 @@ def test_images_of_the_viewer_stack_and_scale(desk, tmp_path):
     rng = np.random.default_rng(0)
     stack = (rng.random((3, 40, 50)) * 60000).astype(np.uint16)
     desk.viewer.add_image(stack, name="a stack", scale=(5, 0.5, 0.25), translate=(0, 10, 20))
+    colored = desk.viewer.add_image(np.zeros((8, 9, 3), np.uint8), name="a photo", rgb=True)
     desk.press("Images in the viewer")
+    assert "'a photo' is in colour and 'a stack' is grey" in desk.dock.start._message.text()
+    desk.viewer.layers.remove(colored)
+    desk.press("Images in the viewer")
+    assert desk.dock.start._message.text() == ""
     desk.dock.start.class_list.entry.setFocus()
     QTest.keyClicks(desk.dock.start.class_list.entry, "background, cell")
     QTest.keyClick(desk.dock.start.class_list.entry, Qt.Key.Key_Return)
@@ -433,6 +441,25 @@ def test_many_classes_are_found_by_typing_or_by_two_keys(desk, tmp_path):
     desk.until_asked()
     desk.key(Qt.Key.Key_3)
     assert [a.class_ids for a in desk.session.answers()] == [(27,), (25,), (), (2,)]
+
+
+@pytest.mark.parametrize(
+    ("names", "n_columns"),
+    [
+        (["sky", "road"], 1),
+        (["sky", "road", "car"] * 3, 2),
+        (["a rather long name", "sky"] * 6, 2),
+        (["a rather long name", "sky", "another long name"] * 4, 1),
+    ],
+)
+def test_names_have_room(qtbot, names, n_columns):
+    infos = [ClassInfo(id=i, name=f"{name}{i}", color="#ff0000") for i, name in enumerate(names)]
+    panel = ClassesPanel()
+    qtbot.addWidget(panel)
+    panel.set_classes(infos, class_keys(len(infos)))
+    panel.resize(340, 400)
+    panel.show()
+    assert len({button.x() for button in panel.findChildren(ClassButton)}) == n_columns
 
 
 def test_a_class_found_by_typing_is_one_of_several(desk, tmp_path):
