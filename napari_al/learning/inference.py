@@ -82,15 +82,22 @@ def predict_features(
 
 
 def encode(segmenter: Segmenter, image: NDArray[np.generic], device: torch.device) -> Tensor:
-    """What the encoder of a frozen segmenter makes of one image.
+    """What the encoder of a frozen segmenter makes of one image; in any thread.
+
+    Parameters
+    ----------
+    segmenter : Segmenter
+        On ``device`` already. Neither that nor its mode is changed here: its head may be learning
+        in another thread, and moving a network touches the gradients of all of it.
+    image : (H, W, C) array
+    device : torch.device
 
     Returns
     -------
     Tensor
         (n_maps, ceil(H / stride), ceil(W / stride)) float32 on ``device``.
     """
-    with torch.no_grad():  # and the mode stays as it is: another thread may be training the head
-        network_to(segmenter, device)
+    with torch.no_grad():
         return _whole(segmenter, segmenter.encode, image, device)[0]
 
 

@@ -38,8 +38,10 @@ class Encodings:
     """
 
     def __init__(self, work: Work, segmenter: Segmenter) -> None:
+        from napari_al.learning.precision import network_to
         from napari_al.learning.weights import encoder_fingerprint
 
+        network_to(segmenter, work.device)
         self._work, self._segmenter = work, segmenter
         self._kind = f"encodings/{encoder_fingerprint(segmenter)}"
         self._folder = work.snapshot.project.cache / "encodings"

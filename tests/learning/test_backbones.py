@@ -66,6 +66,18 @@ def test_any_size_and_channel_count(name, frozen, n_channels, height, width, cla
 
 
 @pytest.mark.parametrize("name", TINY)
+def test_encoding_leaves_a_network_alone_that_another_thread_may_be_training(name, monkeypatch):
+    model = segmenter(name, frozen=True)
+
+    def touched(*_):
+        raise AssertionError("moved, or put into another mode")
+
+    monkeypatch.setattr(torch.nn.Module, "_apply", touched)  # resets gradients, even of the head
+    monkeypatch.setattr(torch.nn.Module, "train", touched)
+    assert encode(model, np.zeros((40, 50, 3), np.uint8), CPU).isfinite().all()
+
+
+@pytest.mark.parametrize("name", TINY)
 @pytest.mark.parametrize("frozen", [False, True])
 def test_a_saved_model_needs_neither_hub_nor_folder(name, frozen, tmp_path):
     made = write_backbone(name, tmp_path / "backbone")
