@@ -40,6 +40,13 @@ class Clicks:
             self.intersection_clicks + other.intersection_clicks,
         )
 
+    def __sub__(self, other: Clicks) -> Clicks:
+        return Clicks(
+            self.class_clicks - other.class_clicks,
+            self.polygon_clicks - other.polygon_clicks,
+            self.intersection_clicks - other.intersection_clicks,
+        )
+
 
 Box = tuple[int, int, int, int]
 """``(row0, col0, row1, col1)``, half open, in pixels."""

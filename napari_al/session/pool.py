@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -99,8 +99,27 @@ class Pool:
 
     def round_of_image(self, image: str) -> int | None:
         """Return the round of the model that scored an image; None if none has."""
+        return next((p.round for i, p in enumerate(self.parts) if self._is_of(image, i)), None)
+
+    def first_place(self, image: str, ids: Collection[int]) -> int:
+        """Return the first place in the order with a region that holds any of these base regions.
+
+        The end of the order where there is none.
+        """
+        part = next((p for p in range(len(self.parts)) if self._is_of(image, p)), None)
+        if part is None:
+            return len(self.order)
+        scores, index = self._source[image]
+        groups, rows = scores.groups_of(index), scores.rows_of(index)
+        wanted = list(ids) if groups is None else groups[[i for i in ids if i < len(groups)]]
+        own = rows.start + np.flatnonzero(np.isin(scores.region_id[rows], wanted))
+        places = np.flatnonzero(np.isin(self.order, own + self._starts[part]))
+        return int(places[0]) if len(places) else len(self.order)
+
+    def _is_of(self, image: str, part: int) -> bool:
+        """Whether an image's regions come from a part."""
         source = self._source.get(image)
-        return next((p.round for p in self.parts if source and p.scores is source[0]), None)
+        return source is not None and self.parts[part].scores is source[0]
 
     def _merge(self, ranked: list[NDArray[np.int64]]) -> NDArray[np.int64]:
         """Merge each part's rows, the best first, by the place that a row has in its part."""

@@ -28,6 +28,7 @@ from napari_al.simulate.oracle import Oracle
 if TYPE_CHECKING:
     from pathlib import Path
 
+P = (0.2, 0.1, 0.1, 0.1, 0.05, 0.3, 0.15)
 TIMES = ("train_s", "score_s", "select_s")
 
 
@@ -164,6 +165,62 @@ def test_undo_and_redo_reach_over_rounds_and_restarts(data_path: Path, tmp_path:
         mask = given[0].query.region.mask
         painted = mask.view(session.answers_map(image))[mask.crop()]
         assert (painted == given[0].class_ids[0]).all()
+
+
+def says(session: Session) -> tuple[object, ...]:
+    """What a session knows of its answers and of what to ask."""
+    return (
+        [answer.id for answer in session.answers()],
+        session.clicks,
+        session.clicks_in_round,
+        session.query(),
+        session.upcoming(200),
+        [session.answers_map(image).tobytes() for image in session.data.train],
+        [np.array(session.score_map(image)).tobytes() for image in session.data.train],
+        session.can_undo,
+        session.can_redo,
+    )
+
+
+@pytest.mark.parametrize("method", ["classbal", "adaptive-superpixel", "alc"])
+def test_whatever_is_done_an_open_session_says_what_one_opened_anew_says(
+    method: str, data_path: Path, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    changed = make_config(data_path, method, budget=40)
+    with Session.create(tmp_path / "p", changed) as session:
+        oracle = Oracle(session.data)
+        if session.round == 0:
+            session.train()
+        session.prepare()
+        session.submit(*[oracle.answer(query) for query in session.upcoming(12)])
+        session.train()
+        session.prepare()
+        for _ in range(60):
+            coming = session.upcoming(12)
+            query = coming[int(rng.integers(len(coming)))] if coming else None
+            some = [oracle.answer(q) for q in coming[: int(rng.integers(1, 4))]]
+            doing = rng.choice(["submit", "many", "skip", "amend", "hold", "undo", "redo"], p=P)
+            match doing:
+                case "submit" if query is not None:
+                    session.submit(oracle.answer(query))
+                case "many" if some:
+                    session.submit(*some)
+                case "skip" if query is not None:
+                    session.submit(Answer(query, (), Clicks(class_clicks=1), outcome="skipped"))
+                case "amend" if session.answers():
+                    old = session.answers()[int(rng.integers(len(session.answers())))]
+                    session.amend(old.id, Answer(old.query, (1,), Clicks(class_clicks=1)))
+                case "hold" if query is not None:
+                    session.hold(oracle.answer(query))
+                    assert session.n_unsaved == 1
+                    session.undo()
+                case "undo":
+                    session.undo()
+                case "redo":
+                    session.redo()
+            with Session.open(tmp_path / "p", read_only=True) as anew:
+                assert says(session) == says(anew), doing
 
 
 @pytest.mark.parametrize(
