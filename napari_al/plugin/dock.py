@@ -6,6 +6,7 @@ It shows what the viewer's `Workbench` does and hands clicks to it; the workbenc
 from __future__ import annotations
 
 import gc
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -280,5 +281,6 @@ def _end(
     links: Links, opening: Opening, labelling: Labelling, leaving: Leaving, *_: object
 ) -> None:
     for part in (links, opening, labelling, leaving):
-        part.close()
+        with suppress(RuntimeError):  # the program ends, and Qt has deleted the timers before
+            part.close()
     gc.unfreeze()  # the dock is garbage now (see Workbench.open)

@@ -6,10 +6,11 @@ import weakref
 from functools import partial
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QEvent, QObject, Qt, QTimer
-from qtpy.QtWidgets import QDockWidget, QMainWindow, QMessageBox, QWidget
+from qtpy.QtCore import QEvent, QObject, QTimer
+from qtpy.QtWidgets import QMessageBox, QWidget
 
 from napari_al.errors import InputError
+from napari_al.plugin.room import Room
 from napari_al.plugin.viewers import close_workbench
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class Docking(QObject):
         super().__init__(dock)
         self._dock, self._bench = dock, bench
         self._window: weakref.ref[QWidget] | None = None  # strong, it would keep both for ever
-        self._holder: QDockWidget | None = None
+        Room(dock, MIN_HEIGHT_PX)
 
     def main_window(self) -> QWidget:
         """Return the outermost widget around the dock."""
@@ -43,39 +44,11 @@ class Docking(QObject):
         return widget
 
     def look(self) -> None:
-        """Find the window and take up room in it; called when the dock shows."""
+        """Find the window; called when the dock shows."""
         window = self.main_window()
         if window is not self._dock and (self._window is None or self._window() is not window):
             self._window = weakref.ref(window)
             window.installEventFilter(self)
-        holder = self._dock.parentWidget()
-        if isinstance(holder, QDockWidget) and holder is not self._holder:
-            self._holder = holder
-            holder.dockLocationChanged.connect(lambda _: QTimer.singleShot(0, self._make_room))
-            QTimer.singleShot(0, self._make_room)
-
-    def _make_room(self) -> None:
-        """Take the height that answering needs from docks above and below this one.
-
-        Where they cannot give it, all of them become tabs.
-        """
-        window, holder = self.main_window(), self._holder
-        if not isinstance(window, QMainWindow) or holder is None or holder.isFloating():
-            return
-        area = window.dockWidgetArea(holder)
-        beside = {holder, *window.tabifiedDockWidgets(holder)}  # making tabs calls this again
-        others = [
-            dock
-            for dock in window.findChildren(QDockWidget)
-            if dock not in beside and dock.isVisible() and window.dockWidgetArea(dock) == area
-        ]
-        taken = sum(dock.minimumSizeHint().height() for dock in others)
-        if window.height() - taken >= MIN_HEIGHT_PX:
-            window.resizeDocks([holder], [window.height()], Qt.Orientation.Vertical)
-            return
-        for dock in (*others[1:], holder):
-            window.tabifyDockWidget(others[0], dock)
-        holder.raise_()
 
     # ---- closing
 

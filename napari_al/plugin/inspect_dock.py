@@ -5,6 +5,7 @@ It shows what its `Inspector` does and hands clicks to it.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from napari_al.plugin.links import Links, link_inspect_dock
 from napari_al.plugin.parts import scrolled
 from napari_al.plugin.pictures_panel import PicturesPanel
 from napari_al.plugin.region_panel import RegionPanel
+from napari_al.plugin.room import Room
 from napari_al.plugin.round_bar import RoundBar
 from napari_al.plugin.theme import style_sheet, tones_of
 from napari_al.plugin.try_panel import TryPanel
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
     from napari_al.session.inspection import RoundRecord
 
-MIN_WIDTH_PX = 340
+MIN_WIDTH_PX, MIN_HEIGHT_PX = 340, 480
 REGION_TAB = 1
 
 
@@ -63,6 +65,7 @@ class InspectDock(QWidget):
         column.addStretch()
         self.setMinimumWidth(MIN_WIDTH_PX)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
+        Room(self, MIN_HEIGHT_PX)
         self.on_theme()
         self.links = Links()
         link_inspect_dock(self.links, self)
@@ -135,4 +138,5 @@ class InspectDock(QWidget):
 
 def _end(links: Links, inspector: Inspector, *_: object) -> None:
     links.close()
-    inspector.end()
+    with suppress(RuntimeError):  # the program ends, and Qt has deleted the timers before
+        inspector.end()

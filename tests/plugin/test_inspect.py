@@ -23,7 +23,8 @@ from scenes import answer_round, project_config, write_data, write_initial, writ
 from napari_al.formats.classes import ClassInfo
 from napari_al.formats.dataset import DataFolder
 from napari_al.plugin import reader, viewers
-from napari_al.plugin.app import find_inspect_dock, inspect, open_dock
+from napari_al.plugin.app import INSPECT_NAME, find_inspect_dock, inspect, open_dock
+from napari_al.plugin.inspect_dock import InspectDock
 from napari_al.plugin.inspect_kinds import KINDS
 from napari_al.session import inspection
 from napari_al.session.round_pictures import PICTURES, Look
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from napari_al.plugin.inspect_dock import InspectDock
     from napari_al.plugin.inspector import Inspector
 
 
@@ -422,6 +422,21 @@ def test_leaving_takes_everything_along(bench, runs):
     assert len(bench.viewer.mouse_drag_callbacks) == n_callbacks - 1
     assert len(bench.viewer.layers.events.removed.callbacks) == n_removed - 1
     bench.until(lambda: not folder.exists())
+
+
+@pytest.mark.parametrize("area", ["left", "right", "right, then left"])
+def test_a_small_window_does_not_grow(bench, runs, area):
+    dock = InspectDock(bench.viewer)
+    bench.viewer.window.add_dock_widget(dock, name=INSPECT_NAME, area=area.partition(",")[0])
+    bench.open(runs["a2lc"])
+    assert bench.dock is dock
+    if area == "right, then left":
+        dock.window().addDockWidget(Qt.DockWidgetArea.LeftDockWidgetArea, dock.parentWidget())
+    window = dock.window()
+    for index in range(dock.tabs.count()):
+        dock.tabs.setCurrentIndex(index)
+        bench.until(lambda: window.minimumSizeHint().height() <= 720 and dock.height() >= 400)
+        assert (window.width(), window.height()) == (1280, 720)
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
