@@ -114,14 +114,17 @@ class ExportPanel(QWidget):
             self.folder.setText(name)
 
     def _save_script(self) -> None:
-        suggested = str(Path(self.folder.text()).with_name("again.py"))
-        name, _ = QFileDialog.getSaveFileName(self, "Save as script", suggested, "Python (*.py)")
+        if self._project is None:
+            return
+        beside = str(self._project.with_name("again.py"))
+        name, _ = QFileDialog.getSaveFileName(self, "Save as script", beside, "Python (*.py)")
         if name:
             self.script_wanted.emit(Path(name))
 
     def _export(self) -> None:
         folder, format = self.folder.text().strip(), self.format.currentData()
         if not folder:
+            self.show_result("Name a folder for the files.")
             return
         path = Path(folder).expanduser()
         if format in MODEL_FORMATS:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication, QLineEdit, QRadioButton
+from qtpy.QtWidgets import QApplication, QFileDialog, QLineEdit, QRadioButton
 from scenes import write_data, write_initial
 
 from napari_al.formats.classes import ClassInfo
@@ -532,7 +532,7 @@ def test_classes_are_edited_while_answering(open_session):
     assert len(page.classes._buttons) == 4
 
 
-def test_a_session_is_repeated_by_its_script(open_session, tmp_path):
+def test_a_session_is_repeated_by_its_script(open_session, tmp_path, monkeypatch):
     desk = open_session("adaptive-superpixel", budget=3)
     for key in (Qt.Key.Key_1, Qt.Key.Key_2, Qt.Key.Key_3):
         desk.key(key)
@@ -547,7 +547,18 @@ def test_a_session_is_repeated_by_its_script(open_session, tmp_path):
     desk.press("Train now")
     desk.until(lambda: desk.session.scores_round == 2 and not desk.session.is_busy)
     script = tmp_path / "again.py"
-    desk.dock.annotate.export.script_wanted.emit(script)
+    panel, offered = desk.dock.annotate.export, []
+    monkeypatch.setattr(
+        QFileDialog,
+        "getSaveFileName",
+        lambda *args: (offered.append(args[2]), (str(script), ""))[1],
+    )
+    desk.dock.annotate.tabs.setCurrentIndex(4)
+    panel.folder.clear()
+    desk.press("Export")
+    assert panel._result.text() == "Name a folder for the files."
+    desk.press("Save as script…")
+    assert offered == [str(tmp_path / "again.py")]
 
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
