@@ -8,17 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from scenes import CLASSES, write_data, write_initial
+from scenes import CLASSES, project_config, write_data, write_initial
 
 from napari_al.core import IGNORE
 from napari_al.core.clicks import Clicks
 from napari_al.errors import InputError
-from napari_al.formats.dataset import DataFolder
 from napari_al.methods import METHODS
 from napari_al.session.config import (
     AcquisitionSettings,
-    ProjectConfig,
-    RegionSettings,
     TrainingSettings,
 )
 from napari_al.session.records import Answer
@@ -35,18 +32,6 @@ TIMES = ("train_s", "score_s", "select_s")
 @pytest.fixture(scope="module")
 def data_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_initial(write_data(tmp_path_factory.mktemp("scenes") / "data"))
-
-
-def make_config(data_path: Path, method: str = "classbal", **changes: object) -> ProjectConfig:
-    settings = {
-        "data": str(data_path),
-        "classes": DataFolder.open(data_path).classes,
-        "method": METHODS[method],
-        "budget": 6,
-        "regions": RegionSettings(n_per_image=20, side_px=16),
-        "training": TrainingSettings(steps=3, batch_size=2, crop_px=32, threads=1),
-    }
-    return ProjectConfig(**(settings | changes))
 
 
 def answer_round(session: Session) -> list[Answer]:
@@ -82,7 +67,7 @@ def test_every_method_runs_and_a_seed_repeats_it(
 ) -> None:
     results = []
     for name in ("first", "second"):
-        with Session.create(tmp_path / name, make_config(data_path, method)) as session:
+        with Session.create(tmp_path / name, project_config(data_path, method)) as session:
             run(session, 2)
             results.append((asked(session), figures(session)))
             first = 0 if METHODS[method].starts_from_labels else 1
@@ -101,7 +86,7 @@ def test_every_method_runs_and_a_seed_repeats_it(
 
 
 def test_budget_stops_a_batch_once_it_is_reached(data_path: Path, tmp_path: Path) -> None:
-    config = make_config(data_path, "multi-class", budget=7)
+    config = project_config(data_path, "multi-class", budget=7)
     with Session.create(tmp_path / "p", config) as session:
         given = answer_round(session)
         total = sum(answer.clicks.total for answer in given)
@@ -111,7 +96,7 @@ def test_budget_stops_a_batch_once_it_is_reached(data_path: Path, tmp_path: Path
 
 
 def test_a_session_goes_on_where_it_was(data_path: Path, tmp_path: Path) -> None:
-    config = make_config(data_path)
+    config = project_config(data_path)
     with Session.create(tmp_path / "whole", config) as session:
         run(session, 2)
         expected = asked(session), figures(session)
@@ -131,7 +116,7 @@ def test_a_session_goes_on_where_it_was(data_path: Path, tmp_path: Path) -> None
 def test_a_lost_cache_changes_nothing(data_path: Path, tmp_path: Path) -> None:
     import shutil
 
-    config = make_config(data_path, "adaptive-superpixel")
+    config = project_config(data_path, "adaptive-superpixel")
     results = []
     for lose in (False, True):
         path = tmp_path / str(lose)
@@ -146,7 +131,7 @@ def test_a_lost_cache_changes_nothing(data_path: Path, tmp_path: Path) -> None:
 
 
 def test_undo_and_redo_reach_over_rounds_and_restarts(data_path: Path, tmp_path: Path) -> None:
-    with Session.create(tmp_path / "p", make_config(data_path)) as session:
+    with Session.create(tmp_path / "p", project_config(data_path)) as session:
         given = answer_round(session)
         session.train()
         assert session.clicks_in_round == 0
@@ -187,7 +172,7 @@ def test_whatever_is_done_an_open_session_says_what_one_opened_anew_says(
     method: str, data_path: Path, tmp_path: Path
 ) -> None:
     rng = np.random.default_rng(0)
-    changed = make_config(data_path, method, budget=40)
+    changed = project_config(data_path, method, budget=40)
     with Session.create(tmp_path / "p", changed) as session:
         oracle = Oracle(session.data)
         if session.round == 0:
@@ -234,7 +219,7 @@ def test_answers_without_a_class(
     data_path: Path,
     tmp_path: Path,
 ) -> None:
-    config = make_config(data_path, "random")
+    config = project_config(data_path, "random")
     with Session.create(tmp_path / "p", config) as session:
         session.prepare()
         query = session.query()
@@ -257,7 +242,7 @@ def test_answers_without_a_class(
 def test_queries_grouped_by_image_are_the_same_queries(data_path: Path, tmp_path: Path) -> None:
     batches = []
     for order in ("score", "image"):
-        config = make_config(data_path, acquisition=AcquisitionSettings(order=order))
+        config = project_config(data_path, acquisition=AcquisitionSettings(order=order))
         with Session.create(tmp_path / order, config) as session:
             batches.append(
                 [(a.query.region.image, a.query.region.ids) for a in answer_round(session)]
@@ -268,7 +253,7 @@ def test_queries_grouped_by_image_are_the_same_queries(data_path: Path, tmp_path
 
 
 def test_training_in_a_child_while_answers_go_on(data_path: Path, tmp_path: Path) -> None:
-    config = make_config(data_path)
+    config = project_config(data_path)
     with Session.create(tmp_path / "p", config) as session:
         answer_round(session)
         ended: list[object] = []
@@ -289,7 +274,9 @@ def test_training_in_a_child_while_answers_go_on(data_path: Path, tmp_path: Path
 
 
 def test_a_failed_training_gives_the_round_back(data_path: Path, tmp_path: Path) -> None:
-    config = make_config(data_path, training=TrainingSettings(steps=10_000, crop_px=32, threads=1))
+    config = project_config(
+        data_path, training=TrainingSettings(steps=10_000, crop_px=32, threads=1)
+    )
     with Session.create(tmp_path / "p", config) as session:
         answer_round(session)
         results = []
@@ -304,7 +291,7 @@ def test_a_failed_training_gives_the_round_back(data_path: Path, tmp_path: Path)
 
 
 def test_two_writers_are_refused_and_readers_are_not(data_path: Path, tmp_path: Path) -> None:
-    with Session.create(tmp_path / "p", make_config(data_path)) as session:
+    with Session.create(tmp_path / "p", project_config(data_path)) as session:
         with pytest.raises(InputError, match="open"):
             Session.open(tmp_path / "p")
         answer_round(session)
@@ -317,14 +304,14 @@ def test_two_writers_are_refused_and_readers_are_not(data_path: Path, tmp_path: 
 
 def test_training_needs_an_answer(data_path: Path, tmp_path: Path) -> None:
     with (
-        Session.create(tmp_path / "p", make_config(data_path)) as session,
+        Session.create(tmp_path / "p", project_config(data_path)) as session,
         pytest.raises(InputError, match="nothing to train on"),
     ):
         session.train()
 
 
 def test_human_answers_are_never_overwritten_automatically(data_path: Path, tmp_path: Path) -> None:
-    config = make_config(data_path, "a2lc", budget=4)
+    config = project_config(data_path, "a2lc", budget=4)
     with Session.create(tmp_path / "p", config) as session:
         run(session, 3)
         for answer in session.answers():
