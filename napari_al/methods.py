@@ -6,9 +6,9 @@ is refused with the reason.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Regions = Literal["seeds", "slic", "grid", "masks"]
 Merging = Literal["none", "adaptive"]
@@ -51,7 +51,7 @@ class Method(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str
+    name: Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]+$")]
     summary: str = ""
     paper: str = ""
     regions: Regions = "seeds"

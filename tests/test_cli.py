@@ -247,6 +247,7 @@ def test_broken_images_are_left_out_on_request(tmp_path: Path) -> None:
         (["--method", "clasbal"], "did you mean classbal"),
         (["--set", "training.stepz=1"], "did you mean training.steps"),
         (["--set", "training.steps=none"], "valid integer"),
+        (["--set", "training=5"], "valid dictionary"),
         (["--segmenter", "resnet"], "expected one of compact"),
         (["--device", "tpu"], "--device"),
         (["--rounds", "0"], "--rounds"),

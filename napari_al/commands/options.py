@@ -52,14 +52,14 @@ def settings_of(
     from napari_al.session.settings import merged, parse_assignments, read_settings
 
     training = {"segmenter": segmenter, "device": device}
-    options = {
-        "budget": budget,
-        "seed": seed,
-        "skip_broken": skip_broken or None,
-        "training": {name: value for name, value in training.items() if value is not None},
-    }
+    options = {"budget": budget, "seed": seed, "skip_broken": skip_broken or None}
     return merged(
         read_settings(config) if config else {},
         parse_assignments(assignments or []),
-        {name: value for name, value in options.items() if value is not None},
+        _given(options),
+        {"training": _given(training)} if _given(training) else {},
     )
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}

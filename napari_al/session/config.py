@@ -144,7 +144,7 @@ class ProjectConfig(_Settings):
     classes: tuple[ClassInfo, ...]
     method: Method
     budget: Positive = Field(500, description="clicks a round")
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     skip_broken: bool = False
     initial: InitialSettings = InitialSettings()
     regions: RegionSettings = RegionSettings()

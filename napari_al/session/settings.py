@@ -178,20 +178,20 @@ def method_named(name: str) -> Method:
 def _value(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 
 def _method(method: str | Method | None, columns: object) -> Method:
     if isinstance(columns, str):
-        method, columns = method or columns, {}
+        method, columns = method or columns, None
+    if not isinstance(columns, dict | None):
+        raise InputError(f"method: a name or a table of columns was expected, got {columns!r}")
     if method is None and not columns:
         raise InputError(f"name a method; the methods are {', '.join(METHODS)}")
     row = method_named(method) if isinstance(method, str) else method
     if not columns:
         return row  # type: ignore[return-value]
-    if not isinstance(columns, dict):
-        raise InputError(f"method: a name or a table of columns was expected, got {columns!r}")
     start = row.model_dump() if row else {"name": "custom"}
     try:
         return Method.model_validate({**start, **columns})
@@ -213,7 +213,7 @@ def _first_problem(
         )
     if problem["type"] == "value_error":
         return f"{name.rstrip('.')}: {problem['ctx']['error']}" if name else str(problem["msg"])
-    return f"{name}: {problem['msg']}, got {problem['input']!r}"
+    return f"{name}: {problem['msg']}, got {repr(problem['input'])[:80]}"
 
 
 def _near(name: str, known: Collection[str]) -> str:
