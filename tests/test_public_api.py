@@ -46,11 +46,11 @@ def test_the_script_of_the_readme_runs(
 ) -> None:
     readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
     (script,) = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
-    assert len(script.strip().splitlines()) <= 16
-    small = '{"steps": 2, "batch_size": 2, "crop_px": 32, "threads": 1}'
+    assert len(script.strip().splitlines()) <= 20
     for old, new in (
         ("sample_data/data", str(data_path)),
-        ("budget=100", f'budget=4, regions={{"n_per_image": 20}}, training={small}'),
+        ("budget=100", 'budget=4, regions={"n_per_image": 20}'),
+        ('"segmenter": "filters"', '"segmenter": "filters", "steps": 2, "threads": 1'),
     ):
         assert old in script
         script = script.replace(old, new)
