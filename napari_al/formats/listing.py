@@ -6,6 +6,7 @@ Links are followed. Hidden files and files with other suffixes are passed over.
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,6 +17,8 @@ from napari_al.formats.images import ID_SUFFIXES, IMAGE_SUFFIXES
 Split = Literal["train", "val"]
 Kind = Literal["labels", "initial_labels", "masks"]
 KINDS: tuple[Kind, ...] = ("labels", "initial_labels", "masks")
+
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f\\\ud800-\udfff]|^/|^[A-Za-z]:|(^|/)(\.{0,2})(/|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,11 @@ def list_images(path: Path) -> list[Listed]:
         return listed
     images = path / "images"
     return _list_split("train", path, images if images.is_dir() else path)
+
+
+def is_image_name(name: str) -> bool:
+    """Whether it is a plain relative path of text: not absolute, no ``..``, no backslash."""
+    return 0 < len(name) <= 1024 and not _UNSAFE.search(name)
 
 
 def _list_split(split: Split, root: Path, images: Path) -> list[Listed]:
@@ -87,6 +95,11 @@ def _find(folder: Path, suffixes: tuple[str, ...], *, deep: bool) -> dict[str, P
             if file.startswith(".") or path.suffix.lower() not in suffixes:
                 continue
             name = path.relative_to(folder).with_suffix("").as_posix()
+            if not is_image_name(name):
+                raise InputError(
+                    f"{str(path)!r} has letters in its name that cannot be kept (a backslash, a "
+                    "line break, C:, or no UTF-8); rename it."
+                )
             if name in found:
                 raise InputError(
                     f"{found[name]} and {path.name} have the same name; rename or remove one."

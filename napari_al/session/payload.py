@@ -19,6 +19,7 @@ from pydantic_core import PydanticSerializationError
 from napari_al.core import IGNORE
 from napari_al.errors import InputError
 from napari_al.formats.classes import check_classes
+from napari_al.formats.listing import is_image_name
 from napari_al.session.records import Answer, AutomaticCorrection, ClassEdit, Region
 
 if TYPE_CHECKING:
@@ -37,14 +38,13 @@ _ANSWER: TypeAdapter[Answer] = TypeAdapter(Answer)
 _CORRECTION: TypeAdapter[AutomaticCorrection] = TypeAdapter(AutomaticCorrection)
 _EDIT: TypeAdapter[ClassEdit] = TypeAdapter(ClassEdit)
 _ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
-_UNSAFE = re.compile(r"[\x00-\x1f\x7f\\]|^/|^[A-Za-z]:|(^|/)(\.{0,2})(/|$)")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT[0-9:.]{5,15}(Z|[+-]\d\d:\d\d)")
 
 
 @lru_cache(maxsize=4096)
 def check_image_name(name: str) -> None:
-    """Refuse an image name that is no plain relative path: ``..``, absolute, with a backslash."""
-    if not 0 < len(name) <= 1024 or _UNSAFE.search(name):
+    """Refuse an image name that is no plain relative path (``listing.is_image_name``)."""
+    if not is_image_name(name):
         raise InputError(
             f"image name: a relative path with '/' and no '..' was expected, got {name[:200]!r}"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -171,6 +172,16 @@ def test_folders_that_cannot_be_used(tmp_path: Path) -> None:
     cut.write_bytes(cut.read_bytes()[:50])
     with pytest.raises(InputError, match="No training image can be used"):
         DataFolder.open(path, skip_broken=True)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no such names")
+@pytest.mark.parametrize("name", [b"a\nb", b"a\\b", b"C:a", b"\xff"])
+def test_names_that_cannot_be_kept_are_refused_at_once(name: bytes, tmp_path: Path) -> None:
+    path = write(tmp_path / "data")
+    images = os.fsencode(path / "train" / "images")
+    os.rename(images + b"/a.png", images + b"/" + name + b".png")
+    with pytest.raises(InputError, match="rename it"):
+        DataFolder.open(path)
 
 
 def test_two_images_of_one_name_are_refused(tmp_path: Path) -> None:
