@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from napari_al.errors import InputError
+from napari_al.formats.classes import meanings
 from napari_al.methods import METHODS
 from napari_al.session.class_edits import read_config_in_force
 from napari_al.session.project import Project
@@ -157,14 +158,18 @@ def read_run(path: Path) -> Run:
 
 
 def studies_of(runs: Sequence[Run]) -> tuple[Study, ...]:
-    """Group runs by data, and within it by settings; in the order of the table of methods."""
-    by_data: dict[Path, list[Run]] = defaultdict(list)
+    """Group runs by data, and within it by settings; in the order of the table of methods.
+
+    The same images with a class added or merged are other data: figures of classes would not match.
+    """
+    by_data: dict[tuple[Path, tuple[int, ...]], list[Run]] = defaultdict(list)
     for run in runs:
-        by_data[(run.path / run.config.data).resolve()].append(run)
-    names = _short_names(list(by_data))
+        folder = (run.path / run.config.data).resolve()
+        by_data[folder, meanings(run.config.classes)].append(run)
+    names = _short_names([folder for folder, _ in by_data])
     return tuple(
-        Study(names[data], tuple(info.name for info in group[0].config.classes), _lines(group))
-        for data, group in by_data.items()
+        Study(name, tuple(info.name for info in group[0].config.classes), _lines(group))
+        for name, group in zip(names, by_data.values(), strict=True)
     )
 
 
@@ -203,16 +208,15 @@ def _label(key: tuple[tuple[str, str], ...], others: Sequence[tuple[tuple[str, s
     return f"{name} ({', '.join(telling)})" if telling else name
 
 
-def _short_names(folders: Sequence[Path]) -> dict[Path, str]:
+def _short_names(folders: Sequence[Path]) -> list[str]:
     """Last part of each path that says something; with a number where two are alike."""
-    names: dict[Path, str] = {}
+    names: list[str] = []
     for folder in folders:
-        taken = set(names.values())
         short = folder.parent.name if folder.name == "data" else folder.name
         name, number = short, 2
-        while name in taken:
+        while name in names:
             name, number = f"{short}-{number}", number + 1
-        names[folder] = name
+        names.append(name)
     return names
 
 

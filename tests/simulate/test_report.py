@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from napari_al.errors import InputError
+from napari_al.formats.classes import ClassInfo
 from napari_al.formats.dataset import DataFolder
 from napari_al.session.config import TrainingSettings
+from napari_al.session.log import AnnotationLog
 from napari_al.session.project import Project
+from napari_al.session.records import ClassEdit
 from napari_al.session.settings import make_config
 from napari_al.simulate.report import write_report
 from napari_al.simulate.studies import read_run, studies_of
@@ -134,6 +137,18 @@ def test_runs_on_other_data_are_another_study(
     assert pictures == sorted(
         f"{kind}_{name}.png" for kind in ("costs", "curves") for name in names
     )
+
+
+def test_runs_with_another_class_are_another_study(tmp_path: Path, data: DataFolder) -> None:
+    runs = [write_run(tmp_path / name, data, "classbal", 0, [0.2, 0.4]) for name in ("a", "b")]
+    with AnnotationLog(runs[1] / "annotations.sqlite") as log:
+        more = ClassInfo(id=data.n_classes, name="bike", color="#112233")
+        log.edit_classes(ClassEdit((*data.classes, more)))
+    write_report(runs, tmp_path / "report")
+    first, second = studies_of([read_run(path) for path in runs])
+    assert first.name != second.name
+    assert len(second.class_names) == len(first.class_names) + 1
+    assert (tmp_path / "report" / f"curves_{second.name}.csv").exists()
 
 
 def test_what_cannot_be_reported(tmp_path: Path, data: DataFolder) -> None:
