@@ -146,15 +146,16 @@ def read_run(path: Path) -> Run:
         measures = measure(project) if done else None
     except InputError as error:
         without = str(error)
-    return Run(
-        path,
-        read_config_in_force(project),
-        rows,
-        record.get("model_iou"),
-        record.get("data_iou"),
-        measures,
-        without,
+    config = read_config_in_force(project)
+    model_iou, data_iou = (
+        _by_class(record.get(field), len(config.classes)) for field in ("model_iou", "data_iou")
     )
+    return Run(path, config, rows, model_iou, data_iou, measures, without)
+
+
+def _by_class(known: list[float | None] | None, n_classes: int) -> list[float | None] | None:
+    """Values of all classes: of one that was added after the last training None."""
+    return known and [*known, *[None] * n_classes][:n_classes]
 
 
 def studies_of(runs: Sequence[Run]) -> tuple[Study, ...]:

@@ -5,6 +5,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import scenes
 
 from napari_al.errors import InputError
 from napari_al.formats.classes import ClassInfo
@@ -13,6 +14,7 @@ from napari_al.session.config import TrainingSettings
 from napari_al.session.log import AnnotationLog
 from napari_al.session.project import Project
 from napari_al.session.records import ClassEdit
+from napari_al.session.session import Session
 from napari_al.session.settings import make_config
 from napari_al.simulate.report import write_report
 from napari_al.simulate.studies import read_run, studies_of
@@ -149,6 +151,18 @@ def test_runs_with_another_class_are_another_study(tmp_path: Path, data: DataFol
     assert first.name != second.name
     assert len(second.class_names) == len(first.class_names) + 1
     assert (tmp_path / "report" / f"curves_{second.name}.csv").exists()
+
+
+def test_a_class_that_no_model_knows_yet(data_path: Path, tmp_path: Path) -> None:
+    run = scenes.write_run(tmp_path / "run", data_path, "classbal")
+    with Session.open(run) as session:
+        more = ClassInfo(id=4, name="bike", color="#112233")
+        session.edit_classes((*session.config.classes, more))
+    write_report([run], tmp_path / "report")
+    with (tmp_path / "report" / "model_iou.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    assert row["ground"]
+    assert not row.get("bike")
 
 
 def test_what_cannot_be_reported(tmp_path: Path, data: DataFolder) -> None:
