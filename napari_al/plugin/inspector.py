@@ -6,6 +6,7 @@ threads (``maker.py``), the newest wish first.
 
 from __future__ import annotations
 
+import gc
 import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -19,13 +20,15 @@ from napari_al.plugin.inspect_kinds import TRIES
 from napari_al.plugin.inspect_layers import InspectLayers
 from napari_al.plugin.inspect_tries import Tries
 from napari_al.plugin.latest import Latest
+from napari_al.plugin.layer_kinds import load_layers, load_units
 from napari_al.plugin.links import Links, link_inspector
 from napari_al.plugin.maker import Maker
+from napari_al.plugin.viewers import is_annotating
 from napari_al.session.inspection import Inspection
 from napari_al.session.round_pictures import PICTURES, Look
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from napari.layers import Layer
@@ -97,11 +100,23 @@ class Inspector:
 
     def open(self, path: Path) -> None:
         """Look at the project in a folder."""
+
+        def then(adopt_units: Callable[[], None]) -> None:
+            adopt_units()
+            self._open(path)
+
+        if self.inspection is None:
+            self._latest.ask("open", _load_ahead, then, self._on_failed)
+        else:
+            self._open(path)
+
+    def _open(self, path: Path) -> None:
         work, unheard = partial(Inspection, path), Inspection.close
         self._latest.ask("open", work, self._on_opened, self._on_failed, unheard)
 
     def _on_opened(self, inspection: Inspection) -> None:
         self.close()
+        gc.freeze()  # or looking for garbage among napari's objects stops all for 0.2 s at times
         self.inspection = inspection
         self.layers.open()
         self.layers.set_classes(inspection.classes)
@@ -122,7 +137,10 @@ class Inspector:
         self._latest.drop_all()
         self.maker.start_over()
         self._links.close()
+        gc.freeze()  # napari looks for garbage with each layer that goes
         self.layers.clear()
+        if not is_annotating():
+            gc.unfreeze()
         threading.Thread(target=inspection.close).start()  # a thread may still be reading
         self.record, self.pixel_rc = None, None
         self.image = self._image_shown = ""
@@ -317,3 +335,9 @@ class Inspector:
         self.pixel_rc = None
         self.layers.mark(None)
         self.events.described.emit(None)
+
+
+def _load_ahead() -> Callable[[], None]:
+    """Load what the first image on screen would have to wait for."""
+    load_layers()
+    return load_units()

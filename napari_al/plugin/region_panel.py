@@ -128,11 +128,7 @@ class RegionPanel(QWidget):
         self._bvsb.setText(f"Model of round {view.model_round} · BvSB {view.bvsb:.3f} ({of_what})")
         self.neighbours.clear()
         for neighbour in view.neighbours:
-            info = (
-                self._classes[neighbour.dominant]
-                if neighbour.dominant < len(self._classes)
-                else None
-            )
+            info = self._class(neighbour.dominant)
             joined = " (merged)" if neighbour.is_joined else ""
             item = QTreeWidgetItem(
                 [
@@ -183,9 +179,12 @@ class RegionPanel(QWidget):
         confidence = f"confidence {correction.confidence:.2f}"
         return correction.round, f"Round {correction.round}: {words} (automatic, {confidence})"
 
+    def _class(self, class_id: int) -> ClassInfo | None:
+        return self._classes[class_id] if class_id < len(self._classes) else None
+
     def _name(self, class_id: int) -> str:
-        known = class_id < len(self._classes)
-        return escape(self._classes[class_id].name) if known else "no class"
+        info = self._class(class_id)
+        return "no class" if info is None else escape(info.name)
 
 
 def _table(columns: Sequence[str]) -> QTreeWidget:

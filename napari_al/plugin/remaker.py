@@ -43,10 +43,6 @@ class Remaker:
             self._start(inspection, missing)
         return True
 
-    def look_at(self, inspection: Inspection, image: str) -> None:
-        """Say which image is on screen: it comes first."""
-        inspection.own.write_looked_at(image)
-
     def give_up(self) -> None:
         """End the job, and do not begin it again before ``stop``."""
         if self._missing is not None:

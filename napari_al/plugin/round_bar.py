@@ -50,7 +50,6 @@ class RoundBar(QWidget):
         self.images.currentIndexChanged.connect(self._on_image_index)
         self._bar = QProgressBar()
         self._stop = button("Stop", "do not make it again", self.stop_wanted.emit)
-        self._parts: list[QWidget] = []
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
@@ -115,7 +114,8 @@ class RoundBar(QWidget):
         for index in range(self.images.count()):
             image = self.images.itemData(index)
             words = f"{image} · {asked[image]} asked" if image in asked else image
-            self.images.setItemText(index, words)
+            if self.images.itemText(index) != words:
+                self.images.setItemText(index, words)
 
     def show_image(self, image: str) -> None:
         """Follow the image on screen."""

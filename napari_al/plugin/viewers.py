@@ -26,6 +26,11 @@ def find_workbench(viewer: Viewer) -> Workbench | None:
     return _WORKBENCHES.get(id(getattr(viewer, "__wrapped__", viewer)))
 
 
+def is_annotating() -> bool:
+    """Whether a project is annotated in any viewer."""
+    return any(bench.session is not None for bench in _WORKBENCHES.values())
+
+
 def close_workbench(viewer: Viewer) -> None:
     """Close a viewer's session and let go of the viewer; may be called again."""
     own = getattr(viewer, "__wrapped__", viewer)

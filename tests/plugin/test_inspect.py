@@ -10,6 +10,7 @@ import tempfile
 import threading
 import weakref
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,7 +34,6 @@ from napari_al.simulate.oracle import Oracle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from napari_al.plugin.inspector import Inspector
 
@@ -357,13 +357,12 @@ def test_what_is_no_project_is_said_to_be_none(bench, tmp_path):
 
 @pytest.fixture
 def left_open(tmp_path, monkeypatch):
-    """Return what is open of a project: its log, and folders for what its cache lacks."""
+    """Return how many logs are open, and how many folders for what a cache lacks are there."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
-    def count(path: Path) -> tuple[int, int]:
-        log = str(path.resolve() / "annotations.sqlite")
-        n_logs = sum(file.path == log for file in psutil.Process().open_files())
-        return n_logs, len(list(tmp_path.glob("napari-al-*")))
+    def count() -> tuple[int, int]:
+        files = [Path(file.path).name for file in psutil.Process().open_files()]
+        return files.count("annotations.sqlite"), len(list(tmp_path.glob("napari-al-*")))
 
     return count
 
@@ -372,17 +371,21 @@ def left_open(tmp_path, monkeypatch):
 def test_a_project_that_nobody_waits_for_any_more_is_closed(
     bench, runs, left_open, monkeypatch, meanwhile
 ):
-    go_on, begun = threading.Event(), threading.Event()
-    open_data = inspection.open_data
-
-    def slow(project, config):
-        if project.path == runs["adaptive-superpixel"] and not begun.is_set():
-            begun.set()
-            go_on.wait(30)
-        return open_data(project, config)
-
-    monkeypatch.setattr(inspection, "open_data", slow)
     first, second = runs["adaptive-superpixel"], runs["a2lc"]
+    go_on, begun, opened = threading.Event(), threading.Event(), threading.Event()
+    open_log = inspection.AnnotationLog
+
+    def slow(path, **kwargs):
+        if path.parent != first or begun.is_set():
+            return open_log(path, **kwargs)
+        begun.set()
+        go_on.wait(30)
+        log = open_log(path, **kwargs)
+        opened.set()
+        return log
+
+    monkeypatch.setattr(inspection, "AnnotationLog", slow)
+    n_before = left_open()
     inspect(bench.viewer, first)
     bench.until(begun.is_set)
     gc.collect()
@@ -397,9 +400,10 @@ def test_a_project_that_nobody_waits_for_any_more_is_closed(
             with bench.qtbot.waitSignal(widget.destroyed):
                 widget.deleteLater()
         go_on.set()
-        n_kept = int(meanwhile == "another is opened")
-        bench.until(lambda: left_open(first) == (0, n_kept), seconds=20)
-        assert left_open(second)[0] == n_kept
+        bench.until(opened.is_set)
+        if meanwhile == "another is opened":
+            bench.inspector.close()
+        bench.until(lambda: left_open() == n_before, seconds=20)
     finally:
         gc.enable()
 
