@@ -295,6 +295,11 @@ def test_folders_that_are_no_data(
         (["--import"], "requires an argument"),
         (["--import", "none.py", "methods"], "expects a Python file"),
         (["simulate"], "Missing argument"),
+        (["label", "missing"], "is no folder"),
+        (["label", "file"], "is no folder"),
+        (["label", "damaged"], "damaged or no config"),
+        (["label", "damaged", "--inspect"], "damaged or no config"),
+        (["label", "empty", "--method", "clasbal"], "did you mean classbal"),
         (["report", "loop", "--out", "new"], "loop"),
         (["export", "x" * 300, "--out", "new"], "File name too long"),
         (["export", "file/below", "--out", "new"], "no project of napari-al"),
@@ -310,6 +315,8 @@ def test_what_cannot_be_meant_is_told_in_one_line(
     monkeypatch.chdir(tmp_path)
     Path("file").touch()
     Path("empty").mkdir()
+    Path("damaged").mkdir()
+    Path("damaged/config.json").touch()
     Path("loop").symlink_to("loop")
     status, stdout, stderr = run(*arguments)
     assert (status, stdout, stderr.count("\n")) == (2, "", 1)

@@ -43,6 +43,7 @@ def label(
     settings = settings_of(config, assignments, budget, seed, segmenter, device, skip_broken)
     if inspect and (path is None or not (path / "config.json").is_file()):
         raise InputError(f"--inspect looks at a project, and {path or 'no folder'} is none")
+    _check_while_there_is_a_terminal(path, method)
     open_napari(path, project, method, settings, look_only=inspect)
 
 
@@ -65,3 +66,16 @@ def demo(
         open_napari(path, out, "classbal", settings)
         return
     simulate_in_window(sample_data_path(), out, rounds, settings)
+
+
+def _check_while_there_is_a_terminal(path: Path | None, method: str | None) -> None:
+    """Find out what a window would only say after it has opened."""
+    from napari_al.session.project import Project
+    from napari_al.session.settings import method_named
+
+    if path is not None and not path.is_dir():
+        raise InputError(f"{path} is no folder; name a project, or a folder of images")
+    if path is not None and (path / "config.json").is_file():
+        Project.open(path, read_only=True).read_config()
+    if method is not None:
+        method_named(method)
