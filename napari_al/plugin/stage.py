@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 REGION_KINDS: tuple[PictureKind, ...] = ("answers", "heatmap", "targets")
 """Pictures that an answer changes."""
 OVERLAYS = KINDS[1:]
+DRAWING_CONTEXT = 0.4
+"""Of the surroundings seen around a region that is only looked at."""
 
 
 class Stage:
@@ -99,13 +101,19 @@ class Stage:
     def _show_region(self) -> None:
         region = self._region
         if region is not None and self.image == region.image:
-            self.layers.camera.focus(region.mask, self.context, keep_zoom=self.keep_zoom)
+            self.layers.camera.focus(region.mask, self._context, keep_zoom=self.keep_zoom)
             self.layers.highlight(region.mask, self._marks)
+
+    @property
+    def _context(self) -> float:
+        """How much is seen around a region: less where one draws, and has to hit corners."""
+        draws = self._session is not None and self._session.config.method.query == "precise"
+        return self.context * DRAWING_CONTEXT if draws else self.context
 
     def focus(self) -> None:
         """Bring the region back into view."""
         if self._region is not None and self.image:
-            self.layers.camera.focus(self._region.mask, self.context)
+            self.layers.camera.focus(self._region.mask, self._context)
 
     def set_context(self, context: float) -> None:
         """Show more or less around a region."""

@@ -620,6 +620,8 @@ def _draw(desk, corners):
 def test_precise_answers_are_drawn(open_session):
     desk = open_session("rectangle-precise", budget=100)
     row0, col0, row1, col1 = desk.query.region.mask.box
+    side_px = (row1 - row0) * desk.viewer.scene.camera.zoom
+    assert side_px > 0.4 * min(desk.viewer.canvas.size)  # there is room to draw
     desk.key(Qt.Key.Key_3)
     _draw(desk, [(row0 + 4, col0 + 4), (row0 + 4, col0 + 12), (row0 + 12, col0 + 12)])
     desk.key(Qt.Key.Key_2)
