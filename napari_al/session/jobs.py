@@ -168,6 +168,7 @@ class Job:
         self._grace_s = grace_s
         self._process: subprocess.Popen[bytes] | None = None
         self._stopping = threading.Event()
+        self._abandoned = threading.Event()
         self._gone = threading.Event()
         self._supervisor = threading.Thread(target=self._supervise, name=function, daemon=True)
         self._insistence = threading.Thread(target=self._insist, name="stop", daemon=True)
@@ -198,7 +199,8 @@ class Job:
         self._on_progress = lambda _: None
         self._on_finished = lambda _: None
         self._stopping.set()
-        if self._process is not None:
+        self._abandoned.set()
+        if self._process is not None:  # else _talk does it
             self._process.kill()
 
     # -- inside
@@ -250,7 +252,9 @@ class Job:
             process.stdin.write(self._request)
             process.stdin.flush()
         self._process = process
-        if self._stopping.is_set():
+        if self._abandoned.is_set():
+            process.kill()
+        elif self._stopping.is_set():
             _ask_to_stop(process)
         for line in process.stdout:
             message = _message(line)

@@ -216,3 +216,14 @@ def test_child_ends_with_its_parent(function: str, end: str, tmp_path: Path) -> 
             parent.stdin.close()
         parent.wait(WAIT_S)
     _wait_until_gone(pid)
+
+
+def test_a_job_abandoned_while_it_starts_is_not_waited_for() -> None:
+    job = Job("job_functions:deaf", {"ignore_term": True})
+    job.start()
+    job.abandon()
+    waiting = threading.Thread(target=job.close, daemon=True)
+    waiting.start()
+    waiting.join(20)
+    assert not waiting.is_alive()
+    assert job.done.result().status == "stopped"
