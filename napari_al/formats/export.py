@@ -139,8 +139,7 @@ def _check_free(out: Path) -> None:
         return
     if not out.is_dir():
         raise InputError(f"{out} is a file; name a folder for the export.")
-    there = {p.relative_to(out).as_posix() for p in out.rglob("*") if not p.is_dir()}
-    if not there:
+    if next(_files_in(out), None) is None:
         return
     try:
         known = set(json.loads((out / MARK).read_text(encoding="utf-8"))["files"])
@@ -148,7 +147,7 @@ def _check_free(out: Path) -> None:
         raise InputError(
             f"{out} is not empty and is not an earlier export; name another folder."
         ) from None
-    others = sorted(there - known - {MARK})
+    others = sorted({*_files_in(out)} - known - {MARK})
     if others:
         raise InputError(
             f"{out} holds files that no export wrote ({others[0]}); move them or name another "
@@ -156,9 +155,12 @@ def _check_free(out: Path) -> None:
         )
 
 
+def _files_in(folder: Path) -> Iterator[str]:
+    return (p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir())
+
+
 def _mark(part: Path, format: str) -> None:
-    files = sorted(p.relative_to(part).as_posix() for p in part.rglob("*") if p.is_file())
-    content = {"program": "napari-al", "format": format, "files": files}
+    content = {"program": "napari-al", "format": format, "files": sorted(_files_in(part))}
     (part / MARK).write_text(json.dumps(content), encoding="utf-8")
 
 
