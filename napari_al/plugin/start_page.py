@@ -62,6 +62,7 @@ class StartPage(QWidget):
         self.class_list = ClassList()
         self.class_list.failed.connect(self.show_message)
         self.class_list.changed.connect(self._refresh)
+        self.class_list.changed.connect(lambda: self.show_message(""))
         self.question = QuestionBox()
         self.question.changed.connect(self._on_method)
         self.label_maker = LabelMaker()

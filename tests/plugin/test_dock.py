@@ -353,6 +353,9 @@ def test_a_folder_without_classes_asks_for_them(desk, tmp_path):
     desk.until(lambda: desk.dock.start.source is not None)
     desk.press("Start")
     assert "two classes" in desk.dock.start._message.text()
+    QTest.keyClicks(desk.dock.start.class_list.entry, "sky, sea")
+    QTest.keyClick(desk.dock.start.class_list.entry, Qt.Key.Key_Return)
+    assert desk.dock.start._message.text() == ""
 
 
 def test_labels_to_correct_are_needed_for_corrections(desk, data_path):
