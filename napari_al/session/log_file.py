@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import tempfile
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -30,22 +30,19 @@ _State = tuple[tuple[int, int] | None, ...]
 
 @dataclass(frozen=True)
 class Opened:
-    """A connection; perhaps the copy that it reads from, and what the original then was like."""
+    """A connection; where it is to a copy, what the original then was like."""
 
     connection: sqlite3.Connection
-    copy: tempfile.TemporaryDirectory[str] | None = None
     seen: _State | None = None
 
     def is_outdated(self, path: Path) -> bool:
-        """Whether it reads from a copy and the original has changed."""
+        """Whether it reads a copy and the original has changed."""
         now = _state(path)
-        return self.copy is not None and now[0] is not None and now != self.seen
+        return self.seen is not None and now[0] is not None and now != self.seen
 
     def close(self) -> None:
-        """Let go of both; may be called again."""
+        """Let go of it; may be called again."""
         self.connection.close()
-        if self.copy is not None:
-            self.copy.cleanup()
 
 
 class _Older(Exception):
@@ -126,14 +123,15 @@ def _unwritable(path: Path, error: Exception) -> LockedError:
 
 
 def _open_copy(path: Path) -> Opened:
-    with ExitStack() as stack:
-        folder = tempfile.TemporaryDirectory(prefix="napari-al-", ignore_cleanup_errors=True)
-        stack.callback(folder.cleanup)
-        copy = Path(folder.name) / path.name
+    """Read the log into memory, by way of a copy that is gone again when this returns."""
+    with tempfile.TemporaryDirectory(prefix="napari-al-", ignore_cleanup_errors=True) as folder:
+        copy = Path(folder) / path.name
         seen = _copy(path, copy)
-        opened = _checked(Opened(_connect(copy.as_uri()), folder, seen), path, copy)
-        stack.pop_all()
-    return opened
+        on_disk = _checked(Opened(_connect(copy.as_uri())), path, copy)
+        with closing(on_disk.connection):
+            memory = _connect("file::memory:")
+            on_disk.connection.backup(memory)
+    return Opened(memory, seen)
 
 
 def _checked(opened: Opened, path: Path, copy: Path | None = None) -> Opened:
