@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from napari_al.plugin.events import WorkbenchEvents
     from napari_al.plugin.handing_in import HandingIn
     from napari_al.plugin.question import Question
+    from napari_al.plugin.sketch import Drawing
     from napari_al.plugin.stage import Stage
     from napari_al.session.records import Outcome, Query
     from napari_al.session.session import Session
@@ -45,6 +46,11 @@ class Answering:
         Shows the next question; called when this one has its answer.
     preferred_keys : str
         Of classes, see ``keys.class_keys``.
+
+    Attributes
+    ----------
+    drawings : dict of str to Drawing
+        What was drawn for answers given since the session was opened, by the answer's id.
     """
 
     def __init__(
@@ -63,11 +69,12 @@ class Answering:
         self._begun = ""  # the first of a class's two keys
         self.class_keys: tuple[str, ...] = ()
         self.question: Question | None = None
+        self.drawings: dict[str, Drawing] = {}
 
     def open(self, session: Session | None) -> None:
         """Take answers for another session from now on; None: for nobody's."""
         self._leave()
-        self._session = session
+        self._session, self.drawings = session, {}
         self.set_classes(() if session is None else session.config.classes)
 
     def set_classes(self, classes: Sequence[ClassInfo]) -> None:
@@ -119,8 +126,10 @@ class Answering:
             layers.activate("query")
             return
         if question.sketch is None:
-            question.sketch = Sketch(layers.drawing(), layers.camera, question.query, self._classes)
-            self._events.rest_changed.emit(None)
+            question.sketch = Sketch(
+                layers.drawing(), layers.camera, question.query, self._classes, question.drawing
+            )
+            self._events.rest_changed.emit(question.sketch.rest)
         layers.activate("drawing")
 
     def _leave(self) -> None:
@@ -164,6 +173,8 @@ class Answering:
         except InputError as error:
             self._events.told.emit(str(error))
         else:
+            if self.question.sketch is not None:
+                self.drawings[answer.id] = self.question.sketch.drawing
             self._take(answer)
 
     def give_up(self, outcome: Outcome) -> None:

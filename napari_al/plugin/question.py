@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from napari_al.plugin.sketch import Sketch
+    from napari_al.plugin.sketch import Drawing, Sketch
     from napari_al.session.records import Outcome, Piece, Query
 
 RESHAPED = ("dominant", "multi-class")
@@ -42,6 +42,8 @@ class Question:
         What was asked before the region was cut, or its last part answered.
     chosen : frozenset of int
         The classes chosen so far, where there may be several.
+    drawing : Drawing, optional
+        What was drawn for an earlier answer, to begin with.
     sketch : Sketch, optional
         What has been drawn so far, where it is drawn.
     since : float, optional
@@ -54,6 +56,7 @@ class Question:
     given: tuple[Answer, ...] = ()
     before: Question | None = None
     chosen: frozenset[int] = frozenset()
+    drawing: Drawing | None = None
     sketch: Sketch | None = None
     since: float | None = None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari.layers import Layer, Shapes
+    from numpy.typing import NDArray
 
     from napari_al.core.clicks import Clicks
     from napari_al.formats.dataset import ClassInfo
@@ -23,6 +25,18 @@ EDGE_PX = 2.0
 UNNAMED = "#ffffff"
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Drawing:
+    """What was drawn for an answer: corners and class of each polygon, class of the rest.
+
+    The answer itself keeps pixels only; with this it can be shown and changed as it was drawn.
+    """
+
+    polygons: tuple[NDArray[np.float64], ...]
+    class_ids: tuple[int | None, ...]
+    rest: int | None
+
+
 class Sketch:
     """The polygons drawn for one query, and the class of each.
 
@@ -31,7 +45,12 @@ class Sketch:
     """
 
     def __init__(
-        self, layer: Shapes, camera: Camera, query: Query, classes: Sequence[ClassInfo]
+        self,
+        layer: Shapes,
+        camera: Camera,
+        query: Query,
+        classes: Sequence[ClassInfo],
+        drawing: Drawing | None = None,
     ) -> None:
         self._layer, self._query, self._classes = layer, query, classes
         self._class_ids: list[int | None] = []
@@ -41,6 +60,10 @@ class Sketch:
         layer.visible = True
         layer.current_edge_width = EDGE_PX / camera.px
         layer.current_edge_color = layer.current_face_color = UNNAMED
+        if drawing is not None:
+            layer.add_polygons(list(drawing.polygons))
+            self._class_ids, self.rest = list(drawing.class_ids), drawing.rest
+            self.set_classes(classes)
         layer.mode = "add_polygon"
 
     def set_classes(self, classes: Sequence[ClassInfo]) -> None:
@@ -94,6 +117,13 @@ class Sketch:
             self.rest,
             self._query.region.mask,
         )
+
+    @property
+    def drawing(self) -> Drawing:
+        """What has been drawn and closed (`pieces` closes all), to be shown again."""
+        closed = self._layer.data[: len(self._class_ids)]
+        polygons = tuple(np.array(corners, float) for corners in closed)
+        return Drawing(polygons, tuple(self._class_ids), self.rest)
 
     def is_on(self, layer: Layer) -> bool:
         """Whether this is the layer that is drawn in."""

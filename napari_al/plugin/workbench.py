@@ -182,8 +182,22 @@ class Workbench:
     def go_to(self, query: Query) -> None:
         """Show a query out of turn; if it has an answer, the next answer takes its place."""
         if self.session is not None:
-            given = (a for a in reversed(self.session.answers()) if a.query == query)
-            self._show(Question(query, replaced=next(given, None)))
+            given = next((a for a in reversed(self.session.answers()) if a.query == query), None)
+            if given is None:
+                self._show(Question(query))
+            else:
+                self._show_again(given, replaced=given)
+
+    def _show_again(self, answer: Answer, replaced: Answer | None) -> None:
+        """Show the query of an answer with what was chosen or drawn for it, to be changed."""
+        several = answer.query.query_type == "multi-class"
+        chosen = frozenset(answer.class_ids if several else ())
+        drawing = self.answering.drawings.get(answer.id)
+        self._show(Question(answer.query, replaced=replaced, chosen=chosen, drawing=drawing))
+        if answer.pieces and drawing is None:
+            self.events.told.emit(
+                "Its polygons are not kept once the project has been closed: draw it again."
+            )
 
     # ---- taking back
 
@@ -202,8 +216,9 @@ class Workbench:
             self.events.told.emit(str(error))
             return
         match taken:
-            case (Answer(query=query),):
-                self._show(Question(query, replaced=_put_back(before, session.answers())))
+            case (Answer() as undone,):
+                earlier = _put_back(before, session.answers())
+                self._show_again(earlier or undone, replaced=earlier)
             case (ClassEdit(),):
                 self.events.told.emit("The classes are as they were before.")
             case ():

@@ -143,6 +143,38 @@ def test_multi_class_toggles_and_enter(open_session):
     assert not any(b.isChecked() for b in desk.dock.annotate.classes._buttons)
 
 
+def test_undo_of_several_classes_has_them_chosen_again(open_session):
+    desk = open_session("multi-class")
+    first = desk.query
+    for key in (Qt.Key.Key_1, Qt.Key.Key_3, Qt.Key.Key_Return):
+        desk.key(key)
+    desk.until_asked()
+    desk.key(Qt.Key.Key_Z, CTRL)
+    assert desk.query == first
+    assert desk.dock.bench.answering.chosen == {0, 2}
+    checked = [b.info.name for b in desk.dock.annotate.classes._buttons if b.isChecked()]
+    assert checked == ["ground", "car"]
+    for key in (Qt.Key.Key_3, Qt.Key.Key_2, Qt.Key.Key_Return):
+        desk.key(key)
+    (answer,) = desk.session.answers()
+    assert answer.query == first
+    assert answer.class_ids == (0, 1)
+    assert answer.clicks.total == 2
+
+
+def _click_oldest(desk):
+    """Click the oldest answer in the film strip."""
+    desk.dock.annotate.tabs.setCurrentIndex(3)
+    strip = desk.dock.annotate.queue._past
+    item = strip.item(strip.count() - 1)
+    QTest.mouseClick(
+        strip.viewport(),
+        Qt.MouseButton.LeftButton,
+        Qt.KeyboardModifier.NoModifier,
+        strip.visualItemRect(item).center(),
+    )
+
+
 def test_a_past_answer_is_changed_from_the_film_strip(open_session):
     desk = open_session()
     first = desk.query
@@ -150,15 +182,7 @@ def test_a_past_answer_is_changed_from_the_film_strip(open_session):
         desk.key(key)
         desk.until_asked()
     upcoming = desk.query
-    desk.dock.annotate.tabs.setCurrentIndex(3)
-    strip = desk.dock.annotate.queue._past
-    item = strip.item(strip.count() - 1)  # the oldest
-    QTest.mouseClick(
-        strip.viewport(),
-        Qt.MouseButton.LeftButton,
-        Qt.KeyboardModifier.NoModifier,
-        strip.visualItemRect(item).center(),
-    )
+    _click_oldest(desk)
     assert desk.query == first
     desk.key(Qt.Key.Key_4)
     desk.until_asked()
@@ -648,6 +672,69 @@ def test_precise_answers_are_drawn(open_session):
     assert (row1 - row0) * (col1 - col0) == query.region.mask.size
 
 
+def _shown_corners(desk):
+    return [np.round(corners).astype(int).tolist() for corners in _layer(desk, "drawing").data]
+
+
+def _draw_two(desk):
+    """Draw a triangle of class 3 and one of class 2, the rest is class 1; hand it in."""
+    row0, col0, _, _ = desk.query.region.mask.box
+    desk.key(Qt.Key.Key_3)
+    _draw(desk, [(row0 + 4, col0 + 4), (row0 + 4, col0 + 12), (row0 + 12, col0 + 12)])
+    desk.key(Qt.Key.Key_2)
+    _draw(desk, [(row0 + 14, col0 + 4), (row0 + 14, col0 + 12), (row0 + 20, col0 + 12)])
+    desk.key(Qt.Key.Key_1)
+    desk.key(Qt.Key.Key_R)
+    corners = _shown_corners(desk)
+    desk.key(Qt.Key.Key_Space)
+    desk.until_asked()
+    return corners
+
+
+def test_undo_of_a_drawing_brings_it_back(open_session):
+    desk = open_session("rectangle-precise", budget=100)
+    corners = _draw_two(desk)
+    (answer,) = desk.session.answers()
+    assert len(corners) == 2
+    assert _shown_corners(desk) == []
+
+    desk.key(Qt.Key.Key_Z, CTRL)
+    desk.until_asked()
+    assert desk.query == answer.query
+    assert _shown_corners(desk) == corners
+    assert "The rest is ground" in desk.dock.annotate._rest.text()
+    colors = [desk.session.config.classes[i].color for i in (2, 1)]
+    edges = _layer(desk, "drawing").edge_color
+    assert ["#" + bytes(np.round(255 * c[:3]).astype(np.uint8)).hex() for c in edges] == colors
+    desk.key(Qt.Key.Key_Space)
+    desk.until_asked()
+    (again,) = desk.session.answers()
+    assert (again.clicks, again.pieces) == (answer.clicks, answer.pieces)
+
+    desk.key(Qt.Key.Key_Z, CTRL)
+    desk.key(Qt.Key.Key_Z, CTRL)  # the last polygon of the drawing
+    assert _shown_corners(desk) == corners[:1]
+    desk.key(Qt.Key.Key_Space)
+    (changed,) = desk.session.answers()
+    assert changed.class_ids == (0, 2)
+    assert (changed.clicks.class_clicks, changed.clicks.polygon_clicks) == (2, 3)
+
+
+def test_a_drawing_of_an_earlier_session_is_said_to_be_gone(open_session, tmp_path):
+    desk = open_session("rectangle-precise", budget=100)
+    query = desk.query
+    _draw_two(desk)
+    bench = desk.dock.bench
+    bench.close()
+    bench.open(Session.open(tmp_path / "project", dispatch=bench.dispatch))
+    desk.until_asked()
+    desk.key(Qt.Key.Key_Z, CTRL)
+    desk.until_asked()
+    assert desk.query == query
+    assert _shown_corners(desk) == []
+    assert "draw it again" in desk.dock.annotate._message.text()
+
+
 def test_one_can_draw_on_after_the_image_was_removed_by_hand(open_session):
     desk = open_session("rectangle-precise", budget=100)
     desk.viewer.layers.remove(_layer(desk, "image"))
@@ -666,6 +753,12 @@ def test_a_rectangle_of_one_class_takes_two_keys(open_session):
     (answer,) = desk.session.answers()
     assert answer.class_ids == (3,)
     assert answer.clicks.total == 1
+    desk.until_asked()
+    desk.key(Qt.Key.Key_Z, CTRL)
+    assert "The rest is van" in desk.dock.annotate._rest.text()
+    desk.key(Qt.Key.Key_Space)
+    (again,) = desk.session.answers()
+    assert (again.pieces, again.clicks) == (answer.pieces, answer.clicks)
 
 
 def test_look_alikes_are_looked_at_before_they_are_applied(open_session, tmp_path):
