@@ -25,7 +25,7 @@ class Placement:
 
     scale: tuple[float, float] = (1.0, 1.0)
     translate: tuple[float, float] = (0.0, 0.0)
-    units: tuple[Any, Any] | None = None
+    units: tuple[str, str] | None = None
     axis_labels: tuple[str, str] | None = None
 
     @classmethod
@@ -36,7 +36,7 @@ class Placement:
         return cls(
             scale=(float(layer.scale[-2]), float(layer.scale[-1])),
             translate=(float(layer.translate[-2]), float(layer.translate[-1])),
-            units=(units[-2], units[-1]) if units else None,
+            units=(str(units[-2]), str(units[-1])) if units else None,
             axis_labels=(axis_labels[-2], axis_labels[-1]) if axis_labels else None,
         )
 

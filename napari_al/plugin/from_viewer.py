@@ -13,6 +13,7 @@ import numpy as np
 from napari_al.errors import InputError
 from napari_al.formats.classes import classes_to_json
 from napari_al.plugin.camera import Placement
+from napari_al.plugin.placement_file import write_placement
 from napari_al.writing import write_atomic
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def images_of(viewer: Viewer) -> ViewerImages:
 
 
 def write_data(path: Path, images: ViewerImages, classes: Sequence[ClassInfo]) -> None:
-    """Write every plane as ``images/NAME.tif`` (axes of a stack as numbers) and the classes.
+    """Write every plane as ``images/NAME.tif`` (axes of a stack as numbers), classes, placement.
 
     Pixels keep their type and values where a data folder can hold them: 8 and 16 bit and float as
     they are, others as float32.
@@ -88,6 +89,7 @@ def write_data(path: Path, images: ViewerImages, classes: Sequence[ClassInfo]) -
         tifffile.imwrite(file, pixels, photometric="rgb" if rgb else "minisblack")
         write_atomic(folder / f"{name}.tif", file.getvalue())
     write_atomic(path / "classes.json", classes_to_json(classes).encode("utf-8"))
+    write_placement(path, images.placement)
 
 
 def planes(images: ViewerImages) -> Iterator[tuple[str, NDArray[Any]]]:

@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 from napari_al.errors import InputError
 from napari_al.plugin.events import timer
 from napari_al.plugin.layer_kinds import load_layers, load_units
+from napari_al.plugin.placement_file import read_placement
 from napari_al.plugin.upkeep import N_AHEAD
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    from napari.layers import Layer
 
     from napari_al.plugin.from_viewer import ViewerImages
     from napari_al.plugin.start import Found, StartChoice
@@ -152,17 +155,19 @@ class Opening:
         dispatch = self._bench.dispatch
         self._in_background(
             lambda: _Opened.of(create(choice, dispatch)),
-            lambda opened: self._on_opened(opened, choice.source),
+            lambda opened: self._on_opened(
+                opened, () if isinstance(choice.source, Path) else choice.source.layers
+            ),
         )
 
-    def _on_opened(self, opened: _Opened, source: Path | ViewerImages | None = None) -> None:
-        placement = None
-        if source is not None and not isinstance(source, Path):
-            placement = source.placement
-            for layer in source.layers:
-                layer.visible = False
-        self._bench.open(opened.session, placement)
-        for problem in opened.problems[:1]:
+    def _on_opened(self, opened: _Opened, sources: Sequence[Layer] = ()) -> None:
+        placement, problems = None, opened.problems
+        try:
+            placement = read_placement(opened.session.data.path)
+        except InputError as error:
+            problems = (str(error), *problems)
+        self._bench.open(opened.session, placement, sources)
+        for problem in problems[:1]:
             self._bench.events.told.emit(problem)
 
     # ---- preview

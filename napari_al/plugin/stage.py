@@ -68,10 +68,19 @@ class Stage:
         self._stamps: dict[tuple[str, PictureKind], int] = {}
         self._generation = 0
         self._zoomed = timer(60, self.layers.fit_lines)
+        self._hidden: list[Layer] = []
 
-    def open(self, session: Session, placement: Placement | None = None) -> None:
-        """Show pictures of a session from now on."""
+    def open(
+        self,
+        session: Session,
+        placement: Placement | None = None,
+        sources: Iterable[Layer] = (),
+    ) -> None:
+        """Show pictures of a session from now on, until ``close`` instead of ``sources``."""
         self._session = session
+        self._hidden = [layer for layer in sources if layer.visible]
+        for layer in self._hidden:
+            layer.visible = False
         self.layers.place(placement or Placement())
         self.layers.set_classes(session.config.classes)
         self.layers.set_wanted("borders", False)
@@ -86,6 +95,9 @@ class Stage:
         self.image = ""
         self._stamps.clear()
         self.layers.clear()
+        for layer in self._hidden:
+            layer.visible = True
+        self._hidden = []
 
     # ---- the region
 

@@ -30,8 +30,9 @@ from napari_al.plugin.upkeep import Upkeep
 from napari_al.session.records import Answer, ClassEdit
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
+    from napari.layers import Layer
     from napari.viewer import Viewer
 
     from napari_al.formats.classes import ClassInfo
@@ -80,13 +81,18 @@ class Workbench:
 
     # ---- open, close
 
-    def open(self, session: Session, placement: Placement | None = None) -> None:
-        """Show a session; an earlier one is closed."""
+    def open(
+        self,
+        session: Session,
+        placement: Placement | None = None,
+        sources: Iterable[Layer] = (),
+    ) -> None:
+        """Show a session, instead of the layers its images are from; an earlier one is closed."""
         self.close()
         self.preview.stop()
         gc.freeze()  # or looking for garbage among napari's objects stops all for 0.2 s at times
         self.session = session
-        self.stage.open(session, placement)
+        self.stage.open(session, placement, sources)
         self._hand_on(session)
         link_workbench(self._links, self)
         self.events.opened.emit()

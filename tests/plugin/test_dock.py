@@ -333,7 +333,14 @@ def test_costs_as_csv(open_session, tmp_path):
 def test_images_of_the_viewer_stack_and_scale(desk, tmp_path):
     rng = np.random.default_rng(0)
     stack = (rng.random((3, 40, 50)) * 60000).astype(np.uint16)
-    desk.viewer.add_image(stack, name="a stack", scale=(5, 0.5, 0.25), translate=(0, 10, 20))
+    source = desk.viewer.add_image(
+        stack,
+        name="a stack",
+        scale=(5, 0.5, 0.25),
+        translate=(0, 10, 20),
+        units=("second", "micrometer", "micrometer"),
+    )
+    other = desk.viewer.add_image(stack[:1], name="another", visible=False, units=source.units)
     colored = desk.viewer.add_image(np.zeros((8, 9, 3), np.uint8), name="a photo", rgb=True)
     desk.press("Images in the viewer")
     assert "'a photo' is in colour and 'a stack' is grey" in desk.dock.start._message.text()
@@ -348,7 +355,7 @@ def test_images_of_the_viewer_stack_and_scale(desk, tmp_path):
     desk.press("Start")
     desk.until_asked()
 
-    assert desk.session.data.train == ("a_stack_0", "a_stack_1", "a_stack_2")
+    assert desk.session.data.train == ("a_stack_0", "a_stack_1", "a_stack_2", "another_0")
     config = json.loads((tmp_path / "project" / "config.json").read_text())
     assert config["data"] == "data"
     np.testing.assert_array_equal(desk.session.data.image("a_stack_1")[..., 0], stack[1])
@@ -356,6 +363,16 @@ def test_images_of_the_viewer_stack_and_scale(desk, tmp_path):
     assert tuple(_layer(desk, "image").translate) == (10, 20)
     desk.key(Qt.Key.Key_2)
     assert [a.class_ids for a in desk.session.answers()] == [(1,)]
+    assert (source.visible, other.visible) == (False, False)
+
+    desk.dock.bench.close()
+    assert (source.visible, other.visible) == (True, False)  # as they were
+    desk.viewer.layers.clear()
+    desk.dock.opening.look(tmp_path / "project")
+    desk.until_asked()
+    assert tuple(_layer(desk, "image").scale) == (0.5, 0.25)
+    assert tuple(_layer(desk, "image").translate) == (10, 20)
+    assert [str(unit) for unit in _layer(desk, "image").units] == ["micrometer", "micrometer"]
 
 
 @pytest.mark.parametrize(

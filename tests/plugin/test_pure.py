@@ -14,7 +14,8 @@ from napari_al.core.clicks import Clicks
 from napari_al.core.masks import Mask
 from napari_al.errors import InputError
 from napari_al.formats.classes import default_classes
-from napari_al.plugin import costs, drawing, keys, ledger, pictures, start
+from napari_al.plugin import costs, drawing, keys, ledger, pictures, placement_file, start
+from napari_al.plugin.camera import Placement
 from napari_al.plugin.events import WorkbenchEvents
 from napari_al.plugin.figures import Figures
 from napari_al.session.log import AnnotationLog
@@ -236,3 +237,29 @@ def test_a_ledger_follows_what_happened_while_it_was_made(data_path, tmp_path):
         waiting.get(timeout=10)()
         assert ledgers[-1] == ledger.Bookkeeper().balance(session.answers())
     figures.close()
+
+
+def test_placement_comes_back(tmp_path):
+    assert placement_file.read_placement(tmp_path) is None
+    placement = Placement((0.5, -2.0), (1.0, 2.0), ("micrometer", "pixel"), ("y", "x"))
+    placement_file.write_placement(tmp_path, placement)
+    assert placement_file.read_placement(tmp_path) == placement
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "",
+        "[]",
+        "[" * 100_000,
+        '{"scale": [1]}',
+        '{"scale": [0, 1]}',
+        '{"translate": [NaN, 1]}',
+        '{"units": ["parrot", "pixel"]}',
+        '{"units": ["9**9**9**9", "pixel"]}',
+    ],
+)
+def test_placements_that_cannot_be_used(tmp_path, words):
+    (tmp_path / placement_file.NAME).write_text(words)
+    with pytest.raises(InputError, match="delete it"):
+        placement_file.read_placement(tmp_path)
