@@ -21,7 +21,7 @@ from napari_al.commands.labels import export, pseudo_label
 from napari_al.commands.models import download, export_model, predict
 from napari_al.commands.runs import report, simulate, sweep
 from napari_al.commands.tables import methods
-from napari_al.errors import InputError
+from napari_al.errors import BrokenDataError, InputError
 
 _UsageError: Any = typer.BadParameter.__base__  # typer has a click of its own, or shares one
 
@@ -121,6 +121,9 @@ def _import(path: Path) -> None:
 def _message(error: InputError | OSError) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    if isinstance(error, BrokenDataError):
+        words = "use --skip-broken (in a file of settings: skip_broken = true)"
+        return str(BrokenDataError(error.fault, words))
     return str(error)
 
 

@@ -236,6 +236,9 @@ def test_bad_data_is_named_in_one_line(
 def test_broken_images_are_left_out_on_request(tmp_path: Path) -> None:
     folder = write_data(tmp_path / "data")
     corrupt(folder / "train/images/scene_1.png")
+    status, _, stderr = run(*command(folder, tmp_path / "run", "random"))
+    assert status == 2
+    assert "or use --skip-broken" in stderr
     status, _, stderr = run(*command(folder, tmp_path / "run", "random", "--skip-broken"))
     assert status == 0, stderr
     assert "scene_1.png" in stderr, "never silently"

@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_al.core import IGNORE
-from napari_al.errors import InputError
+from napari_al.errors import BrokenDataError, InputError
 from napari_al.formats.classes import (
     ClassInfo,
     as_merged,
@@ -133,7 +133,7 @@ class DataFolder:
         train = tuple(name for split, name in items if split == "train")
         val = tuple(name for split, name in items if split == "val")
         if broken and not (skip_broken and train):
-            raise InputError(_refusal(broken, skip_broken))
+            raise _refusal(broken, skip_broken)
         return cls(path, known, n_channels, train, val, tuple(broken), items)
 
     @property
@@ -266,11 +266,11 @@ def _take_out_odd_channels(items: dict[tuple[Split, str], _Item], broken: list[B
     return usual
 
 
-def _refusal(broken: list[BrokenFile], skip_broken: bool) -> str:
+def _refusal(broken: list[BrokenFile], skip_broken: bool) -> InputError:
     more = f" ({len(broken) - 1} more files have faults.)" if len(broken) > 1 else ""
     if skip_broken:
-        return f"No training image can be used. The first: {broken[0].reason}{more}"
-    return f"{broken[0].reason}{more} Mend or remove it, or open with skip_broken to leave it out."
+        return InputError(f"No training image can be used. The first: {broken[0].reason}{more}")
+    return BrokenDataError(f"{broken[0].reason}{more}")
 
 
 # ---- maps of ids

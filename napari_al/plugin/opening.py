@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_al.errors import InputError
+from napari_al.errors import BrokenDataError, InputError
 from napari_al.plugin.events import timer
 from napari_al.plugin.layer_kinds import load_layers, load_units
 from napari_al.plugin.placement_file import read_placement
@@ -93,7 +93,8 @@ class Opening:
             else:
                 self._page.preset(project, config, settings)
 
-        self._in_background(lambda: look(path), then)
+        skip_broken = bool(settings.get("skip_broken"))
+        self._in_background(lambda: look(path, skip_broken=skip_broken), then)
 
     def look(self, path: Path) -> None:
         """Find out what a folder is; open it if it is a project."""
@@ -236,7 +237,10 @@ class Opening:
     def _on_done(self, done: Future[Any], then: Callable[[Any], None]) -> None:
         self._page.show_busy(False)
         error = done.exception()
-        if isinstance(error, InputError | OSError):
+        if isinstance(error, BrokenDataError):
+            words = "start `napari-al label` with --skip-broken"
+            self._page.show_message(str(BrokenDataError(error.fault, words)))
+        elif isinstance(error, InputError | OSError):
             self._page.show_message(str(error))
         elif error is not None:
             raise error

@@ -150,8 +150,9 @@ def test_one_bad_file_is_named_and_left_out_on_request(
 ) -> None:
     path = write(tmp_path / "data")
     fault(path)
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=message) as refusal:
         DataFolder.open(path)
+    assert "or open with skip_broken=True to leave it out" in str(refusal.value)
     data = DataFolder.open(path, skip_broken=True)
     assert "a" in data.train
     assert "b" not in data.train

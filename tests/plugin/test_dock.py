@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gc
 import json
+import shutil
 import subprocess
 import sys
 import weakref
@@ -28,6 +29,10 @@ from napari_al.session.session import Session
 from napari_al.session.settings import make_config
 
 CTRL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
+
+
+def _message(desk):
+    return desk.dock.start._message.text()
 
 
 def _layer(desk, kind):
@@ -384,6 +389,18 @@ def test_bad_folders_are_named_in_the_dock(desk, tmp_path, folder, words):
     desk.dock.opening.look(tmp_path / folder)
     desk.until(lambda: words in desk.dock.start._message.text())
     assert desk.dock.start._message.isVisibleTo(desk.dock)
+
+
+def test_broken_images_are_left_out_where_that_is_asked_for(desk, data_path, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(data_path, data)
+    broken = next((data / "train" / "images").iterdir())
+    broken.write_bytes(b"")
+    desk.dock.opening.open(data, project=None, method=None, settings={})
+    desk.until(lambda: "start `napari-al label` with --skip-broken" in _message(desk))
+    desk.dock.opening.open(data, project=None, method=None, settings={"skip_broken": True})
+    desk.until(lambda: desk.dock.start.source == data)
+    assert _message(desk) == ""
 
 
 def test_a_folder_without_classes_asks_for_them(desk, tmp_path):
