@@ -45,6 +45,7 @@ class Journal:
     def __init__(self, project: Project, on_unsaved: Callable[[int], object]) -> None:
         self._project, self._on_unsaved = project, on_unsaved
         self._held: list[tuple[Answer, ...]] = []
+        self._rescue_file: Path | None = None
         self.rescued = 0
         self.unreadable: tuple[str, ...] = ()
         with ExitStack() as files:  # closed again if anything in here fails
@@ -66,6 +67,7 @@ class Journal:
         """
         with self._files:
             self.rescue()
+            self._held.clear()
 
     # -- reading
 
@@ -117,6 +119,7 @@ class Journal:
         if not self._held:
             return self.log.undo()
         held = self._held.pop()
+        self._keep_in(None)  # that has it still
         self._on_unsaved(self.n_unsaved)
         return held
 
@@ -139,6 +142,7 @@ class Journal:
             while self._held:
                 self.log.append(self._held[0])
                 del self._held[0]
+            self._keep_in(None)
         finally:
             if self.n_unsaved != before:
                 self._on_unsaved(self.n_unsaved)
@@ -154,6 +158,8 @@ class Journal:
     def rescue(self) -> Path | None:
         """Put what is held where it is safe: into the log, or a file for the next session.
 
+        It is still held, and written if this session goes on and can.
+
         Returns
         -------
         Path or None
@@ -162,7 +168,7 @@ class Journal:
         Raises
         ------
         WriteError
-            It could be written nowhere, and is still held.
+            It could be written nowhere.
         """
         if self.save():
             return None
@@ -170,8 +176,15 @@ class Journal:
             path = write_rescue(self._project.path, self._held)
         except WriteError as error:
             raise WriteError(f"{self.n_unsaved} answers could not be written: {error}") from error
-        self._held.clear()
+        self._keep_in(path)
         return path
+
+    def _keep_in(self, path: Path | None) -> None:
+        """Have this the one file that held answers are in; None: the log has them."""
+        if self._rescue_file is not None:
+            with suppress(OSError):  # what it holds is known by its ids
+                self._rescue_file.unlink(missing_ok=True)
+        self._rescue_file = path
 
     def _take_over_rescued(self) -> None:
         """Put answers into the log that an earlier session could not write."""

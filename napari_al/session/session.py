@@ -241,7 +241,7 @@ class Session:
         """Take back what was submitted, amended, edited or accepted last, also over restarts."""
         taken_back = self._journal.undo()
         if taken_back:
-            self._take_back(taken_back)
+            self._follow(taken_back, put_back=False)
             self.events.undone.emit(taken_back)
         return taken_back
 
@@ -249,7 +249,7 @@ class Session:
         """Put back what was undone last."""
         put_back = self._journal.redo()
         if put_back:
-            self._recount()
+            self._follow(put_back, put_back=True)
             self.events.redone.emit(put_back)
         return put_back
 
@@ -265,7 +265,7 @@ class Session:
 
     def answers(self) -> tuple[Answer, ...]:
         """Return the answers in force, oldest first, in terms of the classes in force."""
-        return as_counted(self._journal.answers(), self.config.classes)
+        return tuple(self._standing.answers)
 
     def corrections(self) -> tuple[AutomaticCorrection, ...]:
         """Return the automatic corrections in force, oldest first."""
@@ -534,16 +534,18 @@ class Session:
             self._standing.add(answer)
         self.events.answered.emit(answers)
 
-    def _take_back(self, records: tuple[Record, ...]) -> None:
-        """Take into account what an undo took back."""
+    def _follow(self, records: tuple[Record, ...], *, put_back: bool) -> None:
+        """Take into account what undo or redo has done."""
+        n_answers = len(self._standing.answers) + (len(records) if put_back else -len(records))
         answers = [record for record in records if isinstance(record, Answer)]
-        n_left = self._standing.n_answers - len(answers)
-        if len(answers) < len(records) or len(self._journal.answers()) > n_left:
-            self._recount()  # not just answers, or an earlier one is back in their place
+        if len(answers) < len(records) or len(self._journal.answers()) != n_answers:
+            self._recount()  # not just answers, or others in their place
             return
-        for answer in reversed(answers):
-            self._standing.take_back(answer)
-            self._asking.reopen(answer.query.region)
+        for answer in answers:
+            if put_back:
+                self._standing.add(answer)
+            else:
+                self._asking.reopen(self._standing.take_back().query.region)
 
     def _recount(self) -> None:
         """Derive everything from the log again: other classes, corrections, a new round."""
@@ -587,7 +589,7 @@ class Session:
             "log_seq": self._journal.log.last_seq,
             "row": {
                 "round": round_number,
-                "queries": standing.n_answers,
+                "queries": len(standing.answers),
                 "clicks": standing.clicks.total,
                 "class_clicks": standing.clicks.class_clicks,
                 "polygon_clicks": standing.clicks.polygon_clicks,
@@ -606,7 +608,7 @@ class Session:
             raise InputError(f"{self.project.path} is open for reading only; it cannot be trained")
         if self._rounds.is_under_way:
             raise InputError("a training is running already; wait for it, or stop it first")
-        if not self.config.method.starts_from_labels and not self._standing.n_answers:
+        if not self.config.method.starts_from_labels and not self._standing.answers:
             raise InputError("there is nothing to train on yet; answer a query first")
         self._journal.write_held()
         args = self._job_args(self.round)

@@ -32,18 +32,20 @@ class Standing:
     ----------
     now : Snapshot
         The project with the answers in force.
+    answers : list of Answer
+        Those in force, oldest first, in terms of the classes in force.
     clicks : Clicks
         All that were spent.
     clicks_in_round : int
         Those of the round being answered.
-    n_answers : int
     """
 
     def __init__(
         self, now: Snapshot, answers: Iterable[Answer] = (), earlier: Container[str] = ()
     ) -> None:
         self.now = now
-        self.clicks, self.clicks_in_round, self.n_answers = Clicks(), 0, 0
+        self.answers: list[Answer] = []
+        self.clicks, self.clicks_in_round = Clicks(), 0
         self._earlier = earlier
         self._settled: dict[str, set[int]] = {}
         self._put_off: dict[str, set[int]] = {}
@@ -53,11 +55,10 @@ class Standing:
     def add(self, answer: Answer) -> None:
         """Take one more answer into account."""
         region = answer.query.region
-        self.now.answers.setdefault(region.image, []).extend(
-            as_counted([answer], self.now.config.classes)
-        )
+        counted = as_counted([answer], self.now.config.classes)
+        self.answers.extend(counted)
+        self.now.answers.setdefault(region.image, []).extend(counted)
         self.clicks += answer.clicks
-        self.n_answers += 1
         if self._is_of_round(answer):
             self.clicks_in_round += answer.clicks.total
         if answer.outcome != "skipped":
@@ -65,13 +66,13 @@ class Standing:
         elif self._is_of_round(answer):
             self._put_off.setdefault(region.image, set()).update(region.ids)
 
-    def take_back(self, answer: Answer) -> None:
-        """Forget the newest answer."""
+    def take_back(self) -> Answer:
+        """Forget the newest answer, and return it."""
+        answer = self.answers.pop()
         image = answer.query.region.image
         left = self.now.answers[image]
         left.pop()
         self.clicks -= answer.clicks
-        self.n_answers -= 1
         if self._is_of_round(answer):
             self.clicks_in_round -= answer.clicks.total
         self._settled[image] = self.now.answered_ids(image)
@@ -79,6 +80,7 @@ class Standing:
         self._put_off[image] = {region_id for a in put_off for region_id in a.query.region.ids}
         if not left:
             del self.now.answers[image]
+        return answer
 
     def is_open(self, image: str, ids: tuple[int, ...]) -> bool:
         """Whether base regions hold one not answered, and none put off in this round.

@@ -140,6 +140,28 @@ def test_what_cannot_be_written_until_the_end_is_there_when_it_opens_again(
         assert again.answers()[1:] == tuple(given)
 
 
+def test_a_session_that_was_to_be_closed_goes_on_with_what_it_could_not_write(
+    session: Session, tmp_path: Path
+) -> None:
+    """Closing a window may be refused after the answers were put aside."""
+    given = []
+    with no_file_grows_beyond(8000):
+        for _ in range(2):
+            given.append(next_answer(session))
+            session.hold(given[-1])
+            session.rescue()
+        assert (session.n_unsaved, session.answers()) == (2, tuple(given))
+        assert len(list((tmp_path / "p").glob("unsaved-*"))) == 1
+        assert session.undo() == (given.pop(),)
+        assert not list((tmp_path / "p").glob("unsaved-*")), "what was undone would come back"
+        session.rescue()
+    assert session.save()
+    assert not list((tmp_path / "p").glob("unsaved-*"))
+    session.close()
+    with Session.open(tmp_path / "p") as again:
+        assert (again.answers(), again.rescued) == (tuple(given), 0)
+
+
 def test_answers_that_can_be_kept_nowhere_are_not_lost_silently(
     session: Session, tmp_path: Path
 ) -> None:
