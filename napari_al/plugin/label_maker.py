@@ -15,9 +15,8 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
-from superqt import QCollapsible
 
-from napari_al.plugin.parts import button, text
+from napari_al.plugin.parts import Folded, button, text
 from napari_al.plugin.start import suggest_project
 from napari_al.session.pseudo_labels import PseudoLabelling
 
@@ -28,7 +27,7 @@ _DEFAULTS = PseudoLabelling.model_fields
 _STAGES = {"loading": "Loading the models…", "pseudo-labels": "Labelling images"}
 
 
-class LabelMaker(QCollapsible):
+class LabelMaker(Folded):
     """What Grounded-SAM needs, a button that starts it, its progress with a button to stop."""
 
     make_wanted = Signal(object)

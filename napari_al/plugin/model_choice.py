@@ -5,18 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QCheckBox, QFormLayout, QLineEdit, QWidget
-from superqt import QCollapsible
 
 from napari_al.learning.catalogue import SEGMENTERS, segmenter_info
 from napari_al.learning.pretrained import PRETRAINED
-from napari_al.plugin.parts import choice, text
+from napari_al.plugin.parts import Folded, choice, text
 from napari_al.plugin.start import SEGMENTER
 
 if TYPE_CHECKING:
     from napari_al.session.config import TrainingSettings
 
 
-class ModelChoice(QCollapsible):
+class ModelChoice(Folded):
     """The segmenter, its first weights, and whether its backbone stays as it is."""
 
     def __init__(self) -> None:

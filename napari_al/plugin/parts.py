@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
+from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import (
     QComboBox,
     QFrame,
@@ -14,6 +15,7 @@ from qtpy.QtWidgets import (
     QSizePolicy,
     QWidget,
 )
+from superqt import QCollapsible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -59,6 +61,23 @@ def choice(rows: Mapping[str, str], tip: str) -> QComboBox:
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     box.setMinimumContentsLength(10)
     return box
+
+
+class Folded(QCollapsible):
+    """A box that is closed until it is wanted.
+
+    Its arrow is text: superqt draws one in the palette's colour, black also in napari's dark theme.
+    """
+
+    def __init__(self, title: str) -> None:
+        super().__init__("", None, QIcon(), QIcon())
+        self.toggleButton().setAccessibleName(title)
+        self._title = title
+        self._mark(False)
+        self.toggled.connect(self._mark)
+
+    def _mark(self, is_open: bool) -> None:
+        self.setText(f"{'▾' if is_open else '▸'}  {self._title}")
 
 
 def scrolled(page: QWidget) -> QScrollArea:
