@@ -165,7 +165,7 @@ class ActiveLearning(QWidget):
         self.annotate.undo.setEnabled(session.can_undo)
         self.annotate.redo.setEnabled(session.can_redo)
         self._show_model_state()
-        self.annotate.queue.show_past(self.bench.figures.answers, self.bench.stage.picture_of)
+        self.annotate.queue.show_past(session.answers(), self.bench.stage.picture_of)
 
     def on_balanced(self, ledger: Ledger) -> None:
         """Show figures that take time."""

@@ -9,13 +9,12 @@ from napari_al.plugin.costs import Teller
 from napari_al.plugin.ledger import Bookkeeper
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from concurrent.futures import Future
 
     from napari_al.plugin.costs import Tally
     from napari_al.plugin.events import WorkbenchEvents
     from napari_al.plugin.ledger import Ledger
-    from napari_al.session.records import Answer
     from napari_al.session.session import Session
 
 
@@ -27,12 +26,6 @@ class Figures:
     events : WorkbenchEvents
     dispatch : callable
         Runs a function on the window's thread.
-
-    Attributes
-    ----------
-    answers : sequence of Answer
-        Those that were counted last, for views: getting them takes a while where classes have been
-        merged.
     """
 
     def __init__(
@@ -41,7 +34,6 @@ class Figures:
         self._events, self._dispatch = events, dispatch
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="figures")
         self._session: Session | None = None
-        self.answers: Sequence[Answer] = ()
         self._teller, self._bookkeeper = Teller(), Bookkeeper()
         self._is_busy = self._is_outdated = False  # the thread, and what it makes
         self._learnt: tuple[int, int] | None = None  # a round, and the answers its model knows
@@ -50,7 +42,7 @@ class Figures:
         """Count another session's answers from now on; None: nobody's."""
         self._session = session
         self._teller, self._bookkeeper = Teller(), Bookkeeper()
-        self._is_outdated, self._learnt, self.answers = False, None, ()
+        self._is_outdated, self._learnt = False, None
 
     def close(self) -> None:
         """End the thread."""
@@ -64,9 +56,8 @@ class Figures:
             self._balance(self._session)
 
     def tally(self) -> Tally:
-        """Return figures over the answers there are; ``answers`` are these."""
-        self.answers = () if self._session is None else self._session.answers()
-        return self._teller.tally(self.answers)
+        """Return figures over the answers there are."""
+        return self._teller.tally(() if self._session is None else self._session.answers())
 
     def n_answers_behind(self) -> int:
         """Return how many answers the model whose scores show has not learnt from."""
@@ -77,14 +68,14 @@ class Figures:
         if self._learnt is None or self._learnt[0] != shown:
             rows = (row for row in session.rounds() if row["round"] == str(shown))
             self._learnt = shown, sum(int(row.get("queries") or 0) for row in rows)
-        return max(0, len(self.answers) - self._learnt[1])
+        return max(0, len(session.answers()) - self._learnt[1])
 
     def _balance(self, session: Session) -> None:
         """Sum up what takes time, in the thread; what is under way is heard out first."""
         self._is_outdated = self._is_busy
         if not self._is_busy:
             self._is_busy = True
-            made = self._thread.submit(self._bookkeeper.balance, self.answers)
+            made = self._thread.submit(self._bookkeeper.balance, session.answers())
             made.add_done_callback(
                 lambda done: self._dispatch(lambda: self._on_balanced(session, done))
             )

@@ -29,16 +29,11 @@ def write_targets(work: Work) -> tuple[str, ...]:
     for image, error in work.snapshot.lost_images():
         work.leave_out(image, error)
     images = [image for image in target_images(work.snapshot) if image not in work.left_out]
-    written = []
-    for n_done, image in enumerate(images, start=1):
-        with work.using(image):
-            write_target(work, image, predict)
-            written.append(image)
-        work.report("targets", n_done, len(images))
+    written = work.each("targets", images, lambda image: write_target(work, image, predict))
     if not written:
         reasons = " ".join(list(work.left_out.values())[:1])
         raise InputError(f"there is nothing to train on: no image with answers is left. {reasons}")
-    return tuple(written)
+    return written
 
 
 def predictor_of_targets(work: Work) -> Predict | None:

@@ -104,13 +104,9 @@ def _second_stage(
 
     The model starts from stage 1's weights where weights are kept, else afresh; it never selects.
     """
-    localised = []
-    for n_done, image in enumerate(images, start=1):
-        with work.using(image):
-            write_pseudo_labels(work, predictor, image)
-            localised.append(image)
-        work.report("pseudo-labels", n_done, len(images))
-    images = tuple(localised)
+    images = work.each(
+        "pseudo-labels", images, lambda image: write_pseudo_labels(work, predictor, image)
+    )
     confusion, share = measure_targets(work, images, stage=2)
     if not config.training.keep_weights:
         predictor = Predictor(work, start_segmenter(work, round_number=0))

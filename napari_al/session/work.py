@@ -15,7 +15,7 @@ from napari_al.session.snapshot import Snapshot, open_snapshot
 from napari_al.writing import WriteError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     import torch
 
@@ -85,6 +85,18 @@ class Work:
             image = looked_at if looked_at in waiting else next(iter(waiting))
             del waiting[image]
             yield image
+
+    def each(
+        self, stage: str, images: Sequence[str], do: Callable[[str], object]
+    ) -> tuple[str, ...]:
+        """Do something with each image; return those that could be used."""
+        done = []
+        for n_done, image in enumerate(images, start=1):
+            with self.using(image):
+                do(image)
+                done.append(image)
+            self.report(stage, n_done, len(images))
+        return tuple(done)
 
     @contextmanager
     def using(self, image: str) -> Iterator[None]:
