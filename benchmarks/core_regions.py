@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from napari_al.core.adjacency import adjacency
+from napari_al.core.geometry.adjacency import adjacency
 from napari_al.core.merging import adaptive_merge
 from napari_al.core.regions import region_table
 from napari_al.core.selection import select_batch

@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_al.formats.dataset import DataFolder
+from napari_al.session.project.settings import make_config
 from napari_al.session.session import Session
-from napari_al.session.settings import make_config
 
 if TYPE_CHECKING:
-    from napari_al.session.jobs import JobProgress
+    from napari_al.session.rounds.job_process import JobProgress
 
 
 def main() -> None:
@@ -70,7 +70,7 @@ def answer(data: Path, project: Path, clicks: int, training: dict[str, object]) 
 def run_job(project: Path, log_seq: int) -> None:
     """Do the job, noting when each stage ends."""
     started = time.process_time()
-    from napari_al.session.rounds import train_and_score
+    from napari_al.session.rounds.round_jobs import train_and_score
 
     ends: dict[str, float] = {}
 

@@ -19,7 +19,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from napari_al.session.project import Project
+from napari_al.session.project.folder import Project
 
 
 def simulate(data: Path, segmenter: str, seed: int, options: argparse.Namespace) -> Path:

@@ -35,17 +35,17 @@ from qtpy.QtTest import QTest
 from napari_al.formats.dataset import DataFolder
 from napari_al.plugin.app import open_dock
 from napari_al.plugin.viewers import close_all
+from napari_al.session.project.settings import make_config
 from napari_al.session.session import Session
-from napari_al.session.settings import make_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from qtpy.QtWidgets import QWidget
 
-    from napari_al.plugin.workbench import Workbench
-    from napari_al.session.jobs import JobProgress
-    from napari_al.session.records import Query
+    from napari_al.plugin.control.workbench import Workbench
+    from napari_al.session.log.records import Query
+    from napari_al.session.rounds.job_process import JobProgress
 
 TICK_MS = 5
 LONG_STALL_MS = 100

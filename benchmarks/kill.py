@@ -33,7 +33,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from scenes import project_config, write_data, write_initial
 
-from napari_al.session.project import Project
+from napari_al.session.project.folder import Project
 from napari_al.session.session import Session
 from napari_al.simulate.oracle import Oracle
 from napari_al.simulate.runner import run_simulation
@@ -174,7 +174,7 @@ def children(of: int | None = None) -> list[int]:
     for tasks in Path(f"/proc/{of or os.getpid()}/task").glob("*/children"):
         for pid in tasks.read_text().split():
             command = Path(f"/proc/{pid}/cmdline").read_bytes()
-            if b"napari_al.session.child" in command:
+            if b"napari_al.session.rounds.job_child" in command:
                 found.append(int(pid))
     return found
 

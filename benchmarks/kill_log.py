@@ -20,9 +20,9 @@ import uuid
 from pathlib import Path
 
 from napari_al.core.clicks import Clicks
-from napari_al.core.masks import Mask
-from napari_al.session.log import AnnotationLog
-from napari_al.session.records import Answer, Query, Region
+from napari_al.core.geometry.masks import Mask
+from napari_al.session.log.log import AnnotationLog
+from napari_al.session.log.records import Answer, Query, Region
 
 
 def answer(number: int) -> Answer:

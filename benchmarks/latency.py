@@ -17,9 +17,9 @@ import numpy as np
 
 from napari_al.core.clicks import Clicks
 from napari_al.formats.dataset import DataFolder
-from napari_al.session.records import Answer
+from napari_al.session.log.records import Answer
+from napari_al.session.project.settings import make_config
 from napari_al.session.session import Session
-from napari_al.session.settings import make_config
 
 
 def main() -> None:

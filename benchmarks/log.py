@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from napari_al.core.clicks import Clicks
-from napari_al.core.masks import Mask
-from napari_al.session.log import AnnotationLog
-from napari_al.session.records import Answer, Query, Region
+from napari_al.core.geometry.masks import Mask
+from napari_al.session.log.log import AnnotationLog
+from napari_al.session.log.records import Answer, Query, Region
 
 
 def answers(n: int, rng: np.random.Generator) -> list[Answer]:

@@ -66,8 +66,8 @@ def draw(path: Path, side: int, layout: str) -> None:
 def predict(path: Path, out: Path, segmenter: str, probabilities: bool) -> dict[str, float]:
     from napari_al.learning.segmenter import build_segmenter
     from napari_al.learning.weights import save_segmenter
-    from napari_al.session.models import open_model
-    from napari_al.session.predicting import predict_images
+    from napari_al.tools.predict import predict_images
+    from napari_al.tools.trained_model import open_model
 
     statistics = {"mean": [90.0] * 3, "std": [50.0] * 3}
     model_path = out.with_suffix(".safetensors")

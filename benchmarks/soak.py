@@ -28,12 +28,12 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from scenes import project_config, write_data
 
-from napari_al.session.config import RegionSettings, TrainingSettings
+from napari_al.session.project.config import RegionSettings, TrainingSettings
 from napari_al.session.session import Session
 from napari_al.simulate.oracle import Oracle
 
 if TYPE_CHECKING:
-    from napari_al.session.config import ProjectConfig
+    from napari_al.session.project.config import ProjectConfig
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from napari_al.plugin.inspect_dock import InspectDock
+    from napari_al.plugin.inspect.dock import InspectDock
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "docs" / "images"
@@ -154,7 +154,7 @@ def _look_where_most_happened(dock: InspectDock) -> None:
 
 def _sheet(dock: InspectDock, tiles: Sequence[Sequence[str]]) -> Image.Image:
     """Return a sheet of tiles, each the canvas with some pictures on, with their names."""
-    from napari_al.plugin.inspect_kinds import KINDS
+    from napari_al.plugin.inspect.layer_styles import KINDS
 
     shots = []
     for keys in tiles:

@@ -12,23 +12,23 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari_al.core import IGNORE
     from napari_al.core.clicks import Clicks
-    from napari_al.core.masks import Mask
+    from napari_al.core.geometry.masks import Mask
     from napari_al.errors import InputError
     from napari_al.formats.dataset import ClassInfo, DataFolder
-    from napari_al.methods import METHODS, Method
+    from napari_al.methods.table import METHODS, Method
     from napari_al.session.acquisition import register_acquisition
-    from napari_al.session.config import ProjectConfig
-    from napari_al.session.model_export import export_model
-    from napari_al.session.models import Model, open_model
-    from napari_al.session.predicting import predict_images
-    from napari_al.session.project import read_rounds
-    from napari_al.session.records import Answer, Piece, Query, Region
-    from napari_al.session.replay import begin_again, repeat, steps_of
+    from napari_al.session.log.records import Answer, Piece, Query, Region
+    from napari_al.session.project.config import ProjectConfig
+    from napari_al.session.project.folder import read_rounds
+    from napari_al.session.project.settings import make_config
     from napari_al.session.session import Session
-    from napari_al.session.settings import make_config
     from napari_al.simulate.oracle import Oracle
     from napari_al.simulate.report import write_report
     from napari_al.simulate.runner import run_simulation
+    from napari_al.tools.export_model import export_model
+    from napari_al.tools.predict import predict_images
+    from napari_al.tools.replay import begin_again, repeat, steps_of
+    from napari_al.tools.trained_model import Model, open_model
 
     __version__: str
 
@@ -65,31 +65,31 @@ __all__ = [
 
 _HOME = {
     "IGNORE": "core",
-    "METHODS": "methods",
-    "Answer": "session.records",
+    "METHODS": "methods.table",
+    "Answer": "session.log.records",
     "ClassInfo": "formats.dataset",
     "Clicks": "core.clicks",
     "DataFolder": "formats.dataset",
     "InputError": "errors",
-    "Mask": "core.masks",
-    "Method": "methods",
-    "Model": "session.models",
+    "Mask": "core.geometry.masks",
+    "Method": "methods.table",
+    "Model": "tools.trained_model",
     "Oracle": "simulate.oracle",
-    "Piece": "session.records",
-    "ProjectConfig": "session.config",
-    "Query": "session.records",
-    "Region": "session.records",
+    "Piece": "session.log.records",
+    "ProjectConfig": "session.project.config",
+    "Query": "session.log.records",
+    "Region": "session.log.records",
     "Session": "session.session",
-    "begin_again": "session.replay",
-    "export_model": "session.model_export",
-    "make_config": "session.settings",
-    "open_model": "session.models",
-    "predict_images": "session.predicting",
-    "read_rounds": "session.project",
+    "begin_again": "tools.replay",
+    "export_model": "tools.export_model",
+    "make_config": "session.project.settings",
+    "open_model": "tools.trained_model",
+    "predict_images": "tools.predict",
+    "read_rounds": "session.project.folder",
     "register_acquisition": "session.acquisition",
-    "repeat": "session.replay",
+    "repeat": "tools.replay",
     "run_simulation": "simulate.runner",
-    "steps_of": "session.replay",
+    "steps_of": "tools.replay",
     "write_report": "simulate.report",
 }
 

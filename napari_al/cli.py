@@ -129,7 +129,7 @@ def _message(error: InputError | OSError) -> str:
 
 def main() -> None:
     """Entry point of ``napari-al``."""
-    # So that torch's threads sleep while they wait for each other, as in session/jobs.py.
+    # So that torch's threads sleep while they wait for each other, as in job_process.py.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if isinstance(sys.stdout, io.TextIOWrapper):  # a name of a file may have no letters there
         sys.stdout.reconfigure(errors="backslashreplace")

@@ -39,7 +39,7 @@ def simulate_in_window(data: Path, out: Path, rounds: int, settings: dict[str, A
     _check_window()
     from napari_al.formats.dataset import DataFolder
     from napari_al.plugin.app import run_simulated
-    from napari_al.session.settings import make_config
+    from napari_al.session.project.settings import make_config
     from napari_al.simulate.curves import draw_run
     from napari_al.simulate.runner import open_run, oracle_of
 

@@ -9,8 +9,8 @@ import imageio.v3 as iio
 import numpy as np
 
 from napari_al.formats.dataset import DataFolder
-from napari_al.methods import METHODS
-from napari_al.session.config import ProjectConfig, RegionSettings, TrainingSettings
+from napari_al.methods.table import METHODS
+from napari_al.session.project.config import ProjectConfig, RegionSettings, TrainingSettings
 from napari_al.session.session import Session
 from napari_al.simulate.oracle import Oracle
 

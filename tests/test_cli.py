@@ -20,8 +20,8 @@ from typer.testing import CliRunner
 
 import napari_al
 from napari_al.cli import app
-from napari_al.methods import METHODS
-from napari_al.session.project import Project
+from napari_al.methods.table import METHODS
+from napari_al.session.project.folder import Project
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -32,7 +32,7 @@ def imported(code: str) -> set[str]:
         "import napari_al",
         "import napari_al.cli",
         "import napari_al.session.session",
-        "import napari_al.session.child",
+        "import napari_al.session.rounds.job_child",
         "from typer.testing import CliRunner; from napari_al.cli import app\n"
         "assert CliRunner().invoke(app, ['simulate', '--help']).exit_code == 0",
         "from typer.testing import CliRunner; from napari_al.cli import app\n"
@@ -53,7 +53,7 @@ def test_a_session_asks_and_answers_without_torch(data_path: Path, tmp_path: Pat
         "from pathlib import Path\n"
         "from napari_al.core.clicks import Clicks\n"
         "from napari_al.session.session import Session\n"
-        "from napari_al.session.records import Answer\n"
+        "from napari_al.session.log.records import Answer\n"
         f"with Session.open(Path({str(tmp_path / 'p')!r})) as session:\n"
         "    query = session.query()\n"
         "    session.submit(Answer(query, (0,), Clicks(class_clicks=1)))\n"
@@ -68,7 +68,7 @@ def test_counting_while_one_answers_loads_opencv_alone() -> None:
     """Whatever a thread imports takes turns with the window; scipy held it up for 0.2 s."""
     code = (
         "import numpy as np\n"
-        "from napari_al.core.masks import Mask\n"
+        "from napari_al.core.geometry.masks import Mask\n"
         "from napari_al.plugin.outlines import drawn_clicks\n"
         "drawn_clicks(Mask.from_array(np.ones((9, 9), bool)))\n"
     )
@@ -79,7 +79,7 @@ def test_what_layers_need_is_loaded_before_the_first_of_them() -> None:
     code = (
         "import sys, napari\n"
         "from napari.components import ViewerModel\n"
-        "from napari_al.plugin import layer_kinds as kinds\n"
+        "from napari_al.plugin.layers import layer_kinds as kinds\n"
         "before = set(sys.modules)\n"
         "kinds.load_layers()\n"
         "loaded = set(sys.modules)\n"
@@ -97,7 +97,7 @@ def test_reading_units_in_a_thread_cannot_get_in_the_way_of_an_image_that_is_ope
     code = (
         "import napari, pint\n"
         "from napari.layers import Image\n"
-        "from napari_al.plugin import layer_kinds as kinds\n"
+        "from napari_al.plugin.layers import layer_kinds as kinds\n"
         "registry = lambda: pint.application_registry.get()\n"
         "first, second = kinds.load_units(), kinds.load_units()\n"
         "print(type(registry()).__name__)\n"

@@ -44,7 +44,7 @@ def write_backbone(name: str, folder: Path) -> Path:
     import torch
     from transformers import AutoConfig, AutoModel
 
-    from napari_al.learning.catalogue import SEGMENTERS
+    from napari_al.learning.networks.catalogue import SEGMENTERS
 
     torch.manual_seed(0)
     config = AutoConfig.for_model(SEGMENTERS[name].model_type, **TINY[name])

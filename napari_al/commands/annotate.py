@@ -70,8 +70,8 @@ def demo(
 
 def _check_while_there_is_a_terminal(path: Path | None, method: str | None) -> None:
     """Find out what a window would only say after it has opened."""
-    from napari_al.session.project import Project
-    from napari_al.session.settings import method_named
+    from napari_al.session.project.folder import Project
+    from napari_al.session.project.settings import method_named
 
     if path is not None and not path.is_dir():
         raise InputError(f"{path} is no folder; name a project, or a folder of images")

@@ -26,9 +26,9 @@ def export(
     ] = None,
 ) -> None:
     """Write a project's labels as files of other programs, or a script that repeats its answers."""
-    from napari_al.session.exporting import export_session
-    from napari_al.session.replay import script_of
     from napari_al.session.session import Session
+    from napari_al.tools.export_labels import export_session
+    from napari_al.tools.replay import script_of
 
     if out is None and script is None:
         raise InputError("name a folder with --out DIR, or a file with --script FILE")
@@ -82,7 +82,7 @@ def pseudo_label(
     skip_broken: SkipBroken = False,
 ) -> None:
     """Make labels to correct from the names of the classes, by Grounded-SAM."""
-    from napari_al.session import pseudo_labels
+    from napari_al.tools import pseudo_label
 
     given = {
         "background": background,
@@ -94,13 +94,13 @@ def pseudo_label(
     args = {
         "data": str(data),
         "out": str(out),
-        "classes": [c.model_dump() for c in pseudo_labels.classes_named(classes, data)],
+        "classes": [c.model_dump() for c in pseudo_label.classes_named(classes, data)],
         "words": dict(_pair(text) for text in words or []),
         "skip_broken": skip_broken,
         **{name: value for name, value in given.items() if value is not None},
     }
     with progress_bar("image") as show:
-        done = pseudo_labels.pseudo_label(args, lambda p: show(p.done, p.total), lambda: False)
+        done = pseudo_label.pseudo_label(args, lambda p: show(p.done, p.total), lambda: False)
     typer.echo(
         f"{done['n_images']} images, {done['n_made']} of them labelled now, "
         f"{done['n_empty']} of these without objects: {out}"

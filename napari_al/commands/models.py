@@ -20,10 +20,10 @@ def export_model(
     onnx: Annotated[bool, typer.Option("--onnx", help="also write it as ONNX")] = False,
 ) -> None:
     """Write a trained model with its classes, for `predict` and other programs."""
-    from napari_al.session import model_export
-    from napari_al.session.models import open_model
+    from napari_al.tools import export_model
+    from napari_al.tools.trained_model import open_model
 
-    model_export.export_model(open_model(model), out, onnx=onnx)
+    export_model.export_model(open_model(model), out, onnx=onnx)
     typer.echo(str(out))
 
 
@@ -41,8 +41,8 @@ def predict(
     skip_broken: SkipBroken = False,
 ) -> None:
     """Write class maps of images of any size."""
-    from napari_al.session.models import open_model
-    from napari_al.session.predicting import predict_images
+    from napari_al.tools.predict import predict_images
+    from napari_al.tools.trained_model import open_model
 
     with progress_bar("part") as show:
         left_out = predict_images(
@@ -65,6 +65,6 @@ def download(
     ],
 ) -> None:
     """Fetch a model's pretrained weights, once; all else works without network."""
-    from napari_al.learning import pretrained
+    from napari_al.learning.networks import pretrained
 
     typer.echo(pretrained.download(name))

@@ -49,7 +49,7 @@ def settings_of(
     skip_broken: bool,
 ) -> dict[str, Any]:
     """Nested settings: those of the file, changed by ``--set``, changed by the other options."""
-    from napari_al.session.settings import merged, parse_assignments, read_settings
+    from napari_al.session.project.settings import merged, parse_assignments, read_settings
 
     training = {"segmenter": segmenter, "device": device}
     options = {"budget": budget, "seed": seed, "skip_broken": skip_broken or None}

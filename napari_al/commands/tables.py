@@ -17,12 +17,12 @@ def methods(
 ) -> None:
     """Show the table of methods."""
     if settings:
-        from napari_al.session.settings import setting_rows
+        from napari_al.session.project.settings import setting_rows
 
         echo_table([("setting", "default", ""), *setting_rows()])
         return
     if segmenters:
-        from napari_al.learning.catalogue import SEGMENTERS
+        from napari_al.learning.networks.catalogue import SEGMENTERS
 
         echo_table(
             [
@@ -34,7 +34,7 @@ def methods(
             ]
         )
         return
-    from napari_al.methods import METHODS
+    from napari_al.methods.table import METHODS
 
     columns = (
         "name", "regions", "merging", "query", "acquisition", "targets", "loss", "correction",

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from napari_al.core import IGNORE
-from napari_al.core.adjacency import adjacency
 from napari_al.core.feature_map import FeatureMap, Similarity
+from napari_al.core.geometry.adjacency import adjacency
 from napari_al.errors import InputError
 
 if TYPE_CHECKING:

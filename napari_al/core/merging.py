@@ -56,7 +56,7 @@ def adaptive_merge(
     uncertainty : (R,) float
         Mean BvSB of the regions.
     edges : (E, 2) int
-        Pairs of touching regions, as :func:`~napari_al.core.adjacency.adjacency` gives.
+        Pairs of touching regions, as :func:`~napari_al.core.geometry.adjacency.adjacency` gives.
     epsilon : float
         Limit of the Jensen-Shannon distance, itself excluded. 0 merges nothing.
 

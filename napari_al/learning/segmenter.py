@@ -14,17 +14,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from napari_al.errors import InputError
-from napari_al.learning.catalogue import segmenter_info
-from napari_al.learning.compact import Compact
-from napari_al.learning.filters import Filters
-from napari_al.learning.frozen import FrozenTrunk, Head
+from napari_al.learning.networks.catalogue import segmenter_info
+from napari_al.learning.networks.compact import Compact
+from napari_al.learning.networks.filters import Filters
+from napari_al.learning.networks.frozen import FrozenTrunk, Head
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from napari_al.learning.backbones import Backbone
-    from napari_al.learning.catalogue import SegmenterInfo
+    from napari_al.learning.networks.backbones import Backbone
+    from napari_al.learning.networks.catalogue import SegmenterInfo
 
 ClassifierName = Literal["linear", "cosine"]
 
@@ -139,7 +139,7 @@ class Segmenter(nn.Module):
     @property
     def backbone(self) -> Backbone | None:
         """The part that transformers made, if there is one."""
-        from napari_al.learning.backbones import Backbone
+        from napari_al.learning.networks.backbones import Backbone
 
         parts = self.trunk.modules() if isinstance(self.trunk, nn.Module) else ()
         return next((part for part in parts if isinstance(part, Backbone)), None)
@@ -308,7 +308,7 @@ def _trunk(
         return Compact(n_channels)
     if info.family == "filters":
         return FrozenTrunk(Filters(n_channels))
-    from napari_al.learning import backbones, decoders
+    from napari_al.learning.networks import backbones, decoders
 
     made = (
         backbones.new_backbone(info, backbone, n_channels)

@@ -17,9 +17,9 @@ import torch
 
 from napari_al.errors import InputError
 from napari_al.learning.batches import Batch, BatchLoader, Sample, random_crop, random_pixels
-from napari_al.learning.frozen import strips
 from napari_al.learning.inference import encode as encode_image
 from napari_al.learning.losses import cross_entropy, partial_label_loss
+from napari_al.learning.networks.frozen import strips
 from napari_al.learning.precision import half_dtype, in_half, network_to
 from napari_al.learning.segmenter import Segmenter, upsample
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from napari_al.learning.frozen import Encode, Head
+    from napari_al.learning.networks.frozen import Encode, Head
 
 __all__ = ["Sample", "StepReport", "TrainSettings", "TrainingOutcome", "train"]
 

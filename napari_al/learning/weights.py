@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from napari_al.learning.catalogue import SegmenterInfo
+    from napari_al.learning.networks.catalogue import SegmenterInfo
 
 MAX_CHANNELS = 4096
 """Of a model file that is read."""

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
     import napari
 
-    from napari_al.plugin.inspect_dock import InspectDock
-    from napari_al.session.jobs import JobResult
-    from napari_al.session.records import Answer, Query
+    from napari_al.plugin.inspect.dock import InspectDock
+    from napari_al.session.log.records import Answer, Query
+    from napari_al.session.rounds.job_process import JobResult
 
 NAME = "Active learning"
 INSPECT_NAME = "Active learning: inspect"
@@ -53,7 +53,7 @@ def inspect(viewer: napari.Viewer, path: Path) -> InspectDock:
         viewer = open_window()
     found = find_inspect_dock(viewer)
     if found is None:
-        from napari_al.plugin.inspect_dock import InspectDock
+        from napari_al.plugin.inspect.dock import InspectDock
 
         found = InspectDock(viewer)
         viewer.window.add_dock_widget(found, name=INSPECT_NAME, area="right")

@@ -13,27 +13,27 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
 from napari_al.formats.classes import live_classes
-from napari_al.plugin.annotate_page import AnnotatePage
-from napari_al.plugin.class_editor import ClassEditor
-from napari_al.plugin.docking import Docking
-from napari_al.plugin.help_overlay import HelpOverlay
-from napari_al.plugin.labelling import Labelling
-from napari_al.plugin.leaving import Leaving
-from napari_al.plugin.links import Links, link_dock
-from napari_al.plugin.opening import Opening
-from napari_al.plugin.parts import scrolled
-from napari_al.plugin.review_page import ReviewPage
-from napari_al.plugin.start_page import StartPage
-from napari_al.plugin.theme import style_sheet, tones_of
+from napari_al.plugin.annotate.class_editor import ClassEditor
+from napari_al.plugin.annotate.export_actions import Leaving
+from napari_al.plugin.annotate.help_overlay import HelpOverlay
+from napari_al.plugin.annotate.page import AnnotatePage
+from napari_al.plugin.annotate.review_page import ReviewPage
+from napari_al.plugin.connections import Links, link_dock
+from napari_al.plugin.dock_area import Docking
+from napari_al.plugin.start.open_session import Opening
+from napari_al.plugin.start.page import StartPage
+from napari_al.plugin.start.pseudo_label_job import Labelling
 from napari_al.plugin.viewers import workbench_of
+from napari_al.plugin.widgets.form_parts import scrolled
+from napari_al.plugin.widgets.theme import style_sheet, tones_of
 
 if TYPE_CHECKING:
     import napari
     from qtpy.QtGui import QShowEvent
 
-    from napari_al.plugin.costs import Tally
-    from napari_al.plugin.ledger import Ledger
-    from napari_al.session.records import AutomaticCorrection, Query
+    from napari_al.plugin.annotate.answer_costs import Tally
+    from napari_al.plugin.control.coverage_statistics import Ledger
+    from napari_al.session.log.records import AutomaticCorrection, Query
 
 MIN_WIDTH_PX = 340
 N_THUMBNAILS = 200

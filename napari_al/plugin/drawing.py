@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_al.core.clicks import Clicks
-from napari_al.core.masks import Mask
-from napari_al.session.records import Piece
+from napari_al.core.geometry.masks import Mask
+from napari_al.session.log.records import Piece
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

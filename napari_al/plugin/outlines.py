@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from napari_al.core.masks import Mask
+    from napari_al.core.geometry.masks import Mask
 
 TOLERANCE_PX = 1.5
 """How far a drawn polygon may lie off a region's outline."""

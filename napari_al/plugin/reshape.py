@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_al.core.masks import Mask
+from napari_al.core.geometry.masks import Mask
 from napari_al.errors import InputError
-from napari_al.session.records import Region
+from napari_al.session.log.records import Region
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_al.session.records import Query
+    from napari_al.session.log.records import Query
 
 N_STEPS = 10
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 from typing import TYPE_CHECKING
 
-from napari_al.plugin.workbench import Workbench
+from napari_al.plugin.control.workbench import Workbench
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer

@@ -19,8 +19,8 @@ from napari_al.core import acquisition, correction
 from napari_al.errors import InputError
 
 if TYPE_CHECKING:
-    from napari_al.methods import Method, QueryType
-    from napari_al.session.config import ProjectConfig
+    from napari_al.methods.table import Method, QueryType
+    from napari_al.session.project.config import ProjectConfig
 
 Columns = Mapping[str, NDArray[Any]]
 Score = Callable[[Columns, "ProjectConfig"], NDArray[np.float64]]

@@ -15,23 +15,23 @@ from typing import TYPE_CHECKING, Any
 
 from napari_al.errors import InputError
 from napari_al.formats.classes import as_merged
-from napari_al.session import pictures
 from napari_al.session.acquisition import check_acquisition
-from napari_al.session.asking import Asking
-from napari_al.session.class_edits import as_counted, checked_edit, with_classes
 from napari_al.session.events import SessionEvents
-from napari_al.session.jobs import JobProgress, JobResult
-from napari_al.session.journal import Journal
-from napari_al.session.pool import ModelScores
-from napari_al.session.pool_reader import PoolReader
-from napari_al.session.project import Project
-from napari_al.session.records import Answer, AutomaticCorrection, ClassEdit, Query
-from napari_al.session.region_maps import RegionMaps
-from napari_al.session.round_book import RoundBook
-from napari_al.session.runner import Run, Runner
-from napari_al.session.scores import paint_scores
-from napari_al.session.snapshot import Snapshot, by_image, open_data
-from napari_al.session.standing import Standing
+from napari_al.session.log.class_edits import as_counted, checked_edit, with_classes
+from napari_al.session.log.journal import Journal
+from napari_al.session.log.records import Answer, AutomaticCorrection, ClassEdit, Query
+from napari_al.session.pool.answered import Standing
+from napari_al.session.pool.next_query import Asking
+from napari_al.session.pool.order import ModelScores
+from napari_al.session.pool.reader import PoolReader
+from napari_al.session.pool.scores import paint_scores
+from napari_al.session.project import cached_maps
+from napari_al.session.project.folder import Project
+from napari_al.session.project.region_maps import RegionMaps
+from napari_al.session.rounds.current_round import RoundBook
+from napari_al.session.rounds.job_process import JobProgress, JobResult
+from napari_al.session.rounds.job_runner import Run, Runner
+from napari_al.session.rounds.snapshot import Snapshot, by_image, open_data
 from napari_al.writing import WriteError
 
 if TYPE_CHECKING:
@@ -43,10 +43,10 @@ if TYPE_CHECKING:
 
     from napari_al.core.clicks import Clicks
     from napari_al.formats.classes import ClassInfo
-    from napari_al.session.config import ProjectConfig
-    from napari_al.session.history import Entry
-    from napari_al.session.pool import Pool
-    from napari_al.session.records import Record
+    from napari_al.session.log.history import Entry
+    from napari_al.session.log.records import Record
+    from napari_al.session.pool.order import Pool
+    from napari_al.session.project.config import ProjectConfig
 
 N_READ_AHEAD = 12
 """Questions whose images' region maps are read before they are asked, off the views' thread."""
@@ -356,8 +356,8 @@ class Session:
         should_stop: Callable[[], bool] = lambda: False,
     ) -> None:
         """Make the scores that the next query comes from, in this process."""
-        from napari_al.session.scoring import make_scores
-        from napari_al.session.work import Work
+        from napari_al.session.rounds.job_context import Work
+        from napari_al.session.rounds.scoring import make_scores
 
         if not self.scores_are_complete:
             started = time.perf_counter()
@@ -378,7 +378,7 @@ class Session:
         Automatic corrections, where the method has them, are made and accepted before, unless
         ``propose`` is False.
         """
-        from napari_al.session.rounds import train_round
+        from napari_al.session.rounds.round_jobs import train_round
 
         if propose and self.config.method.correction == "automatic":
             proposed = self.propose_corrections()
@@ -432,7 +432,7 @@ class Session:
 
         Takes seconds. None for other methods, or before there is a model.
         """
-        from napari_al.session.proposals import propose_corrections
+        from napari_al.session.rounds.automatic_corrections import propose_corrections
 
         if self.config.method.correction == "manual" or self.round < 1:
             return ()
@@ -488,7 +488,7 @@ class Session:
         model_round = None if self._asking.pool is None else self._asking.pool.round_of_image(image)
         if model_round is None:
             return None
-        stored = pictures.read_class_map(self.project.prediction_file(model_round, image))
+        stored = cached_maps.read_class_map(self.project.prediction_file(model_round, image))
         return None if stored is None else as_merged(stored, self.config.classes)
 
     def answers_map(self, image: str) -> NDArray[np.uint8]:
@@ -503,7 +503,7 @@ class Session:
         if self.model_round is not None:
             stage = 2 if self.config.method.targets == "localise" else 1
             path = self.project.target_file(self.model_round, image, stage=stage)
-            stored = pictures.read_class_map(path)
+            stored = cached_maps.read_class_map(path)
             if stored is not None:
                 return as_merged(stored, self.config.classes)
         if self.config.method.starts_from_labels:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_al.core.sieving import ConfidenceCurve
-    from napari_al.session.snapshot import Snapshot
+    from napari_al.session.rounds.snapshot import Snapshot
 
 Predict = Callable[[str], "torch.Tensor"]
 """Name of an image to its (C, H, W) probabilities by the newest model."""

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_al.core import IGNORE
-from napari_al.session.initial import made_masks_path, write_initial
-from napari_al.session.jobs import JobProgress
+from napari_al.session.project.initial_labels import made_masks_path, write_initial
+from napari_al.session.rounds.job_process import JobProgress
 from napari_al.simulate.confusion import confusion_of
 from napari_al.simulate.truth import check_has_truth, truth_of
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from napari_al.formats.dataset import DataFolder
     from napari_al.learning.segmenter import Segmenter
-    from napari_al.session.config import ProjectConfig
-    from napari_al.session.project import Project
+    from napari_al.session.project.config import ProjectConfig
+    from napari_al.session.project.folder import Project
     from napari_al.simulate.confusion import Confusion
 
     Progress = Callable[[JobProgress], None]
@@ -147,7 +147,7 @@ def _few_image_model(
 ) -> Segmenter:
     """Train on the ground truth of a few images, drawn with the project's seed."""
     from napari_al.learning.training import Sample, train
-    from napari_al.session.round_model import loop_settings, new_segmenter
+    from napari_al.session.rounds.training import loop_settings, new_segmenter
 
     rng = np.random.default_rng(config.seed)
     n_images = min(config.initial.n_images, len(data.train))

@@ -23,11 +23,11 @@ from napari_al.core.metrics import (
     sieve_counts,
     undersegmentation_error,
 )
-from napari_al.session import pictures
-from napari_al.session.log import AnnotationLog
-from napari_al.session.region_maps import RegionMaps
-from napari_al.session.scores import PoolScores
-from napari_al.session.snapshot import Snapshot, open_data, snapshot_of
+from napari_al.session.log.log import AnnotationLog
+from napari_al.session.pool.scores import PoolScores
+from napari_al.session.project import cached_maps
+from napari_al.session.project.region_maps import RegionMaps
+from napari_al.session.rounds.snapshot import Snapshot, open_data, snapshot_of
 from napari_al.simulate.supervised import SUPERVISED
 from napari_al.simulate.truth import check_has_truth, truth_of
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_al.formats.dataset import DataFolder
-    from napari_al.session.project import Project
+    from napari_al.session.project.folder import Project
 
 N_IMAGES_OF_REGIONS = 50
 """Images, spread evenly, of which the quality of regions is a mean."""
@@ -142,7 +142,7 @@ def _add_sieve(
     measures: Measures, states: dict[int, Snapshot], image: str, truth: NDArray[np.uint8]
 ) -> None:
     for number, state in states.items():
-        targets = pictures.read_class_map(state.project.target_file(number, image))
+        targets = cached_maps.read_class_map(state.project.target_file(number, image))
         if image in state.answers and targets is not None:
             counts = sieve_counts(state.answers_map(image), targets, truth)
             before = measures.sieve.get(number, SieveCounts(0, 0, 0, 0))

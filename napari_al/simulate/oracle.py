@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_al.core import IGNORE
 from napari_al.core.clicks import Clicks, precise_clicks
-from napari_al.session.records import Answer, Piece
+from napari_al.session.log.records import Answer, Piece
 from napari_al.simulate.confusion import Confusion, no_confusion
 from napari_al.simulate.truth import (
     CorrectionRule,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_al.formats.dataset import DataFolder
-    from napari_al.session.records import Query, QueryType
+    from napari_al.session.log.records import Query, QueryType
 
 ONE_CLICK = Clicks(class_clicks=1)
 N_KEPT = 8

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from matplotlib import rc_context
 
 from napari_al.errors import InputError
-from napari_al.methods import METHODS
+from napari_al.methods.table import METHODS
 from napari_al.simulate.curves import DPI
 from napari_al.simulate.figures import figures_of
 from napari_al.simulate.report_page import Section, page

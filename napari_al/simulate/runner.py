@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from napari_al.errors import InputError
 from napari_al.formats.dataset import DataFolder
-from napari_al.session.jobs import JobProgress
-from napari_al.session.project import Project
+from napari_al.session.project.folder import Project
+from napari_al.session.project.settings import differences, make_config, merged
+from napari_al.session.rounds.job_process import JobProgress
 from napari_al.session.session import Session
-from napari_al.session.settings import differences, make_config, merged
 from napari_al.simulate.confusion import confusion_of
 from napari_al.simulate.initial_labels import prepare_initial
 from napari_al.simulate.oracle import Oracle
@@ -25,8 +25,8 @@ from napari_al.simulate.truth import check_has_truth
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from napari_al.methods import Method
-    from napari_al.session.config import ProjectConfig
+    from napari_al.methods.table import Method
+    from napari_al.session.project.config import ProjectConfig
     from napari_al.simulate.oracle import Annotator
 
 OnProgress = Callable[[int, JobProgress], None]
@@ -185,7 +185,7 @@ def check_before_hours_pass(
         Which says what that is.
     """
     from napari_al.learning.devices import resolve_device
-    from napari_al.learning.pretrained import find_weights
+    from napari_al.learning.networks.pretrained import find_weights
 
     if not has_annotator:
         check_has_truth(data)

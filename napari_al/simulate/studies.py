@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from napari_al.errors import InputError
 from napari_al.formats.classes import meanings
-from napari_al.methods import METHODS
-from napari_al.session.class_edits import read_config_in_force
-from napari_al.session.project import Project
-from napari_al.session.settings import flat_settings
+from napari_al.methods.table import METHODS
+from napari_al.session.log.class_edits import read_config_in_force
+from napari_al.session.project.folder import Project
+from napari_al.session.project.settings import flat_settings
 from napari_al.simulate.curves import Curve
 from napari_al.simulate.measures import measure
 from napari_al.simulate.supervised import SUPERVISED
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from napari_al.session.config import ProjectConfig
+    from napari_al.session.project.config import ProjectConfig
     from napari_al.simulate.measures import Measures
 
 

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_al.methods import Method
-from napari_al.session.settings import make_config
+from napari_al.methods.table import Method
+from napari_al.session.project.settings import make_config
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
     from napari_al.formats.dataset import DataFolder
-    from napari_al.session.config import ProjectConfig
+    from napari_al.session.project.config import ProjectConfig
 
 SUPERVISED = Method(
     name="supervised",

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from napari_al.formats.dataset import DataFolder
 from napari_al.learning.devices import resolve_device
-from napari_al.session.config import ProjectConfig
-from napari_al.session.jobs import Job, JobProgress, JobResult, Stopped
-from napari_al.session.project import Project
+from napari_al.session.project.config import ProjectConfig
+from napari_al.session.project.folder import Project
+from napari_al.session.rounds.job_process import Job, JobProgress, JobResult, Stopped
 from napari_al.simulate.runner import holds_run, run_config
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def perform_run(
     progress: Callable[[JobProgress], None],
     should_stop: Callable[[], bool],
 ) -> dict[str, Any]:
-    """Do one run, in a child process (``session/jobs.py``); return its last row."""
+    """Do one run, in a child process (``session/rounds/job_process.py``); return its last row."""
     config, n_rounds = ProjectConfig.model_validate(args["config"]), int(args["n_rounds"])
 
     def on_progress(number: int, step: JobProgress) -> None:

@@ -17,16 +17,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from napari_al.errors import InputError
 from napari_al.formats.dataset import DataFolder
-from napari_al.methods import METHODS
-from napari_al.session.settings import make_config, merged, parse_assignments, read_settings
+from napari_al.methods.table import METHODS
+from napari_al.session.project.settings import make_config, merged, parse_assignments, read_settings
 from napari_al.simulate.runner import check_before_hours_pass
 from napari_al.simulate.supervised import SUPERVISED, supervised_config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from napari_al.session.config import ProjectConfig
-    from napari_al.session.settings import Settings
+    from napari_al.session.project.config import ProjectConfig
+    from napari_al.session.project.settings import Settings
 
 Rounds = Annotated[int, Field(ge=1)]
 Seeds = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]

@@ -12,11 +12,11 @@ import numpy as np
 
 from napari_al.core import IGNORE
 from napari_al.core.clicks import trace_vertices
-from napari_al.core.masks import Mask
+from napari_al.core.geometry.masks import Mask
 from napari_al.core.opencv import cv2
 from napari_al.errors import InputError
 from napari_al.formats.polygons import read_polygons
-from napari_al.session.records import Piece
+from napari_al.session.log.records import Piece
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

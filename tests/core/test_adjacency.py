@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from napari_al.core.adjacency import adjacency, borders
+from napari_al.core.geometry.adjacency import adjacency, borders
 from napari_al.errors import InputError
 
 REACH: dict[int, list[tuple[int, int]]] = {

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from napari_al.core.adjacency import adjacency
-from napari_al.core.colouring import colour_regions
+from napari_al.core.geometry.adjacency import adjacency
+from napari_al.core.geometry.colouring import colour_regions
 from napari_al.core.superpixels import superpixels
 
 

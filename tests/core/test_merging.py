@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import jensenshannon
 
-from napari_al.core.adjacency import adjacency
+from napari_al.core.geometry.adjacency import adjacency
 from napari_al.core.merging import adaptive_merge, js_distance
 from napari_al.errors import InputError
 

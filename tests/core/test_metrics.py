@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_al.core import IGNORE
-from napari_al.core.adjacency import adjacency
+from napari_al.core.geometry.adjacency import adjacency
 from napari_al.core.merging import adaptive_merge
 from napari_al.core.metrics import (
     achievable_segmentation_accuracy,

@@ -15,9 +15,9 @@ from tiny_backbones import TINY, write_backbone
 
 from napari_al.errors import InputError
 from napari_al.learning.batches import Sample
-from napari_al.learning.catalogue import IMAGENET, SEGMENTERS
 from napari_al.learning.inference import encode, predict_encoded, predict_features
-from napari_al.learning.pretrained import download, find_weights
+from napari_al.learning.networks.catalogue import IMAGENET, SEGMENTERS
+from napari_al.learning.networks.pretrained import download, find_weights
 from napari_al.learning.segmenter import build_segmenter
 from napari_al.learning.training import TrainSettings, train
 from napari_al.learning.weights import (

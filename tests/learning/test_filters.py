@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from napari_al.learning.filters import N_LEVELS, N_ORIENTATIONS, Filters
+from napari_al.learning.networks.filters import N_LEVELS, N_ORIENTATIONS, Filters
 
 
 def maps_of(images: torch.Tensor) -> torch.Tensor:

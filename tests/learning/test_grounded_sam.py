@@ -13,7 +13,7 @@ import torch
 
 from napari_al.errors import InputError
 from napari_al.learning.grounded_sam import Detector, MaskMaker, Preparation
-from napari_al.learning.hub import find_model
+from napari_al.learning.networks.hub import find_model
 
 if TYPE_CHECKING:
     from pathlib import Path

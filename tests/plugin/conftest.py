@@ -13,8 +13,8 @@ from qtpy.QtWidgets import QApplication, QPushButton
 from napari_al.formats.dataset import DataFolder
 from napari_al.plugin import viewers
 from napari_al.plugin.app import open_dock
+from napari_al.session.project.settings import make_config
 from napari_al.session.session import Session
-from napari_al.session.settings import make_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
 
     from napari_al.plugin.dock import ActiveLearning
-    from napari_al.session.records import Query
+    from napari_al.session.log.records import Query
 
 SMALL = {
     "budget": 6,

@@ -8,14 +8,14 @@ import sys
 import imageio.v3 as iio
 from scenes import project_config
 
-from napari_al.session.project import Project
+from napari_al.session.project.folder import Project
 
 SCRIPT = """
 import sys
 from pathlib import Path
 from napari_al.plugin.app import run_simulated
-from napari_al.session.project import Project
-from napari_al.session.snapshot import open_data
+from napari_al.session.project.folder import Project
+from napari_al.session.rounds.snapshot import open_data
 from napari_al.simulate.oracle import Oracle
 
 path = Path(sys.argv[1])

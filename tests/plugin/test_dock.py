@@ -21,12 +21,12 @@ from scenes import write_data, write_initial
 from napari_al.formats.classes import ClassInfo
 from napari_al.formats.dataset import DataFolder
 from napari_al.plugin import viewers
-from napari_al.plugin.classes_panel import ClassButton, ClassesPanel
-from napari_al.plugin.highlight import CLEAR
-from napari_al.plugin.keys import class_keys
-from napari_al.plugin.layer_kinds import NAMES
+from napari_al.plugin.annotate.classes_panel import ClassButton, ClassesPanel
+from napari_al.plugin.annotate.keys import class_keys
+from napari_al.plugin.layers.highlight import CLEAR
+from napari_al.plugin.layers.layer_kinds import NAMES
+from napari_al.session.project.settings import make_config
 from napari_al.session.session import Session
-from napari_al.session.settings import make_config
 
 CTRL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
 

@@ -15,7 +15,7 @@ from qtpy.QtWidgets import QApplication, QMessageBox
 from scenes import write_data
 
 from napari_al.core.clicks import Clicks
-from napari_al.session.records import Answer
+from napari_al.session.log.records import Answer
 from napari_al.session.session import Session
 
 CTRL = Qt.KeyboardModifier.ControlModifier
@@ -80,7 +80,7 @@ def test_closing_asks_before_an_answer_is_lost(open_session):
 
 def test_a_slow_disk_is_named_and_answers_go_on(open_session, monkeypatch):
     desk = open_session()
-    monkeypatch.setattr("napari_al.plugin.handing_in.SLOW_DISK_S", 0)
+    monkeypatch.setattr("napari_al.plugin.control.answer_submission.SLOW_DISK_S", 0)
     for n in (1, 2):
         desk.key(Qt.Key.Key_1)
         desk.until_asked()

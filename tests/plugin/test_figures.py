@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from napari_al.core.clicks import Clicks
-from napari_al.core.masks import Mask
+from napari_al.core.geometry.masks import Mask
 from napari_al.errors import InputError
-from napari_al.plugin import advice, ledger, outlines, reshape
-from napari_al.session.records import Answer, Query, Region
+from napari_al.plugin import advice, outlines, reshape
+from napari_al.plugin.control import coverage_statistics
+from napari_al.session.log.records import Answer, Query, Region
 
 
 def _rows(*points):
@@ -69,7 +70,7 @@ def test_a_ledger_knows_pixels_by_class():
         Answer(square, (1, 2), Clicks(2)),
         Answer(square, (), Clicks(1), outcome="unsure"),
     ]
-    found = ledger.Bookkeeper().balance(answers)
+    found = coverage_statistics.Bookkeeper().balance(answers)
     assert found.px_by_class == {2: 25}
     assert found.drawn_clicks >= 15
 

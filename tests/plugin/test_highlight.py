@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from napari_al.core.masks import Mask
-from napari_al.plugin import highlight
-from napari_al.plugin.highlight import CLEAR, DARK, DIM, LIGHT
+from napari_al.core.geometry.masks import Mask
+from napari_al.plugin.layers import highlight
+from napari_al.plugin.layers.highlight import CLEAR, DARK, DIM, LIGHT
 
 
 def _mask(shape: tuple[int, int], *boxes: tuple[int, int, int, int]) -> np.ndarray:

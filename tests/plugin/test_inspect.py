@@ -25,17 +25,17 @@ from napari_al.formats.classes import ClassInfo
 from napari_al.formats.dataset import DataFolder
 from napari_al.plugin import reader, viewers
 from napari_al.plugin.app import INSPECT_NAME, find_inspect_dock, inspect, open_dock
-from napari_al.plugin.inspect_dock import InspectDock
-from napari_al.plugin.inspect_kinds import KINDS
-from napari_al.session import inspection
-from napari_al.session.round_pictures import PICTURES, Look
+from napari_al.plugin.inspect.dock import InspectDock
+from napari_al.plugin.inspect.layer_styles import KINDS
+from napari_al.session.inspection import inspection
+from napari_al.session.inspection.overlays import PICTURES, Look
 from napari_al.session.session import Session
 from napari_al.simulate.oracle import Oracle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from napari_al.plugin.inspector import Inspector
+    from napari_al.plugin.inspect.controller import Inspector
 
 
 @dataclass
@@ -455,7 +455,7 @@ def test_nothing_is_cut_off_at_340_pixels(bench, runs, theme):
 
 def test_importing_the_widget_loads_neither_torch_nor_cv2():
     code = (
-        "import sys, napari_al.plugin.inspect_dock;"
+        "import sys, napari_al.plugin.inspect.dock;"
         "assert not {'torch', 'cv2', 'skimage', 'matplotlib'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=120)

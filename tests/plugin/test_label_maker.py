@@ -10,7 +10,7 @@ from qtpy.QtTest import QTest
 from scenes import write_data
 
 from napari_al.formats.dataset import DataFolder
-from napari_al.session.models import open_model
+from napari_al.tools.trained_model import open_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,9 +7,9 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from tiny_backbones import TINY, write_backbone
 
-from napari_al.learning.catalogue import SEGMENTERS
+from napari_al.learning.networks.catalogue import SEGMENTERS
 from napari_al.learning.weights import load_segmenter
-from napari_al.session.project import Project
+from napari_al.session.project.folder import Project
 
 
 def choose(desk, name, weights=""):

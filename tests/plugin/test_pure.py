@@ -11,15 +11,19 @@ import pytest
 from scenes import project_config
 
 from napari_al.core.clicks import Clicks
-from napari_al.core.masks import Mask
+from napari_al.core.geometry.masks import Mask
 from napari_al.errors import InputError
 from napari_al.formats.classes import default_classes
-from napari_al.plugin import costs, drawing, keys, ledger, pictures, placement_file, start
-from napari_al.plugin.camera import Placement
-from napari_al.plugin.events import WorkbenchEvents
-from napari_al.plugin.figures import Figures
-from napari_al.session.log import AnnotationLog
-from napari_al.session.records import Answer, Query, Region
+from napari_al.plugin import drawing
+from napari_al.plugin.annotate import answer_costs, keys
+from napari_al.plugin.control import coverage_statistics
+from napari_al.plugin.control.events import WorkbenchEvents
+from napari_al.plugin.control.live_statistics import Figures
+from napari_al.plugin.layers import picture_store
+from napari_al.plugin.layers.camera import Placement
+from napari_al.plugin.start import new_session, placement_file
+from napari_al.session.log.log import AnnotationLog
+from napari_al.session.log.records import Answer, Query, Region
 from napari_al.session.session import Session
 
 BOX = Mask.from_array(np.ones((10, 20), bool), (5, 5))
@@ -62,7 +66,7 @@ def test_shown(key, text):
 
 
 def test_tally_counts_by_kind_and_leaves_pauses_out():
-    found = costs.Teller().tally(
+    found = answer_costs.Teller().tally(
         [
             _answer((0,), seconds=1),
             _answer((1, 2), seconds=4, clicks=Clicks(class_clicks=2), query_type="multi-class"),
@@ -79,12 +83,14 @@ def test_tally_counts_by_kind_and_leaves_pauses_out():
     assert found.seconds_a_query == 2
     assert found.worked_s == 11
     assert found.by_outcome["unsure"] == 1
-    assert found.by_class[1] == costs.ClassCost(n_answers=2, clicks=2, seconds=2)  # half of 4
-    assert found.by_class[2] == costs.ClassCost(n_answers=1, clicks=1, seconds=2)
+    assert found.by_class[1] == answer_costs.ClassCost(
+        n_answers=2, clicks=2, seconds=2
+    )  # half of 4
+    assert found.by_class[2] == answer_costs.ClassCost(n_answers=1, clicks=1, seconds=2)
 
 
 def test_an_empty_tally_knows_no_seconds():
-    assert costs.Teller().tally([]).seconds_a_query is None
+    assert answer_costs.Teller().tally([]).seconds_a_query is None
 
 
 def _assert_alike(tally, fresh):
@@ -97,7 +103,7 @@ def _assert_alike(tally, fresh):
 
 def test_running_sums_are_those_of_a_fresh_start(tmp_path):
     rng = np.random.default_rng(0)
-    teller, bookkeeper = costs.Teller(), ledger.Bookkeeper()
+    teller, bookkeeper = answer_costs.Teller(), coverage_statistics.Bookkeeper()
     with AnnotationLog(tmp_path / "log.sqlite") as log:
         for _ in range(120):
             active = log.active()
@@ -111,14 +117,14 @@ def test_running_sums_are_those_of_a_fresh_start(tmp_path):
                 case _:
                     log.append([_answer((int(rng.integers(5)),), seconds=float(rng.random()))])
             if rng.random() < 0.7:
-                _assert_alike(teller.tally(log.active()), costs.Teller().tally(log.active()))
-                fresh = ledger.Bookkeeper().balance(log.active())
+                _assert_alike(teller.tally(log.active()), answer_costs.Teller().tally(log.active()))
+                fresh = coverage_statistics.Bookkeeper().balance(log.active())
                 assert bookkeeper.balance(log.active()) == fresh
 
 
 def test_csv_has_one_row_an_answer():
     classes = default_classes(["sky", "a, b"])
-    text = costs.to_csv([_answer((1,)), _answer((), outcome="skipped")], classes)
+    text = answer_costs.to_csv([_answer((1,)), _answer((), outcome="skipped")], classes)
     rows = list(csv.DictReader(io.StringIO(text)))
     assert [row["classes"] for row in rows] == ["a, b", ""]
     assert [row["drawn_clicks"] for row in rows] == ["5", "5"]  # a rectangle: four and its class
@@ -129,7 +135,7 @@ def test_csv_has_one_row_an_answer():
     ("seconds", "text"), [(3.2, "3 s"), (59.8, "1 min"), (600, "10 min"), (4980, "1 h 23 min")]
 )
 def test_duration(seconds, text):
-    assert costs.duration(seconds) == text
+    assert answer_costs.duration(seconds) == text
 
 
 PRECISE = {
@@ -169,7 +175,7 @@ def test_precise_pieces_and_clicks(polygons, ids, rest, clicks, sizes):
 def test_displayed_is_always_8_bit(dtype, n_channels, shape):
     rng = np.random.default_rng(0)
     pixels = (rng.random((9, 8, n_channels)) * 255).astype(dtype)
-    shown = pictures.displayed(pixels)
+    shown = picture_store.displayed(pixels)
     assert shown.shape == shape
     assert shown.dtype == np.uint8
     assert shown.min() < 20
@@ -177,22 +183,22 @@ def test_displayed_is_always_8_bit(dtype, n_channels, shape):
 
 
 def test_a_flat_float_image_is_displayed():
-    assert pictures.displayed(np.full((4, 4, 1), np.nan, np.float32)).max() == 0
+    assert picture_store.displayed(np.full((4, 4, 1), np.nan, np.float32)).max() == 0
 
 
 def test_outdated_pictures_are_not_kept(data_path, tmp_path):
     calls, ready = queue.Queue(), []
     with Session.create(tmp_path / "p", project_config(data_path)) as session:
-        store = pictures.PictureStore(session, calls.put, lambda key, _: ready.append(key))
+        store = picture_store.PictureStore(session, calls.put, lambda key, _: ready.append(key))
         image = session.data.train[0]
-        new, old = (pictures.Key(image, "answers", (0, stamp)) for stamp in (1, 0))
+        new, old = (picture_store.Key(image, "answers", (0, stamp)) for stamp in (1, 0))
         for key in (new, old):
             store.request(key)
             calls.get(timeout=60)()
         assert store.is_ready(new)
         assert not store.is_ready(old)
         assert ready == [new]
-        newest = pictures.Key(image, "answers", (1, 0))
+        newest = picture_store.Key(image, "answers", (1, 0))
         store.request(newest)
         calls.get(timeout=60)()
         assert list(store._kept) == [newest]
@@ -207,15 +213,15 @@ def test_classes_are_found_in_labels(tmp_path, data_path):
     labels = np.array([[0, 4, 255]], np.uint8).repeat(8, 0).repeat(3, 1)
     iio.imwrite(tmp_path / "labels" / "a.png", labels)
 
-    found = start.look(tmp_path)
+    found = new_session.look(tmp_path)
 
     assert found.classes_found
     assert not found.classes_known
-    assert len(found.data.classes) == len(start.classes_of_labels(tmp_path / "labels")) == 5
-    named = start.classes_of_labels(data_path / "train" / "labels")
+    assert len(found.data.classes) == len(new_session.classes_of_labels(tmp_path / "labels")) == 5
+    named = new_session.classes_of_labels(data_path / "train" / "labels")
     assert [c.name for c in named] == ["class 0", "class 1", "class 2", "class 3"]
     with pytest.raises(InputError, match="label images"):
-        start.classes_of_labels(tmp_path / "nothing")
+        new_session.classes_of_labels(tmp_path / "nothing")
 
 
 def test_a_ledger_follows_what_happened_while_it_was_made(data_path, tmp_path):
@@ -235,7 +241,7 @@ def test_a_ledger_follows_what_happened_while_it_was_made(data_path, tmp_path):
         figures.count()
         ended()
         waiting.get(timeout=10)()
-        assert ledgers[-1] == ledger.Bookkeeper().balance(session.answers())
+        assert ledgers[-1] == coverage_statistics.Bookkeeper().balance(session.answers())
     figures.close()
 
 

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from napari_al.errors import InputError
-from napari_al.plugin.events import WorkbenchEvents
-from napari_al.plugin.trainer import Trainer
+from napari_al.plugin.control.events import WorkbenchEvents
+from napari_al.plugin.control.training_controller import Trainer
 
 
 class Proposing:

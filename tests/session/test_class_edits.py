@@ -12,12 +12,12 @@ from napari_al.core import IGNORE
 from napari_al.core.clicks import Clicks
 from napari_al.errors import InputError
 from napari_al.formats.classes import ClassInfo, meanings
-from napari_al.session.exporting import export_session
-from napari_al.session.models import open_model
-from napari_al.session.records import Answer, ClassEdit
+from napari_al.session.log.records import Answer, ClassEdit
+from napari_al.session.rounds.snapshot import open_snapshot
 from napari_al.session.session import Session
-from napari_al.session.snapshot import open_snapshot
 from napari_al.simulate.oracle import Oracle
+from napari_al.tools.export_labels import export_session
+from napari_al.tools.trained_model import open_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

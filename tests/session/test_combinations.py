@@ -13,8 +13,8 @@ from pydantic import ValidationError
 from scenes import SHAPE, write_data, write_initial
 
 from napari_al.formats.dataset import DataFolder
-from napari_al.methods import METHODS, Method
-from napari_al.session.config import ProjectConfig, RegionSettings, TrainingSettings
+from napari_al.methods.table import METHODS, Method
+from napari_al.session.project.config import ProjectConfig, RegionSettings, TrainingSettings
 from napari_al.session.session import Session
 from napari_al.simulate.oracle import Oracle
 

@@ -15,19 +15,20 @@ from napari_al.core import IGNORE
 from napari_al.errors import InputError
 from napari_al.formats.classes import ClassInfo
 from napari_al.formats.dataset import DataFolder
-from napari_al.session import pictures, tables
 from napari_al.session.acquisition import acquisitions_for
-from napari_al.session.inspection import Inspection, Missing, NotThereError
-from napari_al.session.painting import striped
-from napari_al.session.region_facts import region_facts
-from napari_al.session.restoring import restore
-from napari_al.session.round_pictures import PICTURES, Look, available
-from napari_al.session.session import Session
-from napari_al.session.what_if import (
+from napari_al.session.inspection.colouring import striped
+from napari_al.session.inspection.inspection import Inspection, Missing, NotThereError
+from napari_al.session.inspection.overlays import PICTURES, Look, available
+from napari_al.session.inspection.previews import (
     compare_acquisitions,
     cut_into,
     merge_at,
 )
+from napari_al.session.inspection.region_facts import region_facts
+from napari_al.session.project import cached_maps
+from napari_al.session.rounds import region_tables
+from napari_al.session.rounds.rebuild_cache import restore
+from napari_al.session.session import Session
 from napari_al.simulate.oracle import Oracle
 
 METHODS = ("adaptive-superpixel", "multi-class", "a2lc")
@@ -295,21 +296,21 @@ def test_a_stored_table_that_does_not_add_up_is_none(finished, tmp_path, kind):
     image = inspection.data.train[0]
     table = inspection.table(1, image)
     path = tmp_path / "table.safetensors"
-    tables.write_table(path, table)
-    assert np.array_equal(tables.read_table(path).mean_probs, table.mean_probs)
+    region_tables.write_table(path, table)
+    assert np.array_equal(region_tables.read_table(path).mean_probs, table.mean_probs)
     match kind:
         case "missing":
             path.unlink()
         case "rubbish":
             path.write_bytes(b"\xff" * 100)
         case "other":
-            tables.write_curves(path, inspection.curves(2, _image_of(inspection.record(2))))
+            region_tables.write_curves(path, inspection.curves(2, _image_of(inspection.record(2))))
         case "short":
             path.write_bytes(path.read_bytes()[:-8])
         case "zeros":
             path.write_bytes(path.read_bytes()[:-8] + bytes(8))
-    assert tables.read_table(path) is None
-    assert tables.read_curves(path) is None or kind == "other"
+    assert region_tables.read_table(path) is None
+    assert region_tables.read_curves(path) is None or kind == "other"
 
 
 def test_a_prediction_of_a_damaged_cache_is_made_again(finished, tmp_path):
@@ -318,7 +319,7 @@ def test_a_prediction_of_a_damaged_cache_is_made_again(finished, tmp_path):
     inspection = _inspect(copy, tmp_path)
     image = inspection.data.train[0]
     path = inspection.project.prediction_file(1, image)
-    stored = pictures.read_class_map(path)
+    stored = cached_maps.read_class_map(path)
     path.write_bytes(b"no picture")
     with pytest.raises(NotThereError) as caught:
         inspection.prediction(1, image)
@@ -329,7 +330,8 @@ def test_a_prediction_of_a_damaged_cache_is_made_again(finished, tmp_path):
 
 def test_looking_loads_no_torch():
     code = (
-        "import sys; from napari_al.session import region_facts, round_pictures, what_if;"
+        "import sys\n"
+        "from napari_al.session.inspection import overlays, previews, region_facts\n"
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=60)

@@ -12,7 +12,7 @@ import job_functions
 import pytest
 
 from napari_al.errors import InputError
-from napari_al.session.jobs import Job, JobProgress, JobResult, Stopped, perform
+from napari_al.session.rounds.job_process import Job, JobProgress, JobResult, Stopped, perform
 
 WAIT_S = 60
 
@@ -61,7 +61,7 @@ def test_child_is_alone_and_polite() -> None:
     assert value["session"] == os.getsid(0), "another session's nice value is another's affair"
     assert value["group"] != os.getpgid(0), "Ctrl-C is not for it"
     assert value["threads"] == "3"
-    assert value["main"] == "napari_al.session.child"
+    assert value["main"] == "napari_al.session.rounds.job_child"
     assert value["args"] == {"path": "ä/ö", "n": [1, 2.5, None]}
 
 
@@ -84,7 +84,7 @@ def test_stop_at_once_and_close_before_start() -> None:
 def test_stop_ends_a_function_that_does_not_listen(
     ignore_term: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("napari_al.session.jobs._KILL_AFTER_S", 0.2)
+    monkeypatch.setattr("napari_al.session.rounds.job_process._KILL_AFTER_S", 0.2)
     job = started("deaf", {"ignore_term": ignore_term}, grace_s=0.1)
     job.stop()
     assert job.done.result(WAIT_S) == JobResult("stopped", "stopped as asked")
@@ -171,7 +171,7 @@ def test_perform_turns_every_end_into_a_result() -> None:
 
 PARENT = """
 import sys
-from napari_al.session.jobs import Job
+from napari_al.session.rounds.job_process import Job
 job = Job(sys.argv[1], {"pid_file": sys.argv[2], "ignore_term": False},
           on_progress=lambda _: print("up", flush=True))
 job.start()

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from scenes import project_config, write_data, write_initial
 
-from napari_al.session import scoring
-from napari_al.session.exporting import export_session
-from napari_al.session.jobs import JobProgress
-from napari_al.session.pool import ModelScores, Pool
-from napari_al.session.rounds import score_round
-from napari_al.session.scores import PoolScores
+from napari_al.session.pool.order import ModelScores, Pool
+from napari_al.session.pool.scores import PoolScores
+from napari_al.session.rounds import scoring
+from napari_al.session.rounds.job_process import JobProgress
+from napari_al.session.rounds.round_jobs import score_round
 from napari_al.session.session import Session
 from napari_al.simulate.oracle import Oracle
 from napari_al.simulate.report import write_report
+from napari_al.tools.export_labels import export_session
 
 if TYPE_CHECKING:
     from pathlib import Path

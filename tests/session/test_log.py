@@ -18,11 +18,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from napari_al.core.clicks import Clicks
-from napari_al.core.masks import Mask
+from napari_al.core.geometry.masks import Mask
 from napari_al.errors import InputError
-from napari_al.session import log_file, schema
-from napari_al.session.log import AnnotationLog, LogWriteError
-from napari_al.session.records import (
+from napari_al.session.log import log_file, schema
+from napari_al.session.log.log import AnnotationLog, LogWriteError
+from napari_al.session.log.records import (
     Answer,
     AutomaticCorrection,
     Piece,
@@ -287,7 +287,7 @@ def test_reading_while_another_process_writes(path: Path, log: AnnotationLog) ->
     script = (
         "import sys; sys.path[:0] = sys.argv[2:]\n"
         "from pathlib import Path\n"
-        "from napari_al.session.log import AnnotationLog\n"
+        "from napari_al.session.log.log import AnnotationLog\n"
         "log = AnnotationLog(Path(sys.argv[1]), read_only=True)\n"
         "for line in sys.stdin:\n"
         "    log.refresh(); print(log.last_seq, len(log.active()), flush=True)\n"
@@ -382,7 +382,7 @@ def test_read_only_folder(path: Path) -> None:
     script = (
         "import os, sys; sys.path[:0] = sys.argv[2:]\n"
         "from pathlib import Path\n"
-        "from napari_al.session.log import AnnotationLog\n"
+        "from napari_al.session.log.log import AnnotationLog\n"
         "if os.geteuid() == 0: os.seteuid(65534)\n"
         "with AnnotationLog(Path(sys.argv[1]), read_only=True) as log: print(log.active()[0].id)\n"
         "try: AnnotationLog(Path(sys.argv[1]))\n"

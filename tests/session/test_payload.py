@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 
 from napari_al.core.clicks import Clicks
-from napari_al.core.masks import Mask
+from napari_al.core.geometry.masks import Mask
 from napari_al.errors import InputError
-from napari_al.session.payload import (
+from napari_al.session.log.records import Answer, AutomaticCorrection, Piece, Query, Region
+from napari_al.session.log.serialisation import (
     MAX_REGION_PX,
     check_image_name,
     decode_answer,
@@ -19,7 +20,6 @@ from napari_al.session.payload import (
     encode_answer,
     encode_correction,
 )
-from napari_al.session.records import Answer, AutomaticCorrection, Piece, Query, Region
 
 REGION = Region("a/b", (4, 7), Mask((2, 3, 6, 9), (1, 10, 3, 10)))
 ANSWER = Answer(

@@ -18,9 +18,9 @@ from napari_al.learning import inference
 from napari_al.learning.inference import predict_probs
 from napari_al.learning.segmenter import build_segmenter
 from napari_al.learning.weights import save_segmenter
-from napari_al.session import predicting
-from napari_al.session.models import open_model
-from napari_al.session.predicting import predict_images
+from napari_al.tools import predict
+from napari_al.tools.predict import predict_images
+from napari_al.tools.trained_model import open_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +60,7 @@ def by_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have small images treated as large ones."""
     for module, name, value in (
         (rasters, "MAX_PIXELS", 1),
-        (predicting, "MAX_PIXELS", 1),
+        (predict, "MAX_PIXELS", 1),
         (inference, "MAX_WHOLE_PX", 1),
         (inference, "STEP_PX", 64),
     ):

@@ -9,11 +9,11 @@ import pytest
 
 from napari_al.errors import InputError
 from napari_al.formats.classes import ClassInfo
-from napari_al.methods import METHODS
-from napari_al.session import config_file
-from napari_al.session.config import ProjectConfig
-from napari_al.session.project import Project
-from napari_al.session.rounds_csv import ROUND_COLUMNS
+from napari_al.methods.table import METHODS
+from napari_al.session.project import config_file
+from napari_al.session.project.config import ProjectConfig
+from napari_al.session.project.folder import Project
+from napari_al.session.project.rounds_csv import ROUND_COLUMNS
 from napari_al.writing import WriteError
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def test_a_killed_program_holds_no_lock(project: Project) -> None:
     script = (
         "import sys; sys.path[:0] = sys.argv[2:]\n"
         "from pathlib import Path\n"
-        "from napari_al.session.project import Project\n"
+        "from napari_al.session.project.folder import Project\n"
         "lock = Project.open(Path(sys.argv[1])).lock()\n"
         "print('locked', flush=True); sys.stdin.read()\n"
     )

@@ -17,8 +17,8 @@ from napari_al.errors import InputError
 from napari_al.formats.classes import default_classes
 from napari_al.formats.dataset import DataFolder
 from napari_al.formats.linking import link_file
-from napari_al.session.jobs import JobProgress, Stopped
-from napari_al.session.pseudo_labels import as_rgb8, pseudo_label
+from napari_al.session.rounds.job_process import JobProgress, Stopped
+from napari_al.tools.pseudo_label import as_rgb8, pseudo_label
 
 if TYPE_CHECKING:
     from pathlib import Path

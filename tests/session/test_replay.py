@@ -10,9 +10,9 @@ import pytest
 from safetensors.numpy import load_file
 from scenes import project_config, write_data, write_initial
 
-from napari_al.session.replay import script_of
 from napari_al.session.session import Session
 from napari_al.simulate.oracle import Oracle
+from napari_al.tools.replay import script_of
 
 if TYPE_CHECKING:
     from pathlib import Path

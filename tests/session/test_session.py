@@ -13,12 +13,12 @@ from scenes import CLASSES, project_config, write_data, write_initial
 from napari_al.core import IGNORE
 from napari_al.core.clicks import Clicks
 from napari_al.errors import InputError
-from napari_al.methods import METHODS
-from napari_al.session.config import (
+from napari_al.methods.table import METHODS
+from napari_al.session.log.records import Answer
+from napari_al.session.project.config import (
     AcquisitionSettings,
     TrainingSettings,
 )
-from napari_al.session.records import Answer
 from napari_al.session.session import Session
 from napari_al.simulate.oracle import Oracle
 

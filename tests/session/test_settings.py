@@ -6,8 +6,8 @@ import pytest
 
 from napari_al.errors import InputError
 from napari_al.formats.dataset import DataFolder
-from napari_al.session.config import TrainingSettings
-from napari_al.session.settings import (
+from napari_al.session.project.config import TrainingSettings
+from napari_al.session.project.settings import (
     differences,
     make_config,
     merged,

@@ -16,8 +16,8 @@ from scenes import write_data, write_initial
 from napari_al.core import IGNORE
 from napari_al.core.metrics import achievable_segmentation_accuracy
 from napari_al.errors import InputError
-from napari_al.session.log import AnnotationLog
-from napari_al.session.project import Project
+from napari_al.session.log.log import AnnotationLog
+from napari_al.session.project.folder import Project
 from napari_al.session.session import Session
 from napari_al.simulate.curves import moved_apart
 from napari_al.simulate.measures import Measures, measure
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from napari_al.session.records import Answer
+    from napari_al.session.log.records import Answer
 
 SMALL = {
     "budget": 8,

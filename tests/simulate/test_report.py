@@ -10,12 +10,12 @@ import scenes
 from napari_al.errors import InputError
 from napari_al.formats.classes import ClassInfo
 from napari_al.formats.dataset import DataFolder
-from napari_al.session.config import TrainingSettings
-from napari_al.session.log import AnnotationLog
-from napari_al.session.project import Project
-from napari_al.session.records import ClassEdit
+from napari_al.session.log.log import AnnotationLog
+from napari_al.session.log.records import ClassEdit
+from napari_al.session.project.config import TrainingSettings
+from napari_al.session.project.folder import Project
+from napari_al.session.project.settings import make_config
 from napari_al.session.session import Session
-from napari_al.session.settings import make_config
 from napari_al.simulate.report import write_report
 from napari_al.simulate.studies import read_run, studies_of
 from napari_al.simulate.supervised import SUPERVISED
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from napari_al.methods import Method
+    from napari_al.methods.table import Method
 
 
 def write_run(

@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 
 from napari_al.cli import app
 from napari_al.errors import InputError
-from napari_al.methods import METHODS
-from napari_al.session.project import Project
-from napari_al.session.settings import differences
+from napari_al.methods.table import METHODS
+from napari_al.session.project.folder import Project
+from napari_al.session.project.settings import differences
 from napari_al.simulate.runner import run_simulation
 from napari_al.simulate.sweep import default_jobs
 from napari_al.simulate.sweep_plan import read_sweep

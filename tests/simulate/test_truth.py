@@ -8,7 +8,7 @@ import pytest
 from scenes import write_data
 
 from napari_al.core import IGNORE
-from napari_al.core.masks import Mask
+from napari_al.core.geometry.masks import Mask
 from napari_al.formats.dataset import DataFolder
 from napari_al.simulate.truth import (
     classes_inside,

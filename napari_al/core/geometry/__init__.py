@@ -1,0 +1,1 @@
+"""Shapes of regions: masks, adjacency, outlines."""

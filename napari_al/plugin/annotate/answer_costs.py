@@ -1,0 +1,213 @@
+"""What the answers have cost: live figures, and the table behind them."""
+
+from __future__ import annotations
+
+import csv
+import io
+from bisect import bisect_left, insort
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from napari_al.core.clicks import Clicks
+from napari_al.plugin.outlines import drawn_clicks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from napari_al.formats.dataset import ClassInfo
+    from napari_al.session.log.records import Answer
+
+PAUSE_S = 30.0
+"""Queries that stayed on screen for longer count as pauses, not as work."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassCost:
+    """What one class has cost; an answer that names several is shared out evenly."""
+
+    n_answers: int = 0
+    clicks: float = 0.0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Figures over the answers in force.
+
+    Attributes
+    ----------
+    n_queries : int
+    clicks : Clicks
+    by_class : dict of int to ClassCost
+        By class id; pauses left out.
+    by_outcome : Counter
+        ``labelled``, ``skipped``, ``unsure``, ``ignored``.
+    n_accepted, n_corrected : int
+        Of correction queries.
+    seconds_a_query, seconds_a_click : float or None
+        Medians over queries answered within 30 s; None while there are none.
+    worked_s : float
+        All seconds, pauses left out.
+    """
+
+    n_queries: int
+    clicks: Clicks
+    by_class: dict[int, ClassCost]
+    by_outcome: Counter[str]
+    n_accepted: int
+    n_corrected: int
+    seconds_a_query: float | None
+    seconds_a_click: float | None
+    worked_s: float
+
+    @property
+    def counts(self) -> dict[int, int]:
+        """Answers that name a class, by class id."""
+        return {class_id: cost.n_answers for class_id, cost in self.by_class.items()}
+
+
+class Changes:
+    """Tells what has changed in a list of answers, for sums that go on instead of anew each time.
+
+    What answers mean must not change meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self._answers: Sequence[Answer] = ()
+
+    def of(self, answers: Sequence[Answer]) -> tuple[Sequence[Answer], Sequence[Answer]]:
+        """Return the answers that are gone since last time, and those that are new.
+
+        An answer that comes after one of these counts as both. Answers are added at the end and
+        taken back from there, or else one moves to the end (``amend``): where the last one of the
+        shorter list is in its place in both, so are those before it.
+        """
+        before, self._answers = self._answers, answers
+        n_same = min(len(before), len(answers))
+        if n_same and before[n_same - 1].id != answers[n_same - 1].id:
+            pairs = enumerate(zip(before, answers, strict=False))
+            n_same = next(i for i, (old, new) in pairs if old.id != new.id)
+        return before[n_same:], answers[n_same:]
+
+
+class Teller:
+    """Makes tallies, from what has changed since the last one.
+
+    Classes that change need another one.
+    """
+
+    def __init__(self) -> None:
+        self._changes = Changes()
+        self._by_class: dict[int, ClassCost] = {}
+        self._by_outcome: Counter[str] = Counter()
+        self._kinds = [0, 0, 0]
+        self._n_accepted = self._n_corrected = 0
+        self._seconds: list[float] = []  # ascending, as is the next
+        self._a_click: list[float] = []
+
+    def tally(self, answers: Sequence[Answer]) -> Tally:
+        """Count answers."""
+        gone, new = self._changes.of(answers)
+        for answer in gone:
+            self._count(answer, -1)
+        for answer in new:
+            self._count(answer, 1)
+        return Tally(
+            n_queries=len(answers),
+            clicks=Clicks(*self._kinds),
+            by_class=self._by_class.copy(),
+            by_outcome=self._by_outcome.copy(),
+            n_accepted=self._n_accepted,
+            n_corrected=self._n_corrected,
+            seconds_a_query=_middle(self._seconds),
+            seconds_a_click=_middle(self._a_click),
+            worked_s=sum(self._seconds),
+        )
+
+    def _count(self, answer: Answer, n: Literal[1, -1]) -> None:
+        """Add an answer, or take it out."""
+        self._by_outcome[answer.outcome] += n
+        clicks = answer.clicks
+        self._kinds[0] += n * clicks.class_clicks
+        self._kinds[1] += n * clicks.polygon_clicks
+        self._kinds[2] += n * clicks.intersection_clicks
+        if answer.query.query_type == "correction" and answer.outcome == "labelled":
+            accepted = answer.class_ids == (answer.query.pseudo_label,)
+            self._n_accepted += n * accepted
+            self._n_corrected += n * (not accepted)
+        is_work = 0 < answer.seconds <= PAUSE_S
+        share = n / max(1, len(answer.class_ids))
+        for class_id in answer.class_ids:
+            before = self._by_class.pop(class_id, ClassCost())
+            if before.n_answers + n:
+                self._by_class[class_id] = ClassCost(
+                    before.n_answers + n,
+                    before.clicks + share * clicks.total,
+                    before.seconds + share * answer.seconds * is_work,
+                )
+        if is_work:
+            change = insort if n > 0 else _take_out
+            change(self._seconds, answer.seconds)
+            change(self._a_click, answer.seconds / max(1, clicks.total))
+
+
+def _take_out(ascending: list[float], value: float) -> None:
+    del ascending[bisect_left(ascending, value)]
+
+
+def _middle(ascending: Sequence[float]) -> float | None:
+    """Return the median."""
+    n = len(ascending)
+    return None if n == 0 else (ascending[(n - 1) // 2] + ascending[n // 2]) / 2
+
+
+_COLUMNS = (
+    "time", "annotator", "image", "round", "model_round", "query_type", "outcome", "classes",
+    "region_px", "class_clicks", "polygon_clicks", "intersection_clicks", "drawn_clicks", "seconds",
+    "score",
+)  # fmt: skip
+
+
+def to_csv(answers: Iterable[Answer], classes: Sequence[ClassInfo]) -> str:
+    """Return one row an answer, as CSV with a header.
+
+    ``drawn_clicks`` is what drawing the region exactly would have cost, about (``ledger.py``): some
+    milliseconds an answer.
+    """
+    names = {c.id: c.name for c in classes}
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    for answer in answers:
+        query, clicks = answer.query, answer.clicks
+        writer.writerow(
+            (
+                answer.time,
+                answer.annotator,
+                query.region.image,
+                query.round,
+                query.model_round,
+                query.query_type,
+                answer.outcome,
+                "|".join(names.get(c, str(c)) for c in answer.class_ids),
+                query.region.mask.size,
+                clicks.class_clicks,
+                clicks.polygon_clicks,
+                clicks.intersection_clicks,
+                drawn_clicks(query.region.mask),
+                f"{answer.seconds:.3f}",
+                f"{query.score:.6g}",
+            )
+        )
+    return out.getvalue()
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time as people say it: ``40 s``, ``3 min``, ``1 h 20 min``."""
+    if seconds < 59.5:
+        return f"{round(seconds)} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min"

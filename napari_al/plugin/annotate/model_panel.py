@@ -1,0 +1,128 @@
+"""Which model is behind what is shown, and how the next one is getting on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
+
+from napari_al.plugin.advice import advise, in_words
+from napari_al.plugin.annotate.answer_costs import duration
+from napari_al.plugin.widgets.form_parts import button, text
+from napari_al.plugin.widgets.line_chart import Curve
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_al.plugin.preferences import Preferences
+    from napari_al.plugin.widgets.theme import Tones
+    from napari_al.session.rounds.job_process import JobProgress
+
+_STAGES = {
+    "superpixels": "Cutting regions",
+    "targets": "Making training labels",
+    "training": "Training",
+    "validation": "Validating",
+    "pseudo-labels": "Making pseudo-labels",
+    "scoring": "Finding what to ask",
+}
+
+
+class ModelPanel(QWidget):
+    """State of the model, a button to train, progress with a button to stop, two curves."""
+
+    train_wanted = Signal()
+    stop_wanted = Signal()
+    auto_changed = Signal(bool)
+    inspect_wanted = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._state = text()
+        self.train = button(
+            "Train now", "train on all answers so far; answering goes on", self.train_wanted.emit
+        )
+        self.stop = button("Stop", "end what is running; nothing is lost", self.stop_wanted.emit)
+        self._auto = QCheckBox("train when the budget is spent")
+        self._auto.setToolTip("otherwise the next round waits for 'Train now'")
+        self._auto.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._auto.setChecked(True)
+        self._auto.toggled.connect(self.auto_changed.emit)
+        self._bar = QProgressBar()
+        self._stage = text("", "muted")
+        self.loss = Curve("Loss", "step", digits=2)
+        self.miou = Curve("Model mIoU on the validation images", "clicks", digits=2, dots=True)
+        self._advice = text("", "muted")
+        self._advice.setToolTip("a 90 % interval; mIoU taken to grow with the logarithm of clicks")
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.train, 1)
+        buttons.addWidget(self.stop, 1)
+        column = QVBoxLayout(self)
+        column.setSpacing(5)
+        column.addWidget(self._state)
+        column.addLayout(buttons)
+        column.addWidget(self._bar)
+        column.addWidget(self._stage)
+        column.addWidget(self._auto)
+        column.addWidget(self.loss)
+        column.addWidget(self.miou)
+        column.addWidget(self._advice)
+        column.addWidget(
+            button(
+                "Inspect rounds…",
+                "regions, answers, labels and predictions of each round, in a window of its own",
+                self.inspect_wanted.emit,
+            )
+        )
+        column.addStretch()
+        self.show_idle()
+
+    def set_preferences(self, preferences: Preferences) -> None:
+        """Begin with what the user prefers."""
+        self._auto.setChecked(preferences.train_when_spent)
+
+    def set_tones(self, tones: Tones) -> None:
+        """Use a theme's colours."""
+        self.loss.set_tones(tones)
+        self.miou.set_tones(tones)
+
+    def show_state(self, state: str) -> None:
+        """Say which model it is and how many answers it is behind."""
+        self._state.setText(state)
+
+    def show_idle(self, ended: str = "") -> None:
+        """Show that nothing runs, and how the last job ended."""
+        self._bar.setVisible(False)
+        self._stage.setText(ended)
+        self._stage.setVisible(bool(ended))
+        self.train.setEnabled(True)
+        self.stop.setEnabled(False)
+
+    def show_busy(self, *, is_training: bool) -> None:
+        """Show that a job is under way; only training keeps another one from beginning."""
+        if not self._bar.isVisibleTo(self):
+            self._bar.setVisible(True)
+            self._bar.setRange(0, 0)
+            self._stage.setVisible(True)
+            self._stage.setText("Starting…")
+        self.train.setEnabled(not is_training)
+        self.stop.setEnabled(True)
+
+    def show_progress(self, progress: JobProgress) -> None:
+        """Show how far the job is."""
+        self._bar.setRange(0, max(1, progress.total))
+        self._bar.setValue(progress.done)
+        left = "" if progress.eta_s is None else f" · {duration(progress.eta_s)} left"
+        self._stage.setText(f"{_STAGES[progress.stage]}{left}")
+        if progress.stage == "training" and progress.loss is not None:
+            if progress.done <= 1:
+                self.loss.clear()
+            self.loss.add(progress.done, progress.loss)
+
+    def show_rounds(self, rows: Sequence[dict[str, str]]) -> None:
+        """Show the learning curve."""
+        points = [(float(r["clicks"]), float(r["model_miou"])) for r in rows if r["model_miou"]]
+        self.miou.set_points(points)
+        advice = advise(rows)
+        self._advice.setText("" if advice is None else in_words(advice))

@@ -1,0 +1,252 @@
+"""The page on which one answers: question, classes, what else can be said, what it cost."""
+
+from __future__ import annotations
+
+from functools import partial
+from html import escape
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QTimer, Signal
+from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QSizePolicy, QTabWidget, QVBoxLayout, QWidget
+
+from napari_al.core import IGNORE
+from napari_al.formats.classes import live_classes
+from napari_al.plugin.annotate.answer_costs import Tally, duration
+from napari_al.plugin.annotate.classes_panel import ClassesPanel
+from napari_al.plugin.annotate.export_panel import ExportPanel
+from napari_al.plugin.annotate.keys import hint
+from napari_al.plugin.annotate.model_panel import ModelPanel
+from napari_al.plugin.annotate.progress_panel import ProgressPanel
+from napari_al.plugin.annotate.queue_panel import QueuePanel
+from napari_al.plugin.annotate.view_panel import ViewPanel
+from napari_al.plugin.widgets.form_parts import button, scrolled, text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from qtpy.QtWidgets import QPushButton
+
+    from napari_al.formats.dataset import ClassInfo
+    from napari_al.plugin.annotate.keys import ActionName
+    from napari_al.session.log.records import Outcome, Query, QueryType
+    from napari_al.session.session import Session
+
+MESSAGE_S = 8
+MIN_TAB_PX = 150
+_ACCEPT: dict[QueryType, str] = {
+    "correction": "Yes, it is",
+    "multi-class": "These are all",
+    "precise": "Drawn",
+}
+_HOW: dict[QueryType, str] = {
+    "multi-class": f"Choose all of them, then {hint('accept')}.",
+    "correction": f"{hint('accept')} if it is; else choose its class.",
+    "precise": f"Choose a class, click corners, Enter closes; {hint('rest')} fills the rest.",
+}
+_ENDS: tuple[tuple[str, Outcome, ActionName, str], ...] = (
+    ("Skip", "skipped", "skip", "ask this again in a later round"),
+    ("Unsure", "unsure", "unsure", "leave it without a label and do not ask again"),
+    ("Ignore", "ignored", "ignore", "none of the classes: train on nothing here"),
+)
+_PAUSES = {
+    "": "",
+    "scoring": "Finding regions to ask about…",
+    "training": "The model is being trained; the next question comes with it.",
+    "proposing": "Looking for look-alikes of what you corrected…",
+    "reviewing": "Look at the proposed corrections.",
+    "spent": "This round's budget is spent. Train when you are ready.",
+    "done": "Every region has an answer.",
+    "stopped": "Stopped. Train when you are ready.",
+    "failed": "That went wrong; see the message below, then train again.",
+}
+
+
+class AnnotatePage(QWidget):
+    """What is seen while answering. It shows; `links` connects it."""
+
+    ended = Signal(str)
+    """Answered without a class: skipped, unsure, ignored."""
+    accepted = Signal()
+    rest_wanted = Signal()
+    undo_wanted = Signal()
+    redo_wanted = Signal()
+    focus_wanted = Signal()
+    help_wanted = Signal()
+    classes_wanted = Signal()
+    leave_wanted = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._classes: Sequence[ClassInfo] = ()
+        self.classes = ClassesPanel()
+        self.progress = ProgressPanel()
+        self.model = ModelPanel()
+        self.view = ViewPanel()
+        self.queue = QueuePanel()
+        self.export = ExportPanel()
+        self._question = text("", "question")
+        self._about = text("", "muted")
+        self._message = text("", "message")
+        self._message.setVisible(False)
+        self._quiet = QTimer(self)
+        self._quiet.setSingleShot(True)
+        self._quiet.setInterval(MESSAGE_S * 1000)
+        self._quiet.timeout.connect(lambda: self._message.setVisible(False))
+        self._accept = button("", "", self.accepted.emit, key=hint("accept"), role="main")
+        self._rest = button(
+            "The rest is this class",
+            "what no polygon covers gets the chosen class",
+            self.rest_wanted.emit,
+            key=hint("rest"),
+        )
+        self._budget = QProgressBar()
+        self._budget.setToolTip("clicks spent in this round, of its budget")
+        self._left = text("", "muted")
+        self.tabs = self._make_tabs()
+        column = QVBoxLayout(self)
+        column.setContentsMargins(8, 6, 8, 6)
+        column.setSpacing(6)
+        for widget in (self._question, self._about, self._accept, self.classes, self._rest):
+            column.addWidget(widget)
+        column.addLayout(self._make_ends())
+        column.addLayout(self._make_steps())
+        for widget in (self._message, self._budget, self._left):
+            column.addWidget(widget)
+        column.addWidget(self.tabs, 1)
+
+    def _make_ends(self) -> QHBoxLayout:
+        row = QHBoxLayout()
+        row.setSpacing(3)
+        for words, outcome, key, tip in _ENDS:
+            end = button(words, tip, partial(self.ended.emit, outcome), key=hint(key))
+            row.addWidget(end, 1)
+        return row
+
+    def _make_steps(self) -> QHBoxLayout:
+        row = QHBoxLayout()
+        row.setSpacing(3)
+        self.undo = button("Undo", "take the last answer back", self.undo_wanted.emit)
+        self.redo = button("Redo", "put it back", self.redo_wanted.emit)
+        find = button("Find", "bring the region back into view", self.focus_wanted.emit)
+        classes = button("Classes", "add, rename, recolour, merge", self.classes_wanted.emit)
+        keys = button("Keys", "all keys", self.help_wanted.emit)
+        named: tuple[tuple[QPushButton, ActionName], ...] = (
+            (self.undo, "undo"),
+            (self.redo, "redo"),
+            (find, "focus"),
+            (classes, "edit_classes"),
+            (keys, "help"),
+        )
+        for made, key in named:
+            made.setToolTip(f"{made.toolTip()}  ({hint(key)})")
+            made.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+            row.addWidget(made, 1)
+        return row
+
+    def _make_tabs(self) -> QTabWidget:
+        tabs = QTabWidget()
+        tabs.setDocumentMode(True)
+        tabs.setMinimumHeight(MIN_TAB_PX)
+        tabs.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Ignored)
+        tabs.tabBar().setExpanding(True)
+        leave = QWidget()
+        column = QVBoxLayout(leave)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.export)
+        column.addWidget(
+            button("Close this project", "everything is saved already", self.leave_wanted.emit)
+        )
+        for name, page, tip in (
+            ("Cost", self.progress, "clicks and seconds"),
+            ("Model", self.model, "training, loss, mIoU"),
+            ("View", self.view, "zoom, dimming, overlays"),
+            ("Queue", self.queue, "coming and past queries"),
+            ("Export", leave, "labels out"),
+        ):
+            index = tabs.addTab(scrolled(page), name)
+            tabs.setTabToolTip(index, tip)
+        return tabs
+
+    # ---- showing
+
+    def set_session(self, session: Session, keys: Sequence[str]) -> None:
+        """Fit the page to a session."""
+        query_type = session.config.method.query
+        self.set_classes(session.config.classes, keys, query_type)
+        self.progress.set_query_type(query_type)
+        self.export.set_session(session)
+        self._accept.setVisible(query_type in _ACCEPT)
+        if query_type in _ACCEPT:
+            self._accept.setText(f"{_ACCEPT[query_type]}   {hint('accept')}")
+        self._rest.setVisible(query_type == "precise")
+        self._budget.setRange(0, session.config.budget)
+
+    def set_classes(
+        self, classes: Sequence[ClassInfo], keys: Sequence[str], query_type: QueryType
+    ) -> None:
+        """Show these classes and their keys."""
+        self._classes = live_classes(classes)
+        self.classes.set_classes(classes, keys)
+        self.queue.set_classes(self._classes, bulk=query_type == "dominant")
+
+    def show_query(self, query: Query | None, pause: str, classes: tuple[ClassInfo, ...]) -> None:
+        """Put the question."""
+        answering = query is not None
+        self.classes.setEnabled(answering)
+        self._accept.setEnabled(answering)
+        if query is None:
+            self._question.setText(_PAUSES.get(pause, ""))
+            self._about.setText("")
+            return
+        self._question.setText(question(query, classes))
+        about = f"{query.region.image} · {query.region.mask.size} px · round {query.round}"
+        how = _HOW.get(query.query_type)
+        self._about.setText(f"{how}<br>{escape(about)}" if how else escape(about))
+
+    def show_chosen(self, class_ids: frozenset[int], query_type: QueryType) -> None:
+        """Show what has been chosen so far."""
+        several = query_type in ("multi-class", "precise")
+        self.classes.set_chosen(class_ids, several=several)
+
+    def show_rest(self, name: str | None) -> None:
+        """Show which class the rest of a rectangle gets."""
+        words = "The rest is this class" if name is None else f"The rest is {name}"
+        self._rest.setText(f"{words}   {hint('rest')}")
+        self._rest.setCheckable(name is not None)
+        self._rest.setChecked(name is not None)
+
+    def show_tally(self, tally: Tally, spent: int, budget: int) -> None:
+        """Show what it has cost, and how long the rest of the budget may take."""
+        self.classes.set_counts(tally.counts)
+        self.progress.show_tally(tally, self._classes)
+        self._budget.setRange(0, budget)
+        self._budget.setValue(min(spent, budget))
+        self._budget.setFormat(f"{spent} of {budget} clicks")
+        left = max(0, budget - spent)
+        pace = tally.seconds_a_click
+        words = f"{tally.n_queries} queries in all · {left} clicks left"
+        if pace is not None and left:
+            words += f" · about {duration(pace * left)}"
+        self._left.setText(words)
+
+    def show_message(self, words: str) -> None:
+        """Show a sentence for a while."""
+        self._message.setText(words)
+        self._message.setVisible(True)
+        self._quiet.start()
+
+
+def question(query: Query, classes: tuple[ClassInfo, ...]) -> str:
+    """Return the question in words."""
+    match query.query_type:
+        case "dominant":
+            return "Which class is this mostly?"
+        case "multi-class":
+            return "Which classes are in it?"
+        case "precise":
+            return "Draw what is in it."
+        case "correction":
+            known = query.pseudo_label
+            if known is None or known == IGNORE or known >= len(classes):
+                return "Which class is this pixel?"
+            return f"Is this pixel a <i>{escape(classes[known].name)}</i>?"

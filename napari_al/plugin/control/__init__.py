@@ -1,0 +1,1 @@
+"""What happens in a viewer while a session is open; no widgets."""

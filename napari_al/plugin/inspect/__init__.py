@@ -1,0 +1,1 @@
+"""The dock in which rounds are looked at."""

@@ -1,0 +1,1 @@
+"""The napari layers of a session and what they show."""

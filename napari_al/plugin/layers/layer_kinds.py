@@ -1,0 +1,168 @@
+"""The kinds of layers there are: names, order, colours, and how each is made."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from napari_al.core import IGNORE
+from napari_al.plugin.layers import highlight
+from napari_al.plugin.layers.picture_store import KINDS, PictureKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from napari.layers import Layer
+    from napari.utils import Colormap
+    from numpy.typing import NDArray
+
+    from napari_al.formats.dataset import ClassInfo
+
+LayerKind = PictureKind | Literal["query", "drawing"]
+
+NAMES: dict[LayerKind, str] = {
+    "image": "Image",
+    "answers": "Labels so far",
+    "targets": "Training labels",
+    "prediction": "Prediction",
+    "heatmap": "Worth asking",
+    "borders": "Region borders",
+    "query": "Queried region",
+    "drawing": "Drawing",
+}
+ORDER: tuple[LayerKind, ...] = (*KINDS, "query", "drawing")
+"""From the bottom up."""
+CLASS_KINDS: tuple[LayerKind, ...] = ("answers", "targets", "prediction")
+OPACITY: dict[LayerKind, float] = {
+    "image": 1.0,
+    "answers": 0.5,
+    "targets": 0.5,
+    "prediction": 0.5,
+    "heatmap": 0.6,
+    "borders": 0.5,
+    "query": 1.0,
+    "drawing": 0.6,
+}
+
+LOADED_WITH_LAYERS = ("napari.layers", "scipy.ndimage", "skimage.color.colorconv", "pandas")
+
+
+def make_layer(
+    kind: LayerKind,
+    picture: NDArray[Any] | None,
+    classes: Sequence[ClassInfo],
+    dim: float,
+    common: dict[str, Any],
+) -> Layer:
+    """Return a new layer; ``common`` are arguments that every kind takes."""
+    from napari.layers import Image, Labels, Shapes
+
+    if kind in CLASS_KINDS:
+        colors, names = class_colors(classes), class_names(classes)
+        return Labels(picture, colormap=colors, features=names, **common)
+    if kind == "drawing":
+        return Shapes(ndim=2, edge_width=1, **common)
+    if kind == "heatmap":
+        return Image(picture, colormap="inferno", contrast_limits=score_limits(picture), **common)
+    if kind == "image":
+        return Image(picture, **common)
+    colors, limits = (
+        (query_colors(dim), (-0.5, highlight.N_CODES - 0.5))
+        if kind == "query"
+        else (_border_colors(), (0, 1))
+    )
+    return Image(
+        picture,
+        rgb=False,
+        colormap=colors,
+        contrast_limits=limits,
+        interpolation2d="nearest",
+        **common,
+    )
+
+
+def load_units() -> Callable[[], None]:
+    """Read the units of measurement that napari's layers need; for any thread, as it takes 0.2 s.
+
+    Returns what puts them in their place, for the window's thread. pint reads its own units when
+    the first of them is wanted, and another thread that wants one meanwhile finds a part of them:
+    an image opened just then would fail. So they are read apart from pint's own, and are not used
+    if those have been read by then.
+    """
+    import pint
+    from pint.registry import LazyRegistry
+
+    units: Any = pint.UnitRegistry(on_redefinition="raise")
+    in_use: Any = pint.application_registry
+
+    def adopt() -> None:
+        if isinstance(in_use.get(), LazyRegistry):
+            in_use.set(units)
+
+    return adopt
+
+
+def load_layers() -> None:
+    """Import what napari imports with its first layers; for any thread.
+
+    Else the window stands still for it, 0.5 s, when the first image shows. What has been loaded
+    stays: looking for garbage in it would stop all for 0.1 s at times. Layers themselves are not
+    made here: pint's registry of units cannot be set up in two threads at once.
+    """
+    gc.freeze()
+    for name in LOADED_WITH_LAYERS:
+        importlib.import_module(name)
+    gc.freeze()
+
+
+def blank(kind: LayerKind, shape: tuple[int, int]) -> NDArray[Any]:
+    """Return a picture of a kind with nothing on it (of regions and overlays)."""
+    if kind in CLASS_KINDS:
+        return np.full(shape, IGNORE, np.uint8)
+    if kind == "heatmap":
+        return np.full(shape, np.nan, np.float32)
+    return np.zeros(shape, np.uint8)
+
+
+def score_limits(scores: NDArray[np.float32] | None) -> tuple[float, float]:
+    """Return the contrast limits of a heatmap."""
+    if scores is None or not np.isfinite(scores).any():
+        return (0.0, 1.0)
+    low, high = float(np.nanmin(scores)), float(np.nanmax(scores))
+    return (low, high if high > low else low + 1e-6)
+
+
+def query_colors(dim: float) -> Colormap:
+    """Return the colours of the highlight's codes; ``dim``: how dark the surroundings are."""
+    from napari.utils import Colormap
+
+    return Colormap(
+        [[0, 0, 0, 0], [0, 0, 0, dim], [1, 1, 1, 1], [0, 0, 0, 1]],
+        controls=[0, 0.25, 0.5, 0.75, 1],
+        interpolation="zero",
+        name="queried region",
+    )
+
+
+def class_colors(classes: Sequence[ClassInfo]) -> Any:
+    """Return the colour map of class ids; what is no class is clear."""
+    from napari.utils import DirectLabelColormap
+
+    clear = (0.0, 0.0, 0.0, 0.0)
+    colors: dict[int | None, tuple[float, ...]] = {None: clear, IGNORE: clear}
+    colors |= {c.id: (*(v / 255 for v in c.rgb), 1.0) for c in classes}
+    return DirectLabelColormap(color_dict=colors)
+
+
+def _border_colors() -> Colormap:
+    from napari.utils import Colormap
+
+    return Colormap([[0, 0, 0, 0], [1, 1, 1, 1]], name="region borders")
+
+
+def class_names(classes: Sequence[ClassInfo]) -> dict[str, list[Any]]:
+    """Return features with which napari's status bar names the class under the cursor."""
+    return {"index": [c.id for c in classes], "class": [c.name for c in classes]}

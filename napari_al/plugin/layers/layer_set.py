@@ -1,0 +1,285 @@
+"""The napari layers of a viewer: made once, then only given new data.
+
+`LayerSet` owns them; what they show is decided by the `Stage` and the start page's preview.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from psygnal import Signal
+
+from napari_al.plugin.layers import highlight
+from napari_al.plugin.layers.camera import Camera
+from napari_al.plugin.layers.layer_kinds import (
+    CLASS_KINDS,
+    NAMES,
+    OPACITY,
+    ORDER,
+    LayerKind,
+    blank,
+    class_colors,
+    class_names,
+    make_layer,
+    query_colors,
+    score_limits,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari.layers import Layer, Shapes
+    from napari.viewer import Viewer
+    from numpy.typing import NDArray
+
+    from napari_al.core.geometry.masks import Mask
+    from napari_al.formats.dataset import ClassInfo
+    from napari_al.plugin.layers.camera import Placement
+    from napari_al.plugin.layers.picture_store import PictureKind
+
+DIM_UNDER_OVERLAYS = 0.4
+"""Share of the dimming that is left while the heatmap or labels are shown."""
+REDRAW_FACTOR = 1.25
+"""Change of zoom from which on the outline's thickness is adapted."""
+
+
+class LayerSet:
+    """Owns our layers in one viewer.
+
+    Layers come into being when they first have something to show, and again after the user has
+    removed one. ``added`` is emitted with each.
+
+    Notes
+    -----
+    Some software OpenGL drivers (Mesa 22.3) crash when the data of a layer changes shape in a
+    viewer from which a layer has been removed before. While none has been, data of another shape
+    goes into the layers that are there, which is quick; afterwards layers are replaced instead.
+    """
+
+    added = Signal(object)
+
+    def __init__(self, viewer: Viewer) -> None:
+        self._viewer = viewer
+        self.camera = Camera(viewer)
+        self._classes: tuple[ClassInfo, ...] = ()
+        self._layers: dict[LayerKind, Layer] = {}
+        self._may_resize = True
+        self._opacity = dict(OPACITY)
+        self._dim = self._dim_shown = 0.4
+        self._reset()
+
+    def _reset(self) -> None:
+        self._wanted = {kind: kind in ("image", "query", "drawing") for kind in ORDER}
+        self.camera.shape = (0, 0)
+        self._k = 1
+        self._picture = np.zeros((1, 1), np.uint8)
+        self._shown: tuple[Mask, highlight.Marks | None] | None = None
+        self._drawn_at = 1.0
+
+    def place(self, placement: Placement) -> None:
+        """Put all layers where the images lie in the world."""
+        self.camera.placement = placement
+        for kind, layer in self._layers.items():
+            self._put(kind, layer)
+
+    def _put(self, kind: LayerKind, layer: Layer) -> None:
+        placed = self._placed(kind)
+        layer.scale, layer.translate = placed["scale"], placed["translate"]
+
+    def _placed(self, kind: LayerKind) -> dict[str, Any]:
+        return self.camera.placement.kwargs(self._k if kind == "query" else 1)
+
+    # ---- what is seen of them
+
+    def get(self, kind: LayerKind) -> Layer | None:
+        """Return a layer if it is there."""
+        return self._layers.get(kind)
+
+    def all(self) -> tuple[Layer, ...]:
+        """Return the layers that are there."""
+        return tuple(self._layers.values())
+
+    def wants(self, kind: LayerKind) -> bool:
+        """Whether a kind of picture is to be seen."""
+        layer = self._layers.get(kind)
+        return bool(layer.visible) if layer is not None else self._wanted[kind]
+
+    def set_wanted(self, kind: LayerKind, wanted: bool) -> None:
+        """Show or hide a kind of picture."""
+        self._wanted[kind] = wanted
+        layer = self._layers.get(kind)
+        if layer is not None and layer.visible != wanted:
+            layer.visible = wanted
+        self.redim()
+
+    def set_opacity(self, kind: LayerKind, opacity: float) -> None:
+        """Set how much a picture covers, 0 to 1."""
+        self._opacity[kind] = opacity
+        layer = self._layers.get(kind)
+        if layer is not None:
+            layer.opacity = opacity
+
+    def opacity(self, kind: LayerKind) -> float:
+        """Return how much a picture covers, 0 to 1."""
+        layer = self._layers.get(kind)
+        return float(layer.opacity) if layer is not None else self._opacity[kind]
+
+    def set_classes(self, classes: Sequence[ClassInfo]) -> None:
+        """Use these colours from now on."""
+        self._classes = tuple(classes)
+        for kind in CLASS_KINDS:
+            layer = self._layers.get(kind)
+            if layer is not None:
+                layer.colormap = class_colors(self._classes)
+                layer.features = class_names(self._classes)
+
+    def set_dim(self, dim: float) -> None:
+        """Set how dark the surroundings of a region are, 0 to 1."""
+        self._dim = dim
+        self.redim()
+
+    def redim(self) -> None:
+        """Darken the surroundings less while something is to be seen there."""
+        covered = any(self.wants(kind) for kind in (*CLASS_KINDS, "heatmap"))
+        shown = self._dim * (DIM_UNDER_OVERLAYS if covered else 1)
+        layer = self._layers.get("query")
+        if layer is not None and shown != self._dim_shown:
+            layer.colormap = query_colors(shown)
+        self._dim_shown = shown
+
+    def activate(self, kind: LayerKind = "query") -> None:
+        """Make a layer the active one, so that its keys count."""
+        layer = self._layers.get(kind)
+        if layer is not None and self._viewer.layers.selection.active is not layer:
+            self._viewer.layers.selection.active = layer
+
+    def drawing(self) -> Shapes:
+        """Return the layer to draw polygons in."""
+        if "drawing" not in self._layers:
+            self._add("drawing", None)
+        return self._layers["drawing"]
+
+    # ---- pictures
+
+    def show(self, kind: PictureKind, picture: NDArray[Any] | None) -> None:
+        """Give a layer its picture; None clears it."""
+        if kind == "image" and picture is not None and picture.shape[:2] != self.camera.shape:
+            self._resize(picture)
+        layer = self._layers.get(kind)
+        if picture is None:
+            if layer is None:
+                return
+            picture = np.zeros_like(layer.data) if kind == "image" else self._blank(kind)
+        if layer is None or layer.data.ndim != picture.ndim:
+            self._remove(kind)
+            self._add(kind, picture.copy())
+            return
+        if layer.data.shape == picture.shape and layer.data.dtype == picture.dtype:
+            np.copyto(layer.data, picture)  # a third of the time that `layer.data = ...` takes
+            layer.refresh(thumbnail=False, highlight=False, extent=False)
+        else:
+            layer.data = picture.copy()
+        if kind == "heatmap":
+            layer.contrast_limits = score_limits(picture)
+
+    def refresh_thumbnails(self) -> None:
+        """Bring napari's layer list up to date, when there is time."""
+        for layer in self._layers.values():
+            if layer.visible:
+                layer.refresh(data_displayed=False, highlight=False, extent=False)
+
+    def _resize(self, image: NDArray[Any]) -> None:
+        """Make everything as large as the next image, so that nothing of the last one shows."""
+        self.camera.shape = (image.shape[0], image.shape[1])
+        self._k = highlight.fineness(self.camera.shape)
+        self._picture = highlight.blank(self.camera.shape)
+        self._shown = None
+        for kind, layer in list(self._layers.items()):
+            if kind == "drawing":
+                continue
+            data = np.zeros_like(image) if kind == "image" else self._blank(kind)
+            if not self._may_resize or layer.data.ndim != data.ndim:
+                self._remove(kind)
+                self._add(kind, data)
+                continue
+            layer.data = data
+            if kind == "query":
+                self._put(kind, layer)
+
+    def _blank(self, kind: LayerKind) -> NDArray[Any]:
+        return self._picture if kind == "query" else blank(kind, self.camera.shape)
+
+    # ---- the queried region
+
+    def highlight(self, mask: Mask | None, marks: highlight.Marks | None = None) -> None:
+        """Show a region; None shows none."""
+        self._shown = None if mask is None else (mask, marks)
+        if self.camera.shape != (0, 0):
+            self._redraw()
+
+    def fit_lines(self) -> None:
+        """Give the outline the thickness that fits the present zoom."""
+        change = self.camera.px / self._drawn_at
+        if self._shown is not None and not 1 / REDRAW_FACTOR < change < REDRAW_FACTOR:
+            self._redraw()
+
+    def _redraw(self) -> None:
+        if self._shown is None:
+            self._picture.fill(highlight.CLEAR)
+        else:
+            mask, marks = self._shown
+            self._drawn_at = self.camera.px
+            texel_px = self._drawn_at / self._k
+            highlight.draw(self._picture, mask, texel_px=texel_px, k=self._k, marks=marks)
+        layer = self._layers.get("query")
+        if layer is None:
+            self._add("query", self._picture)
+        else:
+            layer.refresh(thumbnail=False, highlight=False, extent=False)
+
+    # ---- coming and going
+
+    def forget(self, layer: Layer) -> LayerKind | None:
+        """Note that a layer has been removed from the viewer; return which of ours it was."""
+        self._may_resize = False
+        kind = next((kind for kind, ours in self._layers.items() if ours is layer), None)
+        if kind is not None:
+            del self._layers[kind]
+        return kind
+
+    def forget_all(self) -> None:
+        """Let go of all layers, where they are."""
+        self._layers.clear()
+
+    def clear(self) -> None:
+        """Take all layers away."""
+        for kind in list(self._layers):
+            self._remove(kind)
+        self._reset()
+
+    def _remove(self, kind: LayerKind) -> None:
+        layer = self._layers.pop(kind, None)
+        if layer is not None:
+            self._wanted[kind] = bool(layer.visible)
+            self._may_resize = False
+            self._viewer.layers.remove(layer)
+
+    def _add(self, kind: LayerKind, picture: NDArray[Any] | None) -> None:
+        """Put a new layer in its place in the order; it writes to ``picture`` from now on."""
+        active = self._viewer.layers.selection.active
+        common = {
+            "name": NAMES[kind],
+            "visible": self._wanted[kind],
+            "opacity": self._opacity[kind],
+            "metadata": {"napari_al": kind},
+            **self._placed(kind),
+        }
+        layer = make_layer(kind, picture, self._classes, self._dim_shown, common)
+        above = {id(self._layers[k]) for k in ORDER[ORDER.index(kind) + 1 :] if k in self._layers}
+        places = [i for i, other in enumerate(self._viewer.layers) if id(other) in above]
+        self._viewer.layers.insert(min(places, default=len(self._viewer.layers)), layer)
+        self._layers[kind] = layer
+        if active is not None and active in self._viewer.layers:
+            self._viewer.layers.selection.active = active
+        self.added.emit(layer)

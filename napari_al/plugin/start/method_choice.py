@@ -1,0 +1,88 @@
+"""The method, chosen by the question that is asked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QButtonGroup, QRadioButton, QVBoxLayout, QWidget
+
+from napari_al.methods.table import METHODS
+from napari_al.plugin.start.new_session import QUESTIONS, RECOMMENDED
+from napari_al.plugin.widgets.form_parts import choice, text
+
+if TYPE_CHECKING:
+    from napari_al.methods.table import Method, QueryType
+
+_NEEDS = "needs initial_labels and masks in the data folder"
+
+
+class QuestionBox(QWidget):
+    """A question to choose, and under it the methods that ask it."""
+
+    changed = Signal()
+    """Another method is chosen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._questions: dict[QueryType, QRadioButton] = {}
+        self._method = choice(
+            {}, "which regions are asked first, and what is learnt from the answers"
+        )
+        self._about = text("", "muted")
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(2)
+        group = QButtonGroup(self)
+        for query_type, (words, tip) in QUESTIONS.items():
+            radio = QRadioButton(words)
+            radio.setToolTip(tip)
+            radio.toggled.connect(
+                lambda on, query_type=query_type: self._list_methods(query_type) if on else None
+            )
+            group.addButton(radio)
+            column.addWidget(radio)
+            self._questions[query_type] = radio
+        column.addSpacing(4)
+        column.addWidget(self._method)
+        column.addWidget(self._about)
+        self._method.currentIndexChanged.connect(lambda _: self._on_method())
+        self._questions["dominant"].setChecked(True)
+
+    @property
+    def method(self) -> Method:
+        """The method chosen."""
+        return METHODS[str(self._method.currentData())]
+
+    def choose(self, method: Method) -> None:
+        """Choose a method, or for one that is not in the table the question that it asks."""
+        self._questions[method.query].setChecked(True)
+        if method.name in METHODS:
+            self._method.setCurrentIndex(self._method.findData(method.name))
+
+    def set_can_correct(self, can_correct: bool) -> None:
+        """Offer corrections, or not, where there is nothing to correct."""
+        radio, tip = self._questions["correction"], QUESTIONS["correction"][1]
+        radio.setEnabled(can_correct)
+        radio.setToolTip(tip if can_correct else f"{tip}; {_NEEDS}")
+        if radio.isChecked() and not can_correct:
+            self._questions["dominant"].setChecked(True)
+
+    def _list_methods(self, query_type: QueryType) -> None:
+        self._method.blockSignals(True)
+        self._method.clear()
+        for row in METHODS.values():
+            if row.query == query_type:
+                advice = "  (recommended)" if row.name == RECOMMENDED[query_type] else ""
+                self._method.addItem(f"{row.name}{advice}", row.name)
+                last = self._method.count() - 1
+                self._method.setItemData(last, row.summary, Qt.ItemDataRole.ToolTipRole)
+        self._method.setCurrentIndex(self._method.findData(RECOMMENDED[query_type]))
+        self._method.blockSignals(False)
+        self._on_method()
+
+    def _on_method(self) -> None:
+        row = self.method
+        published = f" ({row.paper})" if row.paper else ""
+        self._about.setText(f"{row.summary[:1].upper()}{row.summary[1:]}{published}")
+        self.changed.emit()

@@ -1,0 +1,68 @@
+"""Which network learns: a closed box on the start page, for those who want another one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtWidgets import QCheckBox, QFormLayout, QLineEdit, QWidget
+
+from napari_al.learning.networks.catalogue import SEGMENTERS, segmenter_info
+from napari_al.learning.networks.pretrained import PRETRAINED
+from napari_al.plugin.start.new_session import SEGMENTER
+from napari_al.plugin.widgets.form_parts import Folded, choice, text
+
+if TYPE_CHECKING:
+    from napari_al.session.project.config import TrainingSettings
+
+
+class ModelChoice(Folded):
+    """The segmenter, its first weights, and whether its backbone stays as it is."""
+
+    def __init__(self) -> None:
+        super().__init__("Advanced: the model")
+        self.segmenter = choice({name: name for name in SEGMENTERS}, "the network that learns")
+        self.segmenter.setCurrentText(SEGMENTER)
+        self.segmenter.currentIndexChanged.connect(lambda _: self._refresh())
+        self.weights = QLineEdit()
+        self.weights.setPlaceholderText(PRETRAINED)
+        self.weights.setToolTip(
+            "of the backbone: empty for those of the hub, fetched before with `napari-al "
+            "download`; 'none' for random ones; or a folder"
+        )
+        self.frozen = QCheckBox("keep the backbone as it is")
+        self.frozen.setToolTip("a small head learns on what it gives: a round takes seconds")
+        self._summary = text("", "muted")
+        page = QWidget()
+        form = QFormLayout(page)
+        form.setContentsMargins(0, 0, 0, 0)
+        form.addRow("Network", self.segmenter)
+        form.addRow(self._summary)
+        form.addRow("Weights", self.weights)
+        form.addRow(self.frozen)
+        self.setContent(page)
+        self.layout().setContentsMargins(0, 0, 0, 0)
+        self.collapse(animate=False)
+        self._refresh()
+
+    def preset(self, training: TrainingSettings) -> None:
+        """Show what a config says."""
+        chosen = segmenter_info(training.segmenter)
+        self.segmenter.setCurrentIndex(self.segmenter.findData(chosen.name))
+        self.weights.setText("" if training.weights == PRETRAINED else training.weights)
+        self.frozen.setChecked(training.frozen)
+
+    def settings(self) -> dict[str, Any]:
+        """Return what was chosen, as settings of the training."""
+        chosen = SEGMENTERS[self.segmenter.currentData()]
+        settings: dict[str, Any] = {"segmenter": chosen.name}
+        if chosen.hub_id:
+            settings["weights"] = self.weights.text().strip() or PRETRAINED
+            settings["frozen"] = self.frozen.isChecked()
+        return settings
+
+    def _refresh(self) -> None:
+        chosen = SEGMENTERS[self.segmenter.currentData()]
+        self.weights.setEnabled(bool(chosen.hub_id))
+        self.frozen.setEnabled(bool(chosen.hub_id))
+        licence = f"; weights: {chosen.licence}" if chosen.licence else ""
+        self._summary.setText(f"{chosen.summary}{licence}")

@@ -1,0 +1,197 @@
+"""From what was chosen on the start page to an open session."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_al.core import IGNORE
+from napari_al.errors import InputError
+from napari_al.formats.classes import default_classes, read_classes
+from napari_al.formats.dataset import DataFolder
+from napari_al.formats.images import read_ids
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from numpy.typing import NDArray
+
+    from napari_al.formats.dataset import ClassInfo
+    from napari_al.methods.table import QueryType
+    from napari_al.plugin.start.viewer_images import ViewerImages
+    from napari_al.session.project.config import ProjectConfig
+    from napari_al.session.session import Session
+
+    Dispatch = Callable[[Callable[[], None]], None]
+
+LABEL_SUFFIXES = (".png", ".tif", ".tiff", ".bmp")
+N_LABELS_READ = 500
+"""Of a folder of label images, to find out the classes."""
+QUESTIONS: dict[QueryType, tuple[str, str]] = {
+    "dominant": ("Which class is it mostly?", "one click a region"),
+    "multi-class": ("Which classes are in it?", "a click for each class"),
+    "correction": ("Is the label right?", "corrects labels that are there"),
+    "precise": ("Draw it exactly", "polygons in a rectangle; the dearest"),
+}
+SEGMENTER = "filters"
+"""Of a project begun in a window: after few answers it is better than the network that learns from
+scratch, and a round takes seconds without a GPU (docs/segmenters.md)."""
+RECOMMENDED: dict[QueryType, str] = {
+    "dominant": "classbal",
+    "multi-class": "multi-class",
+    "correction": "a2lc",
+    "precise": "rectangle-precise",
+}
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a folder turned out to be.
+
+    Attributes
+    ----------
+    path : Path
+    is_project : bool
+    data : DataFolder or None
+        None for a project.
+    classes_known : bool
+        Whether the folder says its classes.
+    classes_found : bool
+        Whether they were found in its labels, without names.
+    """
+
+    path: Path
+    is_project: bool = False
+    data: DataFolder | None = None
+    classes_known: bool = True
+    classes_found: bool = False
+
+    @property
+    def can_correct(self) -> bool:
+        """Whether there are labels to correct, and objects to correct them by."""
+        return self.data is not None and self.data.has_initial_labels and self.data.has_masks
+
+
+@dataclass(frozen=True)
+class StartChoice:
+    """Everything that a new project needs; its method may also be among the settings."""
+
+    source: Path | ViewerImages
+    classes: tuple[ClassInfo, ...]
+    method: str | None
+    project: Path
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+def look(path: Path, *, skip_broken: bool = False) -> Found:
+    """Find out what a folder (or a file in one) is.
+
+    Raises
+    ------
+    InputError
+        If it is neither a project nor a data folder.
+    """
+    path = path.expanduser()
+    if path.is_file():
+        path = path.parent
+    if (path / "config.json").is_file():
+        return Found(path, is_project=True)
+    if (path / "classes.json").is_file():
+        return Found(path, data=DataFolder.open(path, skip_broken=skip_broken))
+    unnamed = default_classes([f"class {i}" for i in range(255)])
+    data = DataFolder.open(path, skip_broken=skip_broken, classes=unnamed)
+    unlabelled = set(data.without("labels"))
+    maps = (data.labels(name) for name in data.train if name not in unlabelled)
+    n_classes = _n_classes(class_map for class_map in maps if class_map is not None)
+    if n_classes:
+        data = replace(data, classes=data.classes[:n_classes])
+    return Found(path, data=data, classes_known=False, classes_found=n_classes > 0)
+
+
+def classes_of_labels(folder: Path) -> tuple[ClassInfo, ...]:
+    """Return the classes of a folder of label images: by a ``classes.json``, or the ids in them.
+
+    Raises
+    ------
+    InputError
+        If there are no label images, or one cannot be read.
+    """
+    for place in (folder, folder.parent):
+        if (place / "classes.json").is_file():
+            return read_classes(place / "classes.json")
+    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in LABEL_SUFFIXES)
+    n_classes = _n_classes(read_ids(path) for path in files[:N_LABELS_READ])
+    if not 0 < n_classes <= IGNORE:
+        raise InputError(f"{folder}: label images with class ids from 0 to 254 were expected.")
+    return default_classes([f"class {i}" for i in range(n_classes)])
+
+
+def _n_classes(class_maps: Iterable[NDArray[Any]]) -> int:
+    """Return how many classes there are by the highest id but IGNORE; 0 without any."""
+    known = (class_map[class_map != IGNORE] for class_map in class_maps)
+    return max((1 + int(ids.max()) for ids in known if ids.size), default=0)
+
+
+def suggest_project(source: Path | None, method: str) -> Path:
+    """Return a folder that is not there yet: beside the data, or else at home."""
+    home = Path.home() / "napari-al"
+    base = home / "images" if source is None else source
+    parent = base.parent if os.access(base.parent, os.W_OK) else home
+    first = parent / f"{base.name}-{method}"
+    candidate, number = first, 2
+    while candidate.exists():
+        candidate, number = parent / f"{first.name}-{number}", number + 1
+    return candidate
+
+
+def create(choice: StartChoice, dispatch: Dispatch) -> Session:
+    """Make the project and open it.
+
+    Raises
+    ------
+    InputError
+        If something chosen does not fit the data, or the folder cannot be written.
+    """
+    from napari_al.session.session import Session
+
+    if not isinstance(choice.source, Path):
+        return _create_from_viewer(choice, choice.source, dispatch)
+    skip = bool(choice.settings.get("skip_broken", False))
+    data = DataFolder.open(choice.source, classes=choice.classes, skip_broken=skip)
+    config = _config(data, choice)
+    return Session.create(choice.project, config, dispatch=dispatch)
+
+
+def _config(data: DataFolder, choice: StartChoice) -> ProjectConfig:
+    """Make the settings; weights that are missing are better found out now than after a round."""
+    from napari_al.learning.networks.pretrained import find_weights
+    from napari_al.session.project.settings import make_config
+
+    config = make_config(data, choice.settings, choice.method)
+    find_weights(config.training.segmenter, config.training.weights)
+    return config
+
+
+def _create_from_viewer(choice: StartChoice, images: ViewerImages, dispatch: Dispatch) -> Session:
+    """Write the images as a data folder inside the project."""
+    from napari_al.plugin.start.viewer_images import write_data
+    from napari_al.session.project.folder import Project
+    from napari_al.session.session import Session
+
+    part = choice.project.with_name(f".{choice.project.name}.{os.getpid()}.part")
+    try:
+        write_data(part, images, choice.classes)
+        config = _config(DataFolder.open(part), choice)
+        Project.create(choice.project, config.model_copy(update={"data": "data"}))
+        part.rename(choice.project / "data")
+    except OSError as error:
+        raise InputError(
+            f"The images could not be written to {choice.project} ({error.strerror}); name a "
+            "folder that you may write to."
+        ) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return Session.open(choice.project, dispatch=dispatch)

@@ -1,0 +1,298 @@
+"""The first page: images, classes, question, regions, budget, and off."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import (
+    QFileDialog,
+    QFormLayout,
+    QGridLayout,
+    QHBoxLayout,
+    QLineEdit,
+    QProgressBar,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_al.errors import InputError
+from napari_al.plugin.start.class_list import ClassList
+from napari_al.plugin.start.method_choice import QuestionBox
+from napari_al.plugin.start.model_choice import ModelChoice
+from napari_al.plugin.start.new_session import StartChoice, suggest_project
+from napari_al.plugin.start.pseudo_label_box import LabelMaker
+from napari_al.plugin.start.region_size_box import RegionsBox
+from napari_al.plugin.widgets.form_parts import button, choice, scrolled, text
+
+if TYPE_CHECKING:
+    from qtpy.QtGui import QDragEnterEvent, QDropEvent
+
+    from napari_al.plugin.preferences import Preferences
+    from napari_al.plugin.start.new_session import Found
+    from napari_al.plugin.start.viewer_images import ViewerImages
+    from napari_al.session.project.config import ProjectConfig
+
+DEFAULT_BUDGET = 100
+_ORDERS = {"score": "most worth asking first", "image": "image by image"}
+
+
+class StartPage(QWidget):
+    """What a new project needs; `links` connects it."""
+
+    folder_wanted = Signal(Path)
+    """A folder to look at."""
+    viewer_wanted = Signal()
+    """The images in the viewer are to be annotated."""
+    sample_wanted = Signal()
+    preview_wanted = Signal()
+    """The settings of the preview have changed, or another image is to be seen."""
+    start_wanted = Signal(object)
+    """A ``StartChoice``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setAcceptDrops(True)
+        self.source: Path | ViewerImages | None = None
+        self._own_project = False
+        self._given: dict[str, Any] = {}  # settings from elsewhere that this page may not show
+        self._images = text("Choose a folder of images, or drop one here.", "muted")
+        self.class_list = ClassList()
+        self.class_list.failed.connect(self.show_message)
+        self.class_list.changed.connect(self._refresh)
+        self.class_list.changed.connect(lambda: self.show_message(""))
+        self.question = QuestionBox()
+        self.question.changed.connect(self._on_method)
+        self.label_maker = LabelMaker()
+        self.regions = RegionsBox()
+        self.regions.changed.connect(self.preview_wanted.emit)
+        self.budget = QSpinBox()
+        self.budget.setRange(1, 1_000_000)
+        self.budget.setValue(DEFAULT_BUDGET)
+        self.budget.setToolTip("clicks after which a model is trained on all answers so far")
+        self.order = choice(_ORDERS, "of a round's queries; image by image the eye stays put")
+        self.model = ModelChoice()
+        self.device = "auto"
+        self.project = QLineEdit()
+        self.project.setToolTip("a new folder; answers and models are kept there")
+        self.project.textEdited.connect(self._on_own_project)
+        self.start = button("Start", "make the project and ask", self._start, role="main")
+        self._busy = QProgressBar()
+        self._busy.setRange(0, 0)
+        self._busy.setVisible(False)
+        self._message = text("", "message")
+        self._message.setVisible(False)
+        self._build()
+        self._on_method()
+
+    # ---- building
+
+    def _build(self) -> None:
+        """Lay it out: choices that scroll, and below them what is always seen."""
+        choices = QWidget()
+        column = QVBoxLayout(choices)
+        column.setContentsMargins(8, 6, 8, 6)
+        column.setSpacing(6)
+        column.addWidget(text("Images", "title"))
+        column.addLayout(self._make_sources())
+        column.addWidget(self._images)
+        column.addWidget(text("Classes", "title"))
+        column.addWidget(self.class_list)
+        column.addWidget(text("Question", "title"))
+        column.addWidget(self.question)
+        column.addWidget(self.label_maker)
+        column.addWidget(text("Regions", "title"))
+        column.addWidget(self.regions)
+        form = QFormLayout()
+        form.setContentsMargins(0, 4, 0, 0)
+        form.addRow("Clicks a round", self.budget)
+        form.addRow("Order", self.order)
+        form.addRow("Project", self._make_project())
+        column.addLayout(form)
+        column.addWidget(self.model)
+        column.addStretch()
+        foot = QVBoxLayout()
+        foot.setContentsMargins(8, 4, 8, 6)
+        for widget in (self._message, self._busy, self.start):
+            foot.addWidget(widget)
+        page = QVBoxLayout(self)
+        page.setContentsMargins(0, 0, 0, 0)
+        page.setSpacing(0)
+        page.addWidget(scrolled(choices), 1)
+        page.addLayout(foot)
+
+    def _make_sources(self) -> QGridLayout:
+        grid = QGridLayout()
+        grid.setSpacing(3)
+        for index, made in enumerate(
+            (
+                button("Open a folder…", "images, or a data folder with classes", self._open),
+                button("Go on with a project…", "everything is as you left it", self._open),
+                button(
+                    "Images in the viewer",
+                    "image layers open in napari; each plane of a stack is an image",
+                    self.viewer_wanted.emit,
+                ),
+                button("Sample data", "an invented coast, to try it", self.sample_wanted.emit),
+            )
+        ):
+            grid.addWidget(made, *divmod(index, 2))
+        return grid
+
+    def _make_project(self) -> QHBoxLayout:
+        choose = button("…", "choose a folder", self._choose_project)
+        choose.setFixedWidth(28)
+        row = QHBoxLayout()
+        row.addWidget(self.project, 1)
+        row.addWidget(choose)
+        return row
+
+    # ---- showing
+
+    def set_preferences(self, preferences: Preferences) -> None:
+        """Begin with what the user prefers."""
+        self.budget.setValue(preferences.budget)
+        self.device = preferences.device
+
+    def preset(self, project: Path | None, config: ProjectConfig, given: dict[str, Any]) -> None:
+        """Begin with a config; ``given`` is what of it this page need not show, but has to keep."""
+        self._given = given
+        self.question.choose(config.method)
+        self.budget.setValue(config.budget)
+        self.device = config.training.device
+        self.model.preset(config.training)
+        self.regions.preset(config.regions.n_per_image)
+        self.order.setCurrentIndex(self.order.findData(config.acquisition.order))
+        if project is not None:
+            self.project.setText(str(project))
+            self._own_project = True
+
+    def show_found(self, found: Found) -> None:
+        """Show what a folder turned out to be."""
+        data = found.data
+        if data is None:
+            return
+        self.source = found.path
+        shapes = {data.shape(name) for name in data.train[:50]}
+        size = f"{min(shapes)[1]}×{min(shapes)[0]}" if len(shapes) == 1 else "several sizes"
+        words = f"{found.path.name}: {len(data.train)} images, {size}, {data.n_channels} channels"
+        if data.has_val:
+            words += f"; {len(data.val)} to validate on"
+        if data.broken:
+            words += f"; {len(data.broken)} broken files left out"
+        self._images.setText(words)
+        self._images.setToolTip(str(found.path))
+        if found.classes_known or found.classes_found:
+            self.class_list.set_classes(data.classes)
+        self._on_source(can_correct=found.can_correct)
+
+    def show_viewer_images(self, images: ViewerImages) -> None:
+        """Show what is open in the viewer."""
+        self.source = images
+        names = ", ".join(layer.name for layer in images.layers)
+        self._images.setText(f"{images.n_planes} images of the viewer ({names})")
+        self._on_source(can_correct=False)
+
+    def show_message(self, words: str) -> None:
+        """Show what went wrong; nothing hides it."""
+        self._message.setText(words)
+        self._message.setVisible(bool(words))
+
+    def show_busy(self, busy: bool) -> None:
+        """Show that something is going on."""
+        self._busy.setVisible(busy)
+        self.start.setEnabled(not busy)
+        if not busy:
+            self._refresh()
+
+    # ---- what was chosen
+
+    def choice(self) -> StartChoice:
+        """Return everything chosen.
+
+        Raises
+        ------
+        InputError
+            If something is missing.
+        """
+        from napari_al.session.project.settings import merged
+
+        if self.source is None:
+            raise InputError("Choose the images first.")
+        if self.class_list.entry.text().strip():
+            self.class_list.add_typed()
+        project = self.project.text().strip()
+        if not project:
+            raise InputError("Name a folder for the project.")
+        shown = {
+            "budget": self.budget.value(),
+            "regions": {"n_per_image": self.regions.n_per_image},
+            "acquisition": {"order": self.order.currentData()},
+            "training": {"device": self.device, **self.model.settings()},
+        }
+        return StartChoice(
+            self.source,
+            self.class_list.classes(),
+            self.question.method.name,
+            Path(project).expanduser(),
+            merged(self._given, shown),
+        )
+
+    def _start(self) -> None:
+        try:
+            choice = self.choice()
+        except InputError as error:
+            self.show_message(str(error))
+            return
+        self.show_message("")
+        self.start_wanted.emit(choice)
+
+    # ---- following each other
+
+    def _on_source(self, *, can_correct: bool) -> None:
+        self._own_project = False
+        self.question.set_can_correct(can_correct)
+        self.label_maker.set_source(self.source if isinstance(self.source, Path) else None)
+        self.show_message("")
+        self._refresh()
+        self.preview_wanted.emit()
+
+    def _on_method(self) -> None:
+        self.regions.set_regions(self.question.method.regions)
+        self._refresh()
+
+    def _refresh(self) -> None:
+        if self.source is not None and not self._own_project:
+            folder = self.source if isinstance(self.source, Path) else None
+            self.project.setText(str(suggest_project(folder, self.question.method.name)))
+        self.start.setEnabled(self.source is not None)
+
+    def _on_own_project(self) -> None:
+        self._own_project = True
+
+    # ---- choosing folders
+
+    def _open(self) -> None:
+        name = QFileDialog.getExistingDirectory(self, "A folder of images, or a project")
+        if name:
+            self.folder_wanted.emit(Path(name))
+
+    def _choose_project(self) -> None:
+        name = QFileDialog.getExistingDirectory(self, "A new folder for the project")
+        if name:
+            self.project.setText(name)
+            self._own_project = True
+
+    def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
+        """Take folders that are dragged here."""
+        if event is not None and any(u.isLocalFile() for u in event.mimeData().urls()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent | None) -> None:
+        """Look at the folder that was dropped."""
+        if event is not None:
+            event.acceptProposedAction()
+            urls = event.mimeData().urls()
+            self.folder_wanted.emit(next(Path(u.toLocalFile()) for u in urls if u.isLocalFile()))

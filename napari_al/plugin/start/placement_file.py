@@ -1,0 +1,61 @@
+"""``placement.json``: where images that were written from the viewer lay in its world.
+
+It is in their data folder. Without one, images lie at the origin and a pixel is one unit long.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import pint
+from pydantic import TypeAdapter
+
+from napari_al.errors import InputError
+from napari_al.plugin.layers.camera import Placement
+from napari_al.writing import write_atomic
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NAME = "placement.json"
+
+
+def write_placement(folder: Path, placement: Placement) -> None:
+    """Write it into a data folder."""
+    write_atomic(folder / NAME, TypeAdapter(Placement).dump_json(placement, indent=1))
+
+
+def read_placement(folder: Path) -> Placement | None:
+    """Return the placement of a data folder's images; None without a file.
+
+    For the window's thread, as it looks at the names of units (``layer_kinds.load_units``).
+
+    Raises
+    ------
+    InputError
+        If the file cannot be used.
+    """
+    path = folder / NAME
+    try:
+        placement = TypeAdapter(Placement).validate_json(path.read_bytes())
+        _check(placement)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path} cannot be used, so the images are shown at the origin: expected were 'scale' "
+            "and 'translate' of two numbers each and names of units. Put a copy of it back, or "
+            "delete it."
+        ) from error
+    return placement
+
+
+def _check(placement: Placement) -> None:
+    if not all(map(math.isfinite, (*placement.scale, *placement.translate))):
+        raise ValueError("a number is not finite")
+    if 0 in placement.scale:
+        raise ValueError("a scale is 0")
+    for unit in placement.units or ():  # names alone: pint would calculate whatever is in there
+        if not (unit.isidentifier() and unit in pint.application_registry):
+            raise ValueError(f"{unit} is no unit")

@@ -1,0 +1,144 @@
+"""Labels to correct from the classes' names: a closed box on the start page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import (
+    QDoubleSpinBox,
+    QFormLayout,
+    QHBoxLayout,
+    QLineEdit,
+    QProgressBar,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_al.plugin.start.new_session import suggest_project
+from napari_al.plugin.widgets.form_parts import Folded, button, text
+from napari_al.tools.pseudo_label import PseudoLabelling
+
+if TYPE_CHECKING:
+    from napari_al.session.rounds.job_process import JobProgress
+
+_DEFAULTS = PseudoLabelling.model_fields
+_STAGES = {"loading": "Loading the models…", "pseudo-labels": "Labelling images"}
+
+
+class LabelMaker(Folded):
+    """What Grounded-SAM needs, a button that starts it, its progress with a button to stop."""
+
+    make_wanted = Signal(object)
+    """The fields of a ``PseudoLabelling`` that are chosen here: a dict."""
+    stop_wanted = Signal()
+
+    def __init__(self) -> None:
+        super().__init__("Make initial labels…")
+        self.detector = _line(
+            _DEFAULTS["detector"].default,
+            "Grounding DINO, which finds boxes for the classes' names: a hub id that was fetched "
+            "before (`napari-al download`), or a folder",
+        )
+        self.mask_maker = _line(
+            _DEFAULTS["mask_maker"].default,
+            "SAM or SAM 2, which makes a mask of each box: a hub id fetched before, or a folder",
+        )
+        self.background = _line(
+            "none", "the class of all that nothing was found in; not looked for"
+        )
+        self.threshold = QDoubleSpinBox()
+        self.threshold.setRange(0, 0.99)
+        self.threshold.setSingleStep(0.05)
+        self.threshold.setValue(_DEFAULTS["box_threshold"].default)
+        self.threshold.setToolTip("boxes that score no higher are dropped")
+        self.folder = _line("", "a new data folder: links to the images, with the labels made")
+        self.make = button("Make", "find objects by the classes' names; takes a while", self._make)
+        self.stop = button(
+            "Stop", "what is made is kept; 'Make' goes on from there", self.stop_wanted.emit
+        )
+        self._bar = QProgressBar()
+        self._state = text("", "muted")
+        self._build()
+        self.set_source(None)
+        self.show_idle()
+
+    def _build(self) -> None:
+        page = QWidget()
+        column = QVBoxLayout(page)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(
+            text("Finds objects by the classes' names, to be corrected afterwards.", "muted")
+        )
+        form = QFormLayout()
+        form.addRow("Boxes", self.detector)
+        form.addRow("Masks", self.mask_maker)
+        form.addRow("Background", self.background)
+        form.addRow("Threshold", self.threshold)
+        form.addRow("Folder", self.folder)
+        column.addLayout(form)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.make, 1)
+        buttons.addWidget(self.stop, 1)
+        column.addLayout(buttons)
+        column.addWidget(self._bar)
+        column.addWidget(self._state)
+        self.setContent(page)
+        self.layout().setContentsMargins(0, 0, 0, 0)
+        self.collapse(animate=False)
+
+    def set_source(self, folder: Path | None) -> None:
+        """Suggest where the labels go; None: there is no folder of images."""
+        self._source = folder
+        self.folder.setText(str(suggest_project(folder, "initial-labels")) if folder else "")
+        self.make.setEnabled(folder is not None)
+        tip = "find objects by the classes' names; takes a while"
+        self.make.setToolTip(tip if folder else "open a folder of images first")
+
+    def show_busy(self) -> None:
+        """Show that it has begun."""
+        self._bar.setRange(0, 0)
+        self._bar.setVisible(True)
+        self._state.setText("Starting…")
+        self.make.setEnabled(False)
+        self.stop.setEnabled(True)
+        self._make_room()
+
+    def show_progress(self, progress: JobProgress) -> None:
+        """Show how far it is."""
+        self._bar.setRange(0, progress.total if progress.done else 0)
+        self._bar.setValue(progress.done)
+        self._state.setText(f"{_STAGES[progress.stage]}: {progress.done} of {progress.total}")
+
+    def show_idle(self, ended: str = "") -> None:
+        """Show how it has ended."""
+        self._bar.setVisible(False)
+        self._state.setText(ended)
+        self.make.setEnabled(self._source is not None)
+        self.stop.setEnabled(False)
+        self._make_room()
+
+    def _make_room(self) -> None:
+        """Grow with what is shown: superqt fixes the height when the box is opened."""
+        if self.isExpanded():
+            self.expand(animate=False)
+
+    def _make(self) -> None:
+        chosen: dict[str, Any] = {
+            "data": str(self._source),
+            "out": str(Path(self.folder.text().strip()).expanduser()),
+            "background": self.background.text().strip() or None,
+            "box_threshold": self.threshold.value(),
+        }
+        for name, line in (("detector", self.detector), ("mask_maker", self.mask_maker)):
+            if line.text().strip():
+                chosen[name] = line.text().strip()
+        self.make_wanted.emit(chosen)
+
+
+def _line(placeholder: str, tip: str) -> QLineEdit:
+    line = QLineEdit()
+    line.setPlaceholderText(placeholder)
+    line.setToolTip(tip)
+    return line

@@ -1,0 +1,93 @@
+"""How finely images are cut into regions, watched over one of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Qt, QTimer, Signal
+from qtpy.QtWidgets import QHBoxLayout, QSlider, QVBoxLayout, QWidget
+
+from napari_al.plugin.widgets.form_parts import button, text
+
+if TYPE_CHECKING:
+    from napari_al.methods.table import Regions
+    from napari_al.plugin.start.preview import Cut
+
+SETTLE_MS = 120
+"""After the slider has moved."""
+_NO_SIZE = {
+    "masks": "The objects of the data folder's masks.",
+    "grid": "Squares of 32×32 pixels.",
+}
+_STEPS = (16, 32, 64, 100, 150, 200, 300, 400, 600, 800, 1200, 2000, 4000, 8000)
+"""Superpixels an image, along the slider."""
+
+
+class RegionsBox(QWidget):
+    """A slider, and a button for another image to try it on.
+
+    Attributes
+    ----------
+    n_per_image : int
+        Superpixels an image.
+    image_index : int
+        Of the image to try it on; counts on beyond the last.
+    """
+
+    changed = Signal()
+    """Regions are to be seen anew."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.image_index = 0
+        self._regions: Regions = "seeds"
+        self.n_per_image = 0
+        self._settle = QTimer(self)
+        self._settle.setSingleShot(True)
+        self._settle.setInterval(SETTLE_MS)
+        self._settle.timeout.connect(self.changed.emit)
+        self.size = QSlider(Qt.Orientation.Horizontal)
+        self.size.setRange(0, len(_STEPS) - 1)
+        self.size.setToolTip("superpixels an image; watch their outlines over the image")
+        self.size.valueChanged.connect(self._on_size)
+        self._text = text("", "muted")
+        row = QHBoxLayout()
+        row.addWidget(self.size, 1)
+        row.addWidget(button("Other image", "preview on another image", self._other_image))
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addLayout(row)
+        column.addWidget(self._text)
+        self.preset(200)
+
+    def preset(self, n_per_image: int) -> None:
+        """Begin with so many superpixels an image, which the slider may have no step for."""
+        nearest = min(_STEPS, key=lambda step: abs(step - n_per_image))
+        self.size.setValue(_STEPS.index(nearest))
+        self.n_per_image = n_per_image
+        self._tell()
+
+    def set_regions(self, regions: Regions) -> None:
+        """Cut this kind of region."""
+        self._regions = regions
+        self.size.setEnabled(regions not in _NO_SIZE)
+        self._tell()
+
+    def show_cut(self, cut: Cut) -> None:
+        """Say how the regions came out."""
+        self._text.setText(
+            f"{cut.n_regions} regions an image, of about {cut.side_px}×{cut.side_px} pixels"
+        )
+
+    def _on_size(self, step: int) -> None:
+        self.n_per_image = _STEPS[step]
+        self._tell()
+
+    def _tell(self) -> None:
+        about = f"about {self.n_per_image} regions an image"
+        self._text.setText(_NO_SIZE.get(self._regions, about))
+        self._settle.start()
+
+    def _other_image(self) -> None:
+        self.image_index += 1
+        self.changed.emit()

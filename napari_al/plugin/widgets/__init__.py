@@ -1,0 +1,1 @@
+"""Qt widgets and tools shared by the screens."""

@@ -1,0 +1,1 @@
+"""A project opened to look at, round by round."""

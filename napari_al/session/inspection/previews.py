@@ -1,0 +1,215 @@
+"""Previews of other choices: another epsilon, other superpixels, another acquisition function.
+
+Arithmetic on what a round stored, without a model: quick enough to follow a slider.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_al.core.agreement import overlap, rank_correlation
+from napari_al.core.geometry.adjacency import adjacency
+from napari_al.core.merging import adaptive_merge
+from napari_al.core.metrics import achievable_segmentation_accuracy
+from napari_al.core.regions import RegionTable, merge_rows
+from napari_al.core.selection import rank
+from napari_al.errors import InputError
+from napari_al.session.acquisition import ACQUISITIONS
+from napari_al.session.inspection.colouring import cells
+from napari_al.session.inspection.inspection import NotThereError
+from napari_al.session.pool.scores import paint_scores
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_al.session.inspection.overlays import Look
+    from napari_al.session.pool.scores import PoolScores
+
+BOTH, OWN_ONLY, OTHER_ONLY = 1, 2, 3
+"""Codes of ``Comparison.batches``."""
+
+
+@dataclass(frozen=True)
+class Merging:
+    """An image's superpixels, merged at some epsilon.
+
+    ``cells``: (H, W) uint8 as ``round_pictures.cells`` gives; ``largest``: superpixels in the
+    largest region.
+    """
+
+    epsilon: float
+    cells: NDArray[np.uint8]
+    n_before: int
+    n_after: int
+    largest: int
+
+
+@dataclass(frozen=True)
+class Cutting:
+    """An image, cut anew.
+
+    ``accuracy``: pixel accuracy if each superpixel had its commonest true class; None without
+    ground truth.
+    """
+
+    region_map: NDArray[np.int32]
+    n_regions: int
+    accuracy: float | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A round's batch by the project's acquisition function and by another one.
+
+    Attributes
+    ----------
+    correlation : float
+        Spearman's, over the regions that were open.
+    overlap : float
+        Share of the round's batch that the other one would have chosen, too.
+    n_batch, n_open : int
+        Regions in a batch; regions that were open.
+    heatmap : (H, W) float32
+        The other function's scores in the image.
+    batches : (H, W) uint8
+        ``BOTH``, ``OWN_ONLY``, ``OTHER_ONLY``, or 0 for regions of the image in no batch.
+    """
+
+    correlation: float
+    overlap: float
+    n_batch: int
+    n_open: int
+    heatmap: NDArray[np.float32]
+    batches: NDArray[np.uint8]
+
+
+def merge_at(look: Look, epsilon: float) -> Merging:
+    """Merge an image's superpixels as the round's model would at some epsilon.
+
+    Raises
+    ------
+    NotThereError
+        There was no model, or what it said is not there any more.
+    InputError
+        The project's regions are not superpixels.
+    """
+    table, base = _superpixel_table(look), look.inspection.maps(look.image)
+    groups = adaptive_merge(table.mean_probs, table.mean_bvsb, adjacency(base), epsilon)
+    sizes = np.bincount(groups)
+    return Merging(
+        epsilon, cells(groups, base), len(groups), int((sizes > 0).sum()), int(sizes.max())
+    )
+
+
+def _superpixel_table(look: Look) -> RegionTable:
+    _check_model(look)
+    table = look.inspection.table(look.record.asked_by, look.image)
+    if not isinstance(table, RegionTable):
+        raise InputError("objects to correct are not merged; this needs superpixels")
+    return table
+
+
+def _check_model(look: Look) -> None:
+    if not look.inspection.has_model(look.record.asked_by):
+        raise NotThereError(f"round {look.record.number} was asked without a model")
+
+
+def cut_into(look: Look, n_per_image: int) -> Cutting:
+    """Cut an image into about so many superpixels, as the project's method does."""
+    from napari_al.core.superpixels import superpixels
+
+    config, data = look.inspection.config, look.inspection.data
+    kind = config.method.regions
+    if kind not in ("seeds", "slic"):
+        raise InputError(f"regions={kind!r} have no number to choose; this needs superpixels")
+    region_map = superpixels(
+        data.image(look.image), kind, n_per_image=n_per_image, seeds_hue=config.regions.seeds_hue
+    )
+    truth = data.labels(look.image) if data.has_labels else None
+    accuracy = None if truth is None else achievable_segmentation_accuracy(region_map, truth)
+    return Cutting(region_map, int(region_map.max()) + 1, accuracy)
+
+
+def compare_acquisitions(look: Look, other: str) -> Comparison:
+    """Ask a round's pool, as its model saw it, with another acquisition function.
+
+    A batch is as many regions as were asked in the round (while it is open: as its budget pays for
+    at one click each).
+
+    Raises
+    ------
+    NotThereError, InputError
+    """
+    _check_model(look)
+    inspection, record = look.inspection, look.record
+    scores = inspection.scores(record.asked_by)
+    theirs = _scores_by(look, scores, other)
+    is_open = _open_rows(look, scores)
+    comparable = is_open & np.isfinite(scores.score) & np.isfinite(theirs)
+    n_batch = len(record.answers) if record.is_done else inspection.config.budget
+    own_batch, other_batch = (
+        _batch(values, is_open, n_batch, inspection.config.seed, record.asked_by)
+        for values in (scores.score, theirs)
+    )
+    code = np.zeros(len(scores), np.float32)
+    code[own_batch] = OWN_ONLY
+    code[other_batch] = np.where(np.isin(other_batch, own_batch), BOTH, OTHER_ONLY)
+    base = inspection.maps(look.image)
+    index = scores.images.index(look.image)
+    settled = record.before.answered_ids(look.image)
+    batches = np.nan_to_num(np.append(scores.spread(index, code, base), np.float32(0))[base])
+    return Comparison(
+        rank_correlation(scores.score[comparable], theirs[comparable]),
+        overlap(own_batch, other_batch),
+        n_batch=len(own_batch),
+        n_open=int(is_open.sum()),
+        heatmap=paint_scores(scores.spread(index, theirs, base), base, settled),
+        batches=batches.astype(np.uint8),
+    )
+
+
+def _batch(
+    values: NDArray[np.float64], is_open: NDArray[np.bool_], n: int, seed: int, model_round: int
+) -> NDArray[np.int64]:
+    """Return the rows that come first, ties broken as in the pool."""
+    order = rank(values, np.random.default_rng([seed, model_round]))
+    return order[is_open[order]][:n]
+
+
+def _open_rows(look: Look, scores: PoolScores) -> NDArray[np.bool_]:
+    """Of each row: whether it held a base region without an answer when the round began."""
+    is_open = np.ones(len(scores), bool)
+    for index, image in enumerate(scores.images):
+        rows, settled = scores.rows_of(index), look.record.before.answered_ids(image)
+        if settled:
+            for row in range(rows.start, rows.stop):
+                is_open[row] = not settled.issuperset(scores.base_ids(row))
+    return is_open
+
+
+def _scores_by(look: Look, scores: PoolScores, name: str) -> NDArray[np.float64]:
+    """(P,) scores of the same rows by another function."""
+    inspection, record = look.inspection, look.record
+    if name == "random":
+        rng = np.random.default_rng([inspection.config.seed, record.asked_by])
+        return rng.random(len(scores))
+    function = ACQUISITIONS[name]
+    parts: dict[str, list[NDArray[Any]]] = {column: [] for column in function.columns}
+    for index, image in enumerate(scores.images):
+        table = inspection.table(record.asked_by, image)
+        rows, groups = scores.rows_of(index), scores.groups_of(index)
+        if isinstance(table, RegionTable) and groups is not None:
+            table = merge_rows(table, np.unique(groups, return_inverse=True)[1])
+        if len(table) != rows.stop - rows.start:
+            raise InputError(f"{image}: its regions were cut anew after the round")
+        for column, held in parts.items():
+            if column == "queried":
+                settled = list(record.before.answered_ids(image))
+                held.append(np.isin(scores.region_id[rows], settled))
+            else:
+                held.append(getattr(table, column))
+    columns = {column: np.concatenate(held) for column, held in parts.items()}
+    return function.score(columns, record.before.config)

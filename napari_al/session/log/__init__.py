@@ -1,0 +1,1 @@
+"""The annotation log: answers, undo and redo in one SQLite file."""

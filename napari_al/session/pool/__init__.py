@@ -1,0 +1,1 @@
+"""What may still be asked: scores, order, answered regions."""

@@ -1,0 +1,1 @@
+"""The project folder: settings, lock, round files and cached maps."""

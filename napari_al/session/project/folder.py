@@ -1,0 +1,344 @@
+"""A project folder: where everything is, which rounds are done.
+
+``config.json``, ``annotations.sqlite``, ``rounds.csv``, ``training.jsonl``, ``models/`` and
+``cache/``, which may be deleted at any time. How a file is written and read is a matter of
+``config_file.py``, ``log.py``, ``rounds_csv.py`` and ``training_log.py``.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from napari_al.errors import InputError
+from napari_al.session.log.serialisation import check_image_name
+from napari_al.session.project import config_file, rounds_csv, training_log
+from napari_al.session.project.lock import FolderLock
+from napari_al.writing import WriteError, is_left_over, remove_left_overs, write_atomic
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from napari_al.learning.segmenter import Segmenter
+    from napari_al.session.project.config import ProjectConfig
+
+_HARMLESS: Final = {".DS_Store", "Thumbs.db", "desktop.ini", "project.lock"}
+"""Files in a folder that do not make it somebody else's."""
+
+
+def read_rounds(*paths: Path | str) -> list[dict[str, int | float | str | None]]:
+    """Read the rounds of projects as rows that a ``pandas.DataFrame`` takes as they are.
+
+    Numbers are numbers, and None is what is not known; the columns are those of ``rounds.csv``,
+    ``method`` and ``seed`` among them, with the project's folder as ``project``.
+    """
+    return [
+        {"project": str(path), **{k: rounds_csv.number_or_text(v) for k, v in row.items()}}
+        for path in paths
+        for row in Project.open(Path(path), read_only=True).read_rounds()
+    ]
+
+
+class Project:
+    """The files of one project.
+
+    Parameters
+    ----------
+    path : Path
+        The folder. Nothing is read or written yet: see ``create`` and ``open``.
+    read_only : bool
+        Refuse what writes.
+    cache : Path, optional
+        Where what can be made again is kept, in the place of the folder's own ``cache/``.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool = False, cache: Path | None = None) -> None:
+        self.path = Path(path)
+        self.read_only = read_only
+        self.cache = self.path / "cache" if cache is None else cache
+
+    @classmethod
+    def create(cls, path: Path, config: ProjectConfig) -> Project:
+        """Make the folder and write ``config.json``, the last thing that makes it a project.
+
+        Raises
+        ------
+        InputError
+            If there is a project already, or something else.
+        """
+        project = cls(path)
+        if project.config_file.exists():
+            raise InputError(f"{path} is a project already; open it, or name a new folder")
+        if project.path.exists() and not project.path.is_dir():
+            raise InputError(f"{path} is a file; name a new folder for the project")
+        if project.path.exists() and any(map(_is_foreign, project.path.iterdir())):
+            raise InputError(f"{path} is not empty and no project of napari-al; name a new folder")
+        try:
+            project.path.mkdir(parents=True, exist_ok=True)
+            project.models.mkdir(exist_ok=True)
+        except OSError as error:
+            raise WriteError(
+                f"{path} could not be made ({error.strerror}); name a folder that you may write to"
+            ) from error
+        project.write_config(config)
+        return project
+
+    @classmethod
+    def open(cls, path: Path, *, read_only: bool = False) -> Project:
+        """Return the project in a folder.
+
+        Raises
+        ------
+        InputError
+            If there is none.
+        """
+        project = cls(path, read_only=read_only)
+        try:
+            is_there = project.config_file.is_file()
+        except OSError as error:
+            raise InputError(f"{path} cannot be read ({error.strerror})") from error
+        if not is_there:
+            raise InputError(f"{path} is no project of napari-al: it has no config.json")
+        return project
+
+    def lock(self) -> FolderLock:
+        """Keep other programs from writing, until the lock's ``release`` or the program's end.
+
+        Removes what a crashed program left half written.
+
+        Raises
+        ------
+        InputError
+            If another program has it; says which.
+        """
+        lock = FolderLock(self.path / "project.lock")
+        for folder in (self.path, self.models):
+            remove_left_overs(folder)
+        return lock
+
+    # -- where things are
+
+    @property
+    def config_file(self) -> Path:
+        """``config.json``."""
+        return self.path / "config.json"
+
+    @property
+    def log_file(self) -> Path:
+        """``annotations.sqlite``."""
+        return self.path / "annotations.sqlite"
+
+    @property
+    def rounds_file(self) -> Path:
+        """``rounds.csv``."""
+        return self.path / "rounds.csv"
+
+    @property
+    def training_file(self) -> Path:
+        """``training.jsonl``."""
+        return self.path / "training.jsonl"
+
+    @property
+    def models(self) -> Path:
+        """``models/``."""
+        return self.path / "models"
+
+    def model_file(self, round_number: int, *, stage: int = 1) -> Path:
+        """Where the model trained after a round is; stage 2 is never asked from."""
+        suffix = "" if stage == 1 else f"_stage_{stage}"
+        return self.models / f"round_{round_number:02d}{suffix}.safetensors"
+
+    def newest_model_file(self) -> Path:
+        """The model of the newest round that is done, of its second stage where there are two.
+
+        Raises
+        ------
+        InputError
+            If no model was trained yet.
+        """
+        done = self.rounds_done()
+        if not done:
+            raise InputError(f"{self.path} has no model yet; train one first")
+        second = self.model_file(done[-1], stage=2)
+        return second if second.exists() else self.model_file(done[-1])
+
+    def round_file(self, round_number: int) -> Path:
+        """Where what is known of a round's model is; it is there when the round is done."""
+        return self.models / f"round_{round_number:02d}.json"
+
+    def cache_file(self, kind: str, image: str, suffix: str) -> Path:
+        """Where something made for an image is kept; ``kind`` is its folder below ``cache/``.
+
+        Raises
+        ------
+        InputError
+            If the image's name, or a link, leads out of the cache.
+        """
+        check_image_name(image)
+        cache = self.cache.resolve()
+        path = cache / kind / f"{image}{suffix}"
+        if not path.resolve().is_relative_to(cache):
+            raise InputError(f"{path} leads out of the project; delete the links in its cache")
+        return path
+
+    def scores_file(self, model_round: int, *, so_far: bool = False) -> Path:
+        """Where the pool's scores by a model are; ``so_far``: of the images that are done."""
+        suffix = "_so_far" if so_far else ""
+        return self.cache / "scores" / f"round_{model_round:02d}{suffix}.safetensors"
+
+    def target_file(self, round_number: int, image: str, *, stage: int = 1) -> Path:
+        """Where the class map that a round trains on is."""
+        return self.cache_file(f"targets/round_{round_number:02d}_stage_{stage}", image, ".png")
+
+    def prediction_file(self, model_round: int, image: str) -> Path:
+        """Where a model's class map is."""
+        return self.cache_file(f"predictions/round_{model_round:02d}", image, ".png")
+
+    def table_file(self, model_round: int, image: str) -> Path:
+        """Where an image's base regions under a model are, a row each."""
+        return self.cache_file(f"tables/round_{model_round:02d}", image, ".safetensors")
+
+    def curves_file(self, round_number: int, image: str) -> Path:
+        """Where the confidence curves are by which a round's answers were sieved."""
+        return self.cache_file(f"curves/round_{round_number:02d}", image, ".safetensors")
+
+    def drop_cache_of_round(self, round_number: int) -> None:
+        """Delete what an earlier model of this round left in the cache."""
+        for so_far in (False, True):
+            self.scores_file(round_number, so_far=so_far).unlink(missing_ok=True)
+        for kind in ("targets", "predictions", "tables", "curves"):
+            for folder in (self.cache / kind).glob(f"round_{round_number:02d}*"):
+                shutil.rmtree(folder, ignore_errors=True)
+
+    # -- which image somebody looks at, so that a job does it first
+
+    def write_looked_at(self, image: str) -> None:
+        """Note it, if that is possible."""
+        with suppress(OSError, WriteError):
+            path = self.cache / "looked_at"
+            path.parent.mkdir(exist_ok=True)
+            write_atomic(path, image.encode("utf-8"), durable=False)
+
+    def read_looked_at(self) -> str | None:
+        """Return the image noted last; None if there is none."""
+        try:
+            with (self.cache / "looked_at").open("rb") as file:
+                return file.read(4096).decode("utf-8")
+        except (OSError, UnicodeDecodeError):
+            return None
+
+    # -- rounds that are done, and their models
+
+    def rounds_done(self) -> list[int]:
+        """Numbers of the rounds that have a model and its figures, ascending."""
+        names = (path.stem.removeprefix("round_") for path in self.models.glob("round_*.json"))
+        numbers = (int(name) for name in names if name.isdecimal())
+        return sorted(n for n in numbers if self.model_file(n).exists())
+
+    def read_round(self, round_number: int) -> dict[str, Any]:
+        """Read what is known of a round's model: ``row`` of rounds.csv, ``log_seq``, IoU by class.
+
+        Raises
+        ------
+        InputError
+            If the file is missing or damaged.
+        """
+        path = self.round_file(round_number)
+        try:
+            record = json.loads(path.read_bytes())
+            if not _is_record(record):
+                raise TypeError
+        except (
+            OSError,
+            ValueError,
+            RecursionError,
+            LookupError,
+            TypeError,
+            AttributeError,
+        ) as error:
+            raise InputError(
+                f"{path} is missing or damaged; put a copy of it back, or delete it to train "
+                "the round again"
+            ) from error
+        return cast("dict[str, Any]", record)
+
+    def save_model(self, round_number: int, segmenter: Segmenter, *, stage: int = 1) -> None:
+        """Write the model trained after a round."""
+        from napari_al.learning.weights import save_segmenter
+
+        self._check_writable()
+        path = self.model_file(round_number, stage=stage)
+        save_segmenter(path, segmenter, {"round": str(round_number)})
+
+    def load_model(self, round_number: int) -> Segmenter:
+        """Read the model trained after a round, on the CPU."""
+        from napari_al.learning.weights import load_segmenter
+
+        return load_segmenter(self.model_file(round_number))
+
+    # -- its other files
+
+    def write_config(self, config: ProjectConfig) -> None:
+        """Replace ``config.json``."""
+        self._check_writable()
+        config_file.write_config(self.config_file, config)
+
+    def read_config(self) -> ProjectConfig:
+        """Read ``config.json``; one of an older version is brought up to date, a copy kept.
+
+        Raises
+        ------
+        InputError
+            If it is missing, damaged, of a newer version, or has a value that cannot be used.
+        """
+        return config_file.read_config(self.config_file, read_only=self.read_only)
+
+    def append_round(self, row: Mapping[str, object]) -> None:
+        """Add a round's row to ``rounds.csv``; a row of the same round is replaced."""
+        self._check_writable()
+        rounds_csv.write_row(self.rounds_file, row)
+
+    def read_rounds(self) -> list[dict[str, str]]:
+        """Rows of ``rounds.csv``, [] while there is none; an empty field is ``""``.
+
+        Raises
+        ------
+        InputError
+            If the file is there but is no table with a column ``round``.
+        """
+        return rounds_csv.read_rows(self.rounds_file)
+
+    def append_training(self, record: Mapping[str, object]) -> None:
+        """Add a line to ``training.jsonl``: what can be written as JSON."""
+        self._check_writable()
+        training_log.append_record(self.training_file, record)
+
+    def read_training(self) -> list[dict[str, Any]]:
+        """Lines of ``training.jsonl``, oldest first; those cut short by a crash are left out."""
+        return training_log.read_records(self.training_file)
+
+    def _check_writable(self) -> None:
+        if self.read_only:
+            raise WriteError(f"{self.path} is open for reading only; open it again to write")
+
+
+def _is_record(found: object) -> bool:
+    """Whether it is what a round leaves: the log's position, a row, IoU by class where known."""
+    if not isinstance(found, dict) or not isinstance(found.get("row"), dict):
+        return False
+    seq, by_class = found.get("log_seq"), [found.get(k) or [] for k in ("model_iou", "data_iou")]
+    are_lists = all(isinstance(values, list) for values in by_class)
+    return (
+        type(seq) is int
+        and seq >= 0
+        and are_lists
+        and all(isinstance(iou, int | float | None) for values in by_class for iou in values)
+    )
+
+
+def _is_foreign(path: Path) -> bool:
+    ours = path.name in _HARMLESS or is_left_over(path)
+    return not ours and not (path.name == "models" and path.is_dir() and not any(path.iterdir()))

@@ -1,0 +1,68 @@
+"""Labels and masks that correction methods start from.
+
+Those made for this project (``initial/`` in the project folder: ``simulate --init``, or a
+pseudo-labelling model) come before those of the data folder.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_al.core import IGNORE
+from napari_al.errors import InputError
+from napari_al.formats.classes import as_merged
+from napari_al.session.project import cached_maps
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from napari_al.formats.dataset import DataFolder
+    from napari_al.session.project.folder import Project
+
+
+def made_labels_path(project: Project, image: str) -> Path:
+    """Where this project's own initial labels of an image are."""
+    return project.path / "initial" / "labels" / f"{image}.png"
+
+
+def made_masks_path(project: Project, image: str) -> Path:
+    """Where this project's own object masks of an image are (32-bit ids, 0 = none)."""
+    return project.path / "initial" / "masks" / f"{image}.png"
+
+
+def write_initial(
+    project: Project, image: str, labels: NDArray[np.uint8], masks: NDArray[np.int32]
+) -> None:
+    """Write an image's (H, W) initial labels and object ids (0 = none) for this project."""
+    cached_maps.write_class_map(made_labels_path(project, image), labels, durable=True)
+    cached_maps.write_ids(made_masks_path(project, image), masks, durable=True)
+
+
+def initial_labels(project: Project, data: DataFolder, image: str) -> NDArray[np.uint8]:
+    """Return the (H, W) uint8 initial labels; IGNORE everywhere where an image has none.
+
+    Raises
+    ------
+    InputError
+        Neither the project nor the data folder has initial labels.
+    """
+    labels = cached_maps.read_class_map(made_labels_path(project, image))
+    if labels is not None:
+        return as_merged(labels, data.classes)
+    if not data.has_initial_labels:
+        raise InputError(
+            f"{data.path} has no train/initial_labels, and this method corrects labels that are "
+            "there; add them, or simulate with --init noisy or --init model"
+        )
+    labels = data.initial_labels(image)
+    return np.full(data.shape(image), IGNORE, np.uint8) if labels is None else labels
+
+
+def initial_masks(project: Project, data: DataFolder, image: str) -> NDArray[np.int32] | None:
+    """Return the (H, W) int32 object ids, 0 = none; None where an image has no masks."""
+    masks = cached_maps.read_ids(made_masks_path(project, image))
+    return data.masks(image) if masks is None else masks

@@ -1,0 +1,125 @@
+"""Base regions of each image: cut once, kept in ``cache/regions``, cut again if that is gone.
+
+Also the labels that an image started with: both are read for every question about it.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from functools import lru_cache
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from napari_al.errors import InputError
+from napari_al.session.project import cached_maps
+from napari_al.session.project.initial_labels import initial_labels, initial_masks
+from napari_al.writing import WriteError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from napari_al.formats.dataset import DataFolder
+    from napari_al.session.project.config import ProjectConfig
+    from napari_al.session.project.folder import Project
+
+N_KEPT = 32
+"""Maps held in memory at a time."""
+
+
+class RegionMaps:
+    """``maps(image)`` is its (H, W) int32 map of base region ids, -1 where there is no region."""
+
+    def __init__(self, project: Project, data: DataFolder, config: ProjectConfig) -> None:
+        self._project, self._data, self._config = project, data, config
+        self._get = lru_cache(maxsize=N_KEPT)(self._read_or_cut)
+        self._get_labels = lru_cache(maxsize=N_KEPT)(self._read_labels)
+
+    def __call__(self, image: str) -> NDArray[np.int32]:
+        """Return an image's map; not to be written to."""
+        return self._get(image)
+
+    def initial_labels(self, image: str) -> NDArray[np.uint8]:
+        """Return the (H, W) labels an image started with (``initial.py``); not to be written to."""
+        return self._get_labels(image)
+
+    def check_size(self, image: str) -> None:
+        """Find out whether the image still has the size that it had when its regions were cut.
+
+        Raises
+        ------
+        InputError
+            It was replaced, so that regions and answers would lie anywhere in it.
+        """
+        path, shape = self._path(image), self._data.shape(image)
+        then = cached_maps.read_size(path)
+        if then not in (None, shape):
+            raise InputError(
+                f"{image} had {then[1]} x {then[0]} pixels when its regions were cut, and now has "
+                f"{shape[1]} x {shape[0]}; put the old file back, or delete {path} and undo the "
+                "answers about it"
+            )
+
+    def _path(self, image: str) -> Path:
+        return self._project.cache_file("regions", image, ".png")
+
+    def _read_or_cut(self, image: str) -> NDArray[np.int32]:
+        self.check_size(image)
+        path = self._path(image)
+        region_map = cached_maps.read_ids(path)
+        if region_map is None or not -1 <= region_map.min() <= region_map.max() < region_map.size:
+            region_map = self._cut(image)
+            if not self._project.read_only:
+                with suppress(WriteError):  # it can be cut again
+                    cached_maps.write_ids(path, region_map)
+        region_map.flags.writeable = False
+        return region_map
+
+    def _read_labels(self, image: str) -> NDArray[np.uint8]:
+        labels = initial_labels(self._project, self._data, image)
+        labels.flags.writeable = False
+        return labels
+
+    def _cut(self, image: str) -> NDArray[np.int32]:
+        method = self._config.method
+        if method.regions == "masks":
+            masks = initial_masks(self._project, self._data, image)
+            if masks is None:
+                raise InputError(
+                    f"regions='masks' needs object masks, and {image!r} has none; add "
+                    "train/masks to the data folder, or use --init noisy or --init model"
+                )
+            objects = _contiguous(masks)
+            is_whole = method.query == "correction" or objects.min() >= 0
+            return objects if is_whole else _filled_up(objects, self._superpixels(image, "seeds"))
+        return self._superpixels(image, method.regions)
+
+    def _superpixels(self, image: str, kind: Literal["seeds", "slic", "grid"]) -> NDArray[np.int32]:
+        from napari_al.core.superpixels import superpixels
+
+        settings = self._config.regions
+        return superpixels(
+            self._data.image(image),
+            kind,
+            n_per_image=settings.n_per_image,
+            side_px=settings.side_px,
+            seeds_hue=settings.seeds_hue,
+        )
+
+
+def _contiguous(masks: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Object ids, 0 = none, to region ids 0..R-1, -1 = none, in ascending order of object id."""
+    ids, inverse = np.unique(masks, return_inverse=True)
+    offset = 1 if ids[0] == 0 else 0
+    return (inverse.reshape(masks.shape) - offset).astype(np.int32)
+
+
+def _filled_up(objects: NDArray[np.int32], superpixels: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Make regions of the superpixels where there is no object, with ids after the objects'."""
+    rest = objects < 0
+    _, number = np.unique(superpixels[rest], return_inverse=True)
+    filled = objects.copy()
+    filled[rest] = objects.max() + 1 + number
+    return filled

@@ -1,0 +1,1 @@
+"""A round's work: targets, training, scoring, and the child process that runs it."""

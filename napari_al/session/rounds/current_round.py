@@ -1,0 +1,89 @@
+"""Which round is being answered: where in the log the answers of the rounds before it end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from napari_al.session.log.log import AnnotationLog
+    from napari_al.session.project.folder import Project
+
+
+@dataclass(frozen=True)
+class _Boundary:
+    """The end of a round whose training is done or under way."""
+
+    number: int
+    log_seq: int
+
+
+class RoundBook:
+    """Counts a project's rounds.
+
+    Parameters
+    ----------
+    project : Project
+    log : AnnotationLog
+    starts_from_labels : bool
+        There is a round 0, without answers: the training on initial labels.
+
+    Attributes
+    ----------
+    is_under_way : bool
+        The round before this one is being trained.
+    """
+
+    def __init__(self, project: Project, log: AnnotationLog, *, starts_from_labels: bool) -> None:
+        self._project, self._log = project, log
+        self._first = 0 if starts_from_labels else 1
+        self._boundary = self._before = self._last_done()
+        self.is_under_way = False
+
+    @property
+    def number(self) -> int:
+        """The round being answered."""
+        return self._first if self._boundary is None else self._boundary.number + 1
+
+    @property
+    def model_round(self) -> int | None:
+        """Round of the newest model; None before the first."""
+        done = self._project.rounds_done()
+        return done[-1] if done else None
+
+    def earlier(self) -> frozenset[str]:
+        """Return the ids of answers that belong to the rounds before."""
+        log_seq = 0 if self._boundary is None else self._boundary.log_seq
+        return frozenset(answer.id for answer in self._log.active(log_seq))
+
+    def begin_training(self) -> None:
+        """End the round's answers here; the next one begins."""
+        self._before = self._boundary
+        self._boundary = _Boundary(self.number, self._log.last_seq)
+        self.is_under_way = True
+
+    def end_training(self) -> bool:
+        """Return whether the round has been trained; if not, it is the one being answered again."""
+        self.is_under_way = False
+        is_done = self._boundary == self._last_done()
+        if not is_done:
+            self._boundary = self._before
+        return is_done
+
+    def write_rows(self) -> None:
+        """Bring rounds.csv up to the rounds that are done (a crash may have come in between).
+
+        Raises
+        ------
+        WriteError
+        """
+        written = {row["round"] for row in self._project.read_rounds()}
+        for number in self._project.rounds_done():
+            if str(number) not in written:
+                self._project.append_round(self._project.read_round(number)["row"])
+
+    def _last_done(self) -> _Boundary | None:
+        number = self.model_round
+        if number is None:
+            return None
+        return _Boundary(number, int(self._project.read_round(number)["log_seq"]))

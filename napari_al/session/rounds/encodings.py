@@ -1,0 +1,134 @@
+"""What a model says of a project's images; a frozen encoder's part is kept in ``cache/encodings``.
+
+That is computed once, in half precision, in files that may be deleted at any time; those written
+first go when all together need more room than they may (``training.encodings_gb``).
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, cast
+
+from napari_al.writing import WriteError, write_atomic
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import torch
+    from torch import Tensor
+
+    from napari_al.formats.dataset import Split
+    from napari_al.learning.segmenter import Segmenter
+    from napari_al.session.rounds.job_context import Work
+
+_PART = ".maps.safetensors"
+"""The end of their names; nothing else below the folder is touched."""
+
+
+class Encodings:
+    """``encodings(image)`` is the (n_maps, h, w) that a frozen segmenter's encoder makes of it.
+
+    Parameters
+    ----------
+    work : Work
+        Whose images they are, and whose cache.
+    segmenter : Segmenter
+        With a frozen encoder. Another encoder or input normalisation has files of its own.
+    """
+
+    def __init__(self, work: Work, segmenter: Segmenter) -> None:
+        from napari_al.learning.precision import network_to
+        from napari_al.learning.weights import encoder_fingerprint
+
+        network_to(segmenter, work.device)
+        self._work, self._segmenter = work, segmenter
+        self._kind = f"encodings/{encoder_fingerprint(segmenter)}"
+        self._folder = work.snapshot.project.cache / "encodings"
+        self._max_bytes = work.snapshot.config.training.encodings_gb * 10**9
+        self._turn = threading.Lock()
+        self._n_bytes: int | None = None
+
+    def __call__(self, image: str, split: Split = "train") -> Tensor:
+        """Return an image's maps: float16 from the cache, or computed."""
+        from napari_al.learning.inference import encode
+
+        data = self._work.snapshot.data
+        path = self._work.snapshot.project.cache_file(f"{self._kind}/{split}", image, _PART)
+        maps = self._read(path, data.shape(image, split))
+        if maps is None:
+            maps = encode(self._segmenter, data.image(image, split), self._work.device).half().cpu()
+            with suppress(WriteError):  # it can be computed again
+                self._write(path, maps)
+        return maps
+
+    def _read(self, path: Path, shape: tuple[int, int]) -> Tensor | None:
+        """Read a file; None where it is missing, damaged or of an image of another size."""
+        import torch
+        from safetensors import SafetensorError, safe_open
+
+        stride, trunk = self._segmenter.stride, self._segmenter.frozen
+        expected = (trunk and trunk.n_maps, *(-(-side // stride) for side in shape))
+        try:
+            with cast("Any", safe_open(str(path), framework="pt")) as file:
+                maps: Tensor = file.get_tensor("maps")
+        except (OSError, SafetensorError):
+            return None
+        return maps if maps.shape == expected and maps.dtype == torch.float16 else None
+
+    def _write(self, path: Path, maps: Tensor) -> None:
+        from safetensors.torch import save
+
+        data = save({"maps": maps.contiguous()})
+        with self._turn:
+            if self._n_bytes is None or self._n_bytes + len(data) > self._max_bytes:
+                self._n_bytes = self._make_room(len(data))
+            write_atomic(path, data, durable=False)
+            self._n_bytes += len(data)
+
+    def _make_room(self, n_bytes: int) -> int:
+        """Delete the oldest files until there is room; return how much the others take."""
+        files = []
+        for path in self._folder.rglob(f"*{_PART}"):
+            with suppress(OSError):  # it was deleted meanwhile
+                status = path.stat()
+                files.append((status.st_mtime_ns, status.st_size, path))
+        total = sum(size for _, size, _ in files)
+        # a tenth more than needed, so that not every file makes this look through the folder
+        target = self._max_bytes * (0.9 if total + n_bytes > self._max_bytes else 1) - n_bytes
+        for _, size, path in sorted(files):
+            if total <= target:
+                break
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+                total -= size
+        return total
+
+
+class Predictor:
+    """A segmenter, for the images of a work.
+
+    Attributes
+    ----------
+    segmenter : Segmenter
+    encodings : Encodings or None
+        None unless its encoder is frozen.
+    """
+
+    def __init__(self, work: Work, segmenter: Segmenter) -> None:
+        self._work, self.segmenter = work, segmenter
+        self.encodings = Encodings(work, segmenter) if segmenter.frozen is not None else None
+
+    def probs(self, image: str, split: Split = "train") -> torch.Tensor:
+        """(C, H, W) float32 class probabilities on the work's device."""
+        return self.features(image, split)[0]
+
+    def features(self, image: str, split: Split = "train") -> tuple[torch.Tensor, torch.Tensor]:
+        """The same, and the features they come from (``inference.predict_features``)."""
+        from napari_al.learning.inference import predict_encoded, predict_features
+
+        data, device = self._work.snapshot.data, self._work.device
+        if self.encodings is None:
+            return predict_features(self.segmenter, data.image(image, split), device)
+        maps = self.encodings(image, split)
+        return predict_encoded(self.segmenter, maps, data.shape(image, split), device)

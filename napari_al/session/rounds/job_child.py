@@ -1,0 +1,99 @@
+"""The child process of a job (``jobs.py``): one request in, progress and one result out.
+
+Standard input brings the request, then perhaps "stop"; its end means that the parent is gone.
+Messages leave through a copy of standard output that nothing else knows; what libraries print goes
+to standard error. Nothing of Qt or napari is imported here.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import select
+import sys
+import threading
+import time
+from dataclasses import asdict
+from typing import Any, Final
+
+from napari_al.session.rounds.job_process import JobProgress, JobResult, perform
+
+PARENT_GONE_GRACE_S: Final = 2.0
+"""How long a job without a parent may take to end by itself."""
+MIN_BETWEEN_S: Final = 0.25
+"""Between two progress messages of a stage: each has a window paint something."""
+
+
+def main() -> None:
+    """Do one job."""
+    messages = _Messages()
+    if hasattr(os, "nice"):
+        os.nice(10)
+    with open(0, "rb", buffering=0, closefd=False) as stdin:
+        line = stdin.readline()
+    if not line.endswith(b"\n"):
+        return  # the parent is gone
+    request = json.loads(line)
+    stop = threading.Event()
+    threading.Thread(target=_watch_parent, args=(stop,), daemon=True).start()
+
+    def call(args: dict[str, Any], *how: Any) -> dict[str, Any]:
+        for name in request["imports"]:  # what the parent has registered
+            importlib.import_module(name)
+        module, _, name = request["function"].partition(":")
+        value: dict[str, Any] = getattr(importlib.import_module(module), name)(args, *how)
+        json.dumps(value)  # what cannot be sent fails in here, where it is reported
+        return value
+
+    messages.send_result(perform(call, request["args"], messages.send_progress, stop.is_set))
+
+
+def _watch_parent(stop: threading.Event) -> None:
+    """Set ``stop`` when told to, or when the parent is gone; then see to it that this ends."""
+    parent = os.getppid()
+    while True:
+        # A process that inherited the pipe's other end could keep it open: look at both.
+        if os.name != "nt" and not select.select([0], [], [], 1.0)[0]:
+            if os.getppid() != parent:
+                break
+        elif os.read(0, 64):
+            stop.set()
+        else:
+            break
+    stop.set()
+    time.sleep(PARENT_GONE_GRACE_S)
+    os._exit(1)
+
+
+class _Messages:
+    """The way to the parent."""
+
+    def __init__(self) -> None:
+        self._file = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
+        os.dup2(2, 1)
+        sys.stdout = sys.stderr
+        self._turn = threading.Lock()
+        self._last: tuple[str, float] = ("", 0.0)
+
+    def send_progress(self, progress: JobProgress) -> None:
+        stage, sent_s = self._last
+        now_s = time.monotonic()
+        last = progress.done >= progress.total
+        urgent = last or progress.published
+        if progress.stage == stage and now_s - sent_s < MIN_BETWEEN_S and not urgent:
+            return
+        self._last = (progress.stage, now_s)
+        self._send({"progress": asdict(progress)})
+
+    def send_result(self, result: JobResult) -> None:
+        self._send({"result": asdict(result)})
+
+    def _send(self, message: dict[str, Any]) -> None:
+        with self._turn:
+            self._file.write(json.dumps(message) + "\n")
+            self._file.flush()
+
+
+if __name__ == "__main__":
+    main()

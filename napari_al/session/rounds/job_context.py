@@ -1,0 +1,115 @@
+"""What a job's steps share: what they read, how they report, which images they had to leave out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_al.errors import InputError
+from napari_al.session.rounds.job_process import JobProgress, Stopped
+from napari_al.session.rounds.snapshot import Snapshot, open_snapshot
+from napari_al.writing import WriteError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    import torch
+
+Progress = Callable[[JobProgress], None]
+ShouldStop = Callable[[], bool]
+
+
+@dataclass(frozen=True)
+class Work:
+    """One job, under way.
+
+    Attributes
+    ----------
+    snapshot : Snapshot
+    round : int
+    progress, should_stop : see ``jobs.py``
+    live : bool
+        For a window: scores are published while they are made, and an image that cannot be used is
+        left out and named. Otherwise such an image ends the work, so that the figures of a
+        benchmark are never of less than they seem to be.
+    left_out : dict of str to str
+        Images, and why; filled while the work goes on.
+    """
+
+    snapshot: Snapshot
+    round: int
+    progress: Progress = lambda _: None
+    should_stop: ShouldStop = lambda: False
+    live: bool = False
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of_job(cls, args: dict[str, Any], progress: Progress, should_stop: ShouldStop) -> Work:
+        """Open a job's project as of its position of the log."""
+        cache = Path(args["cache"]) if "cache" in args else None
+        snapshot = open_snapshot(Path(args["project"]), args["log_seq"], cache=cache)
+        live = bool(args.get("live", False))
+        return cls(snapshot, int(args["round"]), progress, should_stop, live)
+
+    @cached_property
+    def device(self) -> torch.device:
+        """What torch computes on; imports torch and sets its threads."""
+        import torch
+
+        from napari_al.learning.devices import resolve_device
+
+        settings = self.snapshot.config.training
+        if settings.threads:
+            torch.set_num_threads(settings.threads)
+        return resolve_device(settings.device)
+
+    def check(self) -> None:
+        """Raise Stopped if the work has to end."""
+        if self.should_stop():
+            raise Stopped
+
+    def report(self, stage: str, done: int, total: int, *, published: bool = False) -> None:
+        """Say how far it is; raise Stopped if it has to end."""
+        self.check()
+        self.progress(JobProgress(stage, done, total, published=published))
+
+    def turns(self, images: Iterable[str]) -> Iterator[str]:
+        """Yield each image once, in order, but as soon as possible the one that is looked at."""
+        waiting = dict.fromkeys(images)
+        while waiting:
+            looked_at = self.snapshot.project.read_looked_at() if self.live else None
+            image = looked_at if looked_at in waiting else next(iter(waiting))
+            del waiting[image]
+            yield image
+
+    def each(
+        self, stage: str, images: Sequence[str], do: Callable[[str], object]
+    ) -> tuple[str, ...]:
+        """Do something with each image; return those that could be used."""
+        done = []
+        for n_done, image in enumerate(images, start=1):
+            with self.using(image):
+                do(image)
+                done.append(image)
+            self.report(stage, n_done, len(images))
+        return tuple(done)
+
+    @contextmanager
+    def using(self, image: str) -> Iterator[None]:
+        """Leave the image out if what is done with it shows that it cannot be used."""
+        try:
+            yield
+        except WriteError:  # that is no fault of the image's
+            raise
+        except InputError as error:
+            self.leave_out(image, error)
+
+    def leave_out(self, image: str, error: InputError) -> None:
+        """Note that an image cannot be used, or raise the error if that has to end the work."""
+        if not self.live:
+            raise error
+        self.left_out[image] = str(error)

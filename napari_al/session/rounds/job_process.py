@@ -1,0 +1,342 @@
+"""Run a function in a child process, watch it, stop it, survive its death.
+
+A job function is a top-level function ``f(args, progress, should_stop) -> dict`` whose arguments
+and result are what JSON can hold. Called directly it runs here (``simulate`` does that); a ``Job``
+runs it in a fresh Python with low priority, so that a window stays quick and nothing that happens
+to the job happens to the window. The two talk in lines of JSON over pipes; a child whose parent is
+gone stops by itself (``child.py``).
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import traceback
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING, Any, Final, Literal
+
+from napari_al.errors import InputError
+from napari_al.session.acquisition import modules_of_registered
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Stage = Literal["superpixels", "targets", "training", "validation", "pseudo-labels", "scoring"]
+Status = Literal["done", "stopped", "failed"]
+
+_WAITING_POLICY: Final = {"OMP_WAIT_POLICY": "PASSIVE"}
+"""Torch's threads sleep while they wait for each other. By default they spin: a tenth faster on an
+idle machine, but where something else wants the cores (two busy cores, measured) a training step
+took twice as long."""
+
+_KILL_AFTER_S: Final = 2.0
+"""From asking the operating system nicely to not asking."""
+_TAIL_BYTES: Final = 8000
+_FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+_OUT_OF_MEMORY: Final = ("out of memory", "can't allocate memory", "cannot allocate memory")
+
+
+@dataclass(frozen=True, slots=True)
+class JobProgress:
+    """How far a job is.
+
+    Attributes
+    ----------
+    stage : str
+        ``superpixels``, ``targets``, ``training``, ``validation``, ``scoring``, ...
+    done, total : int
+        Steps, images.
+    loss : float or None
+        Of the last training step.
+    eta_s : float or None
+        Seconds until the stage ends, as far as one can tell.
+    published : bool
+        What has been done so far may be read.
+    """
+
+    stage: str
+    done: int
+    total: int
+    loss: float | None = None
+    eta_s: float | None = None
+    published: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class JobResult:
+    """How a job ended.
+
+    Attributes
+    ----------
+    status : str
+        ``done``; ``stopped``, because that was asked for; ``failed``.
+    reason : str
+        One or two sentences for the person at the screen; empty when done.
+    value : dict
+        What the function returned; empty unless done.
+    out_of_memory : bool
+        It failed, certainly or probably, for want of memory: a smaller batch may work.
+    details : str
+        Traceback or last output of a failed job.
+    """
+
+    status: Status
+    reason: str = ""
+    value: dict[str, Any] = field(default_factory=dict)
+    out_of_memory: bool = False
+    details: str = ""
+
+
+class Stopped(Exception):
+    """Raised by a job function that ends early because ``should_stop`` said so."""
+
+
+JobFunction = Callable[[dict[str, Any], Callable[[JobProgress], None], Callable[[], bool]], Any]
+
+
+def perform(
+    function: JobFunction,
+    args: dict[str, Any],
+    progress: Callable[[JobProgress], None],
+    should_stop: Callable[[], bool],
+) -> JobResult:
+    """Call a job function; whatever happens in it becomes a result."""
+    try:
+        return JobResult("done", value=function(args, progress, should_stop))
+    except Stopped:
+        return JobResult("stopped", "stopped as asked")
+    except InputError as error:
+        return JobResult("failed", str(error))
+    except Exception as error:  # noqa: BLE001 - a job ends here, and it reports
+        details = traceback.format_exc()
+        text = str(error).lower()
+        if isinstance(error, MemoryError) or any(words in text for words in _OUT_OF_MEMORY):
+            reason = f"out of memory ({error}); smaller batches or crops need less"
+            return JobResult("failed", reason, out_of_memory=True, details=details)
+        return JobResult("failed", f"{type(error).__name__}: {error}", details=details)
+
+
+class Job:
+    """A job function in a child process.
+
+    Parameters
+    ----------
+    function : str
+        ``"module:name"`` of a top-level function; this process need not import its module.
+    args : mapping
+        What JSON can hold; tuples arrive as lists.
+    threads : int
+        CPU threads of the numerical libraries; 0 = their own choice.
+    on_progress, on_finished : callable
+        Called on the supervising thread, never on the caller's: a window passes on to its own.
+        At most about 4 reports a second and stage come through, the last one always.
+    grace_s : float
+        How long after ``stop`` the function may go on before its process is ended, in seconds.
+
+    Attributes
+    ----------
+    done : Future of JobResult
+        Ready when the process is gone and ``on_finished`` was called.
+    """
+
+    def __init__(
+        self,
+        function: str,
+        args: Mapping[str, Any],
+        *,
+        threads: int = 0,
+        on_progress: Callable[[JobProgress], None] = lambda _: None,
+        on_finished: Callable[[JobResult], None] = lambda _: None,
+        grace_s: float = 5.0,
+    ) -> None:
+        if not _FUNCTION.fullmatch(function):
+            raise ValueError(f"a job function is named as 'module:function', got {function!r}")
+        request = {"function": function, "args": dict(args), "imports": modules_of_registered()}
+        self._request = json.dumps(request).encode() + b"\n"
+        self._threads = threads
+        self._on_progress, self._on_finished = on_progress, on_finished
+        self._grace_s = grace_s
+        self._process: subprocess.Popen[bytes] | None = None
+        self._stopping = threading.Event()
+        self._abandoned = threading.Event()
+        self._gone = threading.Event()
+        self._supervisor = threading.Thread(target=self._supervise, name=function, daemon=True)
+        self._insistence = threading.Thread(target=self._insist, name="stop", daemon=True)
+        self.done: Future[JobResult] = Future()
+
+    def start(self) -> None:
+        """Start the child process; once."""
+        # The interpreter does not wait for daemon threads: end the child, and with it the thread.
+        atexit.register(self._end_now)
+        self._supervisor.start()
+
+    def stop(self) -> None:
+        """Ask the job to end; end its process if it goes on for ``grace_s``. Returns at once."""
+        if not self._stopping.is_set():
+            self._stopping.set()
+            if self._supervisor.is_alive():
+                self._insistence.start()
+
+    def close(self) -> None:
+        """Stop it and wait until its process and threads are gone."""
+        self.stop()
+        for thread in (self._supervisor, self._insistence):
+            if thread.is_alive() and thread is not threading.current_thread():
+                thread.join()
+
+    def abandon(self) -> None:
+        """End its process at once; nothing is reported any more."""
+        self._on_progress = lambda _: None
+        self._on_finished = lambda _: None
+        self._stopping.set()
+        self._abandoned.set()
+        if self._process is not None:  # else _talk does it
+            self._process.kill()
+
+    # -- inside
+
+    def _supervise(self) -> None:
+        """Run the child from start to end, and report; the body of the supervising thread."""
+        try:
+            result = self._run()
+        except Exception as error:  # noqa: BLE001 - on_progress may raise anything; the job ends
+            result = JobResult(
+                "failed",
+                f"its progress could not be shown ({error})",
+                details=traceback.format_exc(),
+            )
+        self._gone.set()
+        atexit.unregister(self._end_now)
+        try:
+            self._on_finished(result)
+        finally:
+            self.done.set_result(result)
+
+    def _run(self) -> JobResult:
+        with tempfile.TemporaryFile() as output:
+            try:
+                process = _spawn(self._threads, output)
+            except OSError as error:
+                return JobResult("failed", f"the job could not be started ({error})")
+            with process:
+                try:
+                    result = self._talk(process)
+                except BaseException:
+                    process.kill()
+                    raise
+                try:
+                    process.wait(_KILL_AFTER_S)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+            if result is not None:
+                return result
+            if self._stopping.is_set():
+                return JobResult("stopped", "stopped as asked")
+            return _died(process.returncode, _tail(output))
+
+    def _talk(self, process: subprocess.Popen[bytes]) -> JobResult | None:
+        """Send the request and relay progress; return the child's word on its end."""
+        if process.stdin is None or process.stdout is None:
+            return None
+        with suppress(OSError):  # it may be gone already; reading will tell
+            process.stdin.write(self._request)
+            process.stdin.flush()
+        self._process = process
+        if self._abandoned.is_set():
+            process.kill()
+        elif self._stopping.is_set():
+            _ask_to_stop(process)
+        for line in process.stdout:
+            message = _message(line)
+            if isinstance(message, JobResult):
+                return message
+            if message is not None:
+                self._on_progress(message)
+        return None
+
+    def _insist(self) -> None:
+        """Ask, then end, then kill; each only if what came before was not enough."""
+        if self._process is not None:  # else _talk asks
+            _ask_to_stop(self._process)
+        if not self._gone.wait(self._grace_s) and self._process is not None:
+            self._process.terminate()
+            if not self._gone.wait(_KILL_AFTER_S):
+                self._process.kill()
+
+    def _end_now(self) -> None:
+        """End the child because this interpreter ends; nobody is there to be told."""
+        self.abandon()
+        self._supervisor.join(_KILL_AFTER_S)
+
+
+def _spawn(threads: int, output: IO[bytes]) -> subprocess.Popen[bytes]:
+    """Start a Python that finds the same modules, with low priority and out of reach of Ctrl-C."""
+    environment = {**_WAITING_POLICY, **os.environ}
+    environment["PYTHONPATH"] = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
+    if threads:
+        for library in ("OMP", "OPENBLAS", "MKL"):
+            environment[f"{library}_NUM_THREADS"] = str(threads)
+    flags = 0
+    if sys.platform == "win32":
+        flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.BELOW_NORMAL_PRIORITY_CLASS
+        flags |= subprocess.CREATE_NO_WINDOW
+    return subprocess.Popen(
+        [sys.executable, "-P", "-X", "faulthandler", "-m", "napari_al.session.rounds.job_child"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=output,
+        env=environment,
+        process_group=0,  # a session of its own would void its nice value (Linux: autogroups)
+        creationflags=flags,
+    )
+
+
+def _ask_to_stop(process: subprocess.Popen[bytes]) -> None:
+    with suppress(OSError, ValueError):  # it is gone already
+        if process.stdin is not None:
+            process.stdin.write(b"stop\n")
+            process.stdin.flush()
+
+
+def _message(line: bytes) -> JobProgress | JobResult | None:
+    """Read a line from the child; None if something else wrote it."""
+    try:
+        message = json.loads(line)
+        if "progress" in message:
+            return JobProgress(**message["progress"])
+        return JobResult(**message["result"])
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+def _died(return_code: int, output: str) -> JobResult:
+    """Say what ended a child that gave no result."""
+    if return_code >= 0:
+        reason = f"the job's process ended without a result (exit status {return_code})"
+        return JobResult("failed", reason, details=output)
+    with suppress(ValueError):
+        name = signal.Signals(-return_code).name
+        if name == "SIGKILL":
+            reason = (
+                "the system killed the job's process (SIGKILL), most likely because memory ran "
+                "out; smaller batches or crops need less"
+            )
+            return JobResult("failed", reason, out_of_memory=True, details=output)
+        return JobResult("failed", f"the job's process crashed ({name})", details=output)
+    return JobResult("failed", f"the job's process was ended by signal {-return_code}")
+
+
+def _tail(output: IO[bytes]) -> str:
+    size = output.seek(0, os.SEEK_END)
+    output.seek(max(0, size - _TAIL_BYTES))
+    return output.read().decode("utf-8", "replace")

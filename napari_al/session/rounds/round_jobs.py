@@ -1,0 +1,151 @@
+"""A round's work in order: targets, training, validation, scores.
+
+Each job (``jobs.py``) gets a project folder, a round and a position of the log; it reads the rest
+from the folder and writes its results there. So it runs alike in the benchmark's process, in a
+child of the window, or on another executor, and doing it again after a crash gives the same result.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_al.core.metrics import mean_iou, per_class_iou
+from napari_al.session.rounds.encodings import Predictor
+from napari_al.session.rounds.job_context import Work
+from napari_al.session.rounds.scoring import make_scores
+from napari_al.session.rounds.training import start_segmenter, train_model, validate
+from napari_al.session.rounds.training_labels import (
+    measure_targets,
+    write_pseudo_labels,
+    write_targets,
+)
+from napari_al.writing import write_atomic
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_al.session.project.config import ProjectConfig
+    from napari_al.session.rounds.job_context import Progress, ShouldStop
+
+
+def train_round(
+    args: dict[str, Any], progress: Progress, should_stop: ShouldStop
+) -> dict[str, Any]:
+    """Train the model of a round; write it, its metrics and its row.
+
+    Parameters
+    ----------
+    args : dict
+        ``project`` (path), ``round``, ``log_seq`` (the answers up to it count), ``row`` (the
+        columns of rounds.csv that the caller knows); perhaps ``live`` (see ``Work``) and
+        ``batch_size`` (in the place of the project's, where that does not fit the memory).
+    progress, should_stop : see ``jobs.py``
+
+    Returns
+    -------
+    dict
+        The content of ``models/round_NN.json``, whose presence makes the round count as done.
+    """
+    return _train_round(Work.of_job(args, progress, should_stop), args)
+
+
+def score_round(
+    args: dict[str, Any], progress: Progress, should_stop: ShouldStop
+) -> dict[str, Any]:
+    """Score the pool with the model of a round (``args`` as of ``train_round``)."""
+    return _score_round(Work.of_job(args, progress, should_stop))
+
+
+def train_and_score(
+    args: dict[str, Any], progress: Progress, should_stop: ShouldStop
+) -> dict[str, Any]:
+    """Both in turn: what the window runs in its child process."""
+    work = Work.of_job(args, progress, should_stop)
+    return _train_round(work, args) | _score_round(work)
+
+
+def _train_round(work: Work, args: dict[str, Any]) -> dict[str, Any]:
+    project, config = work.snapshot.project, _config_of_job(work, args)
+    project.drop_cache_of_round(work.round)  # of an earlier model of this round
+    images = write_targets(work)
+    data_confusion, data_coverage = measure_targets(work, images)
+    started = time.perf_counter()
+    predictor = Predictor(work, start_segmenter(work, work.round))
+    train_model(work, predictor, images, config)
+    train_s = time.perf_counter() - started
+    model_confusion = validate(work, predictor)
+    project.save_model(work.round, predictor.segmenter)
+    row = {
+        **args["row"],
+        "model_miou": _mean_or_none(model_confusion),
+        "data_miou": _mean_or_none(data_confusion),
+        "data_coverage": data_coverage,
+    }
+    result: dict[str, Any] = {
+        "log_seq": args["log_seq"],
+        "model_iou": _iou_or_none(model_confusion),
+        "data_iou": _iou_or_none(data_confusion),
+    }
+    if config.method.targets == "localise":
+        started = time.perf_counter()
+        row |= _second_stage(work, predictor, images, config)
+        train_s += time.perf_counter() - started
+    result["row"] = {**row, "train_s": round(train_s, 3)}
+    result["left_out"] = work.left_out
+    work.check()  # a window that was killed may be open again by now
+    write_atomic(project.round_file(work.round), json.dumps(result, indent=1).encode())
+    return result
+
+
+def _second_stage(
+    work: Work, predictor: Predictor, images: tuple[str, ...], config: ProjectConfig
+) -> dict[str, Any]:
+    """Hwang et al. 2023, stage 2: pixel-wise pseudo-labels, and a model trained on them.
+
+    The model starts from stage 1's weights where weights are kept, else afresh; it never selects.
+    """
+    images = work.each(
+        "pseudo-labels", images, lambda image: write_pseudo_labels(work, predictor, image)
+    )
+    confusion, share = measure_targets(work, images, stage=2)
+    if not config.training.keep_weights:
+        predictor = Predictor(work, start_segmenter(work, round_number=0))
+    train_model(work, predictor, images, config, stage=2)
+    model_confusion = validate(work, predictor)
+    work.snapshot.project.save_model(work.round, predictor.segmenter, stage=2)
+    return {
+        "stage2_model_miou": _mean_or_none(model_confusion),
+        "stage2_data_miou": _mean_or_none(confusion),
+        "stage2_data_coverage": share,
+    }
+
+
+def _score_round(work: Work) -> dict[str, Any]:
+    started = time.perf_counter()
+    make_scores(work)
+    return {"score_s": time.perf_counter() - started, "left_out": work.left_out}
+
+
+def _config_of_job(work: Work, args: dict[str, Any]) -> ProjectConfig:
+    config = work.snapshot.config
+    if "batch_size" not in args:
+        return config
+    training = config.training.model_copy(update={"batch_size": int(args["batch_size"])})
+    return config.model_copy(update={"training": training})
+
+
+def _mean_or_none(confusion: NDArray[np.int64] | None) -> float | None:
+    if confusion is None or not confusion.any():
+        return None
+    return round(float(mean_iou(confusion)), 6)
+
+
+def _iou_or_none(confusion: NDArray[np.int64] | None) -> list[float | None] | None:
+    """IoU by class id; None for a class in neither prediction nor truth."""
+    if confusion is None:
+        return None
+    return [None if np.isnan(iou) else round(float(iou), 6) for iou in per_class_iou(confusion)]

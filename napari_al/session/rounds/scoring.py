@@ -1,0 +1,231 @@
+"""Scoring a pool: one pass of a model over the images, of which one row a region is kept.
+
+With each row come the columns that the acquisition function needs (``acquisition.py`` says which:
+4 bytes each, or 4 bytes a class). Images take turns in an order of their own, the one that somebody
+looks at first; the scores do not depend on it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from napari_al.core.correction import CorrectionTable
+from napari_al.core.regions import merge_rows
+from napari_al.errors import InputError
+from napari_al.session.pool.scores import PoolScores
+from napari_al.session.project import cached_maps
+from napari_al.session.rounds.encodings import Predictor
+from napari_al.session.rounds.region_tables import write_table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import torch
+    from numpy.typing import NDArray
+
+    from napari_al.session.rounds.job_context import Work
+    from napari_al.session.rounds.job_process import Stage
+    from napari_al.session.rounds.region_tables import Table
+    from napari_al.session.rounds.snapshot import Snapshot
+
+Scalar = TypeVar("Scalar", bound=np.generic)
+
+MIN_BETWEEN_S = 0.5
+"""Between two publications."""
+PUBLISHING_SHARE = 0.1
+"""Of the time of a pass, at most."""
+
+
+@dataclass(frozen=True)
+class _ImageRows:
+    """What is kept of one image."""
+
+    region_id: NDArray[np.int32]
+    columns: dict[str, NDArray[np.generic]]
+    pixel: NDArray[np.int32] | None = None
+    features: NDArray[np.float32] | None = None
+    group: NDArray[np.int32] | None = None
+
+
+def make_scores(work: Work) -> PoolScores:
+    """Return the pool's scores by the model of a round, from ``cache/`` if they are there.
+
+    Without a model (round 0), or for the random method, they are random, the same for every method
+    with the same seed. A live work publishes those of the images done so far, too.
+
+    Raises
+    ------
+    Stopped
+        ``should_stop`` said so.
+    InputError
+        No image, or not every image of a work that is not live, can be used.
+    """
+    snapshot, project = work.snapshot, work.snapshot.project
+    path = project.scores_file(work.round)
+    scores = PoolScores.load(path)
+    if scores is not None and set(snapshot.data.train) <= set(scores.images):
+        return scores
+    has_model = project.model_file(work.round).exists()
+    if snapshot.config.method.acquisition == "random" or not has_model:
+        rows = _rows_at_random(work)
+    else:
+        rows = _rows_by_model(work)
+    scores = _assemble(snapshot, {name: rows[name] for name in snapshot.data.train if name in rows})
+    scores.save(path)
+    project.scores_file(work.round, so_far=True).unlink(missing_ok=True)
+    return scores
+
+
+def _rows_at_random(work: Work) -> dict[str, _ImageRows]:
+    """Cut each image, several side by side (OpenCV leaves the interpreter free)."""
+    snapshot = work.snapshot
+
+    def rows_of(image: str) -> _ImageRows:
+        n_regions = int(snapshot.maps(image).max()) + 1
+        rng = np.random.default_rng([snapshot.config.seed, work.round, zlib.crc32(image.encode())])
+        ids = np.arange(n_regions, dtype=np.int32)
+        return _ImageRows(ids, {"score": rng.random(n_regions)})
+
+    pool = ThreadPoolExecutor(os.cpu_count())
+    try:
+        futures = {image: pool.submit(rows_of, image) for image in _shuffled(work)}
+        return _pass(work, "superpixels", lambda image: futures[image].result())
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _rows_by_model(work: Work) -> dict[str, _ImageRows]:
+    """Predict each image, and write its prediction."""
+    from napari_al.session.acquisition import acquisition_function
+
+    snapshot, project = work.snapshot, work.snapshot.project
+    predictor = Predictor(work, snapshot.load_model(work.round))
+    columns = acquisition_function(snapshot.config.method).columns
+
+    def rows_of(image: str) -> _ImageRows:
+        probs = predictor.probs(image)
+        table = _table(snapshot, image, probs)
+        rows = _reduce(snapshot, image, table, columns)
+        write_table(project.table_file(work.round, image), table)
+        prediction = probs.argmax(0).to("cpu").numpy().astype(np.uint8)
+        cached_maps.write_class_map(project.prediction_file(work.round, image), prediction)
+        return rows
+
+    return _pass(work, "scoring", rows_of)
+
+
+def _pass(work: Work, stage: Stage, rows_of: Callable[[str], _ImageRows]) -> dict[str, _ImageRows]:
+    """Collect the rows of all images; publish them on the way if the work is live."""
+    rows: dict[str, _ImageRows] = {}
+    n_images = len(work.snapshot.data.train)
+    next_s = 0.0
+    for n_done, image in enumerate(work.turns(_shuffled(work)), start=1):
+        work.check()
+        with work.using(image):
+            rows[image] = rows_of(image)
+        publish = work.live and bool(rows) and time.monotonic() >= next_s
+        if publish:
+            started_s = time.monotonic()
+            so_far = _assemble(work.snapshot, rows)
+            so_far.save(work.snapshot.project.scores_file(work.round, so_far=True))
+            now_s = time.monotonic()
+            next_s = now_s + max(MIN_BETWEEN_S, (now_s - started_s) / PUBLISHING_SHARE)
+        work.report(stage, n_done, n_images, published=publish)
+    if not rows:
+        reasons = " ".join(list(work.left_out.values())[:1])
+        raise InputError(f"no image of {work.snapshot.data.path} can be used: {reasons}")
+    return rows
+
+
+def _shuffled(work: Work) -> list[str]:
+    """Shuffle the images, so that those done early stand for all."""
+    names = work.snapshot.data.train
+    rng = np.random.default_rng([work.snapshot.config.seed, work.round])
+    return [names[i] for i in rng.permutation(len(names))]
+
+
+def _table(snapshot: Snapshot, image: str, probs: torch.Tensor) -> Table:
+    """Reduce an image's (C, H, W) probabilities to a row a base region."""
+    region_map = snapshot.maps(image)
+    n_regions = int(region_map.max()) + 1
+    if snapshot.config.method.query == "correction":
+        from napari_al.core.correction import correction_table
+
+        labels = snapshot.current_labels(image)
+        rule = snapshot.config.acquisition.representative
+        return correction_table(probs, region_map, n_regions, labels, representative=rule)
+    from napari_al.core.regions import region_table
+
+    return region_table(probs, region_map, n_regions)
+
+
+def _reduce(snapshot: Snapshot, image: str, table: Table, columns: tuple[str, ...]) -> _ImageRows:
+    """Reduce an image's base regions to what is asked about, and to what scores it."""
+    method, settings = snapshot.config.method, snapshot.config.acquisition
+    region_id, group = np.arange(len(table), dtype=np.int32), None
+    if isinstance(table, CorrectionTable):
+        queried = snapshot.answered_ids(image)
+        return _ImageRows(
+            region_id,
+            {name: getattr(table, name) for name in columns if name != "queried"}
+            | {"queried": np.isin(region_id, list(queried))},
+            pixel=table.representative.astype(np.int32),
+            features=table.mean_probs if method.correction == "automatic" else None,
+        )
+    if method.merging == "adaptive":
+        from napari_al.core.geometry.adjacency import adjacency
+        from napari_al.core.merging import adaptive_merge
+
+        edges = adjacency(snapshot.maps(image))
+        group = adaptive_merge(table.mean_probs, table.mean_bvsb, edges, settings.epsilon)
+        region_id, row_of_base = np.unique(group, return_inverse=True)
+        table = merge_rows(table, row_of_base)
+    return _ImageRows(
+        region_id.astype(np.int32), {name: getattr(table, name) for name in columns}, group=group
+    )
+
+
+def _assemble(snapshot: Snapshot, rows: dict[str, _ImageRows]) -> PoolScores:
+    """Put images' rows together and score them."""
+    parts = list(rows.values())
+    columns = {
+        name: np.concatenate([part.columns[name] for part in parts]) for name in parts[0].columns
+    }
+    groups = _concatenate([part.group for part in parts])
+    return PoolScores(
+        images=tuple(rows),
+        shapes=np.array([snapshot.data.shape(image) for image in rows], np.int32),
+        image_index=np.repeat(
+            np.arange(len(parts), dtype=np.int32), [len(part.region_id) for part in parts]
+        ),
+        region_id=np.concatenate([part.region_id for part in parts]),
+        score=_score(snapshot, columns),
+        pixel=_concatenate([part.pixel for part in parts]),
+        features=_concatenate([part.features for part in parts]),
+        base_group=groups,
+        base_offset=None if groups is None else _offsets([part.group for part in parts]),
+    )
+
+
+def _score(snapshot: Snapshot, columns: dict[str, NDArray[np.generic]]) -> NDArray[np.float64]:
+    if "score" in columns:  # drawn at random
+        return columns["score"].astype(np.float64)
+    from napari_al.session.acquisition import acquisition_function
+
+    return acquisition_function(snapshot.config.method).score(columns, snapshot.config)
+
+
+def _concatenate(parts: list[NDArray[Scalar] | None]) -> NDArray[Scalar] | None:
+    held = [part for part in parts if part is not None]
+    return np.concatenate(held) if held else None
+
+
+def _offsets(parts: list[NDArray[np.int32] | None]) -> NDArray[np.int64]:
+    return np.cumsum([0, *(len(part) for part in parts if part is not None)])

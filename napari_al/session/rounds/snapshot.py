@@ -1,0 +1,183 @@
+"""A project as of one position of its log: everything that a round's work reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from napari_al.core import IGNORE
+from napari_al.errors import InputError
+from napari_al.formats.dataset import DataFolder
+from napari_al.session.log.class_edits import as_counted, load_model, with_classes
+from napari_al.session.log.log import AnnotationLog
+from napari_al.session.project.folder import Project
+from napari_al.session.project.region_maps import RegionMaps
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from napari_al.learning.segmenter import Segmenter
+    from napari_al.session.log.records import Answer, AutomaticCorrection
+    from napari_al.session.project.config import ProjectConfig
+
+Record = TypeVar("Record")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Answers and automatic corrections in force, by image and oldest first, with what they read.
+
+    Both in terms of the classes in force, which ``config`` and ``data`` have. An open Session keeps
+    one up to date by adding to the two dicts; a job's stays as it is.
+    """
+
+    project: Project
+    config: ProjectConfig
+    data: DataFolder
+    maps: RegionMaps
+    answers: dict[str, list[Answer]]
+    corrections: dict[str, list[AutomaticCorrection]]
+
+    def load_model(self, round_number: int, *, stage: int = 1) -> Segmenter:
+        """Read a round's model, fitted to the classes in force."""
+        return load_model(self.project.model_file(round_number, stage=stage), self.config.classes)
+
+    def lost_images(self) -> Iterator[tuple[str, InputError]]:
+        """Images that have answers and are gone, cannot be read or have another size than then."""
+        broken = {b.path.with_suffix("").as_posix(): b.reason for b in self.data.broken}
+        here = set(self.data.train)
+        for image in self.answers:
+            if image in here:
+                try:
+                    self.maps.check_size(image)
+                except InputError as error:
+                    yield image, error
+            else:
+                reasons = (why for path, why in broken.items() if path.endswith(f"/{image}"))
+                gone = f"it is no longer in {self.data.path}; put it back"
+                yield (
+                    image,
+                    InputError(
+                        f"{image} has {len(self.answers[image])} answers and cannot be used: "
+                        f"{next(reasons, gone)}"
+                    ),
+                )
+
+    def answered_ids(self, image: str) -> set[int]:
+        """Base region ids of an image that got an answer other than "later"."""
+        return {
+            region_id
+            for answer in self.answers.get(image, ())
+            if answer.outcome != "skipped"
+            for region_id in answer.query.region.ids
+        }
+
+    def answers_map(self, image: str) -> NDArray[np.uint8]:
+        """(H, W) class map of an image's answers alone; later ones over earlier ones.
+
+        Answers with several classes say nothing about single pixels and leave IGNORE.
+        """
+        self.maps.check_size(image)
+        class_map = np.full(self.data.shape(image), IGNORE, np.uint8)
+        for answer in self.answers.get(image, ()):
+            paint(class_map, answer)
+        return class_map
+
+    def current_labels(self, image: str) -> NDArray[np.uint8]:
+        """(H, W) initial labels, automatic corrections over them, answers over both."""
+        self.maps.check_size(image)
+        class_map = self.maps.initial_labels(image).copy()
+        for correction in self.corrections.get(image, ()):
+            mask = correction.region.mask
+            mask.view(class_map)[mask.crop()] = correction.new_class
+        for answer in self.answers.get(image, ()):
+            paint(class_map, answer)
+        return class_map
+
+    def current_label(self, image: str, pixel_rc: tuple[int, int]) -> int:
+        """Return what ``current_labels`` has at one pixel, without painting them all."""
+        for answer in reversed(self.answers.get(image, ())):
+            if answer.query.region.mask.holds(pixel_rc):
+                if answer.outcome == "labelled":
+                    return answer.class_ids[0]
+                if answer.outcome == "ignored":
+                    return IGNORE
+        for correction in reversed(self.corrections.get(image, ())):
+            if correction.region.mask.holds(pixel_rc):
+                return correction.new_class
+        return int(self.maps.initial_labels(image)[pixel_rc])
+
+
+def open_data(project: Project, config: ProjectConfig) -> DataFolder:
+    """Open the data folder of a project.
+
+    It was found good when the project was made: what breaks later is left out (``broken`` says
+    what and why) and does not shut the door to everything else.
+    """
+    path = (project.path / config.data).resolve()
+    return DataFolder.open(path, skip_broken=True, classes=config.classes)
+
+
+def open_snapshot(path: Path, log_seq: int, *, cache: Path | None = None) -> Snapshot:
+    """Open a project for a job: as of a position of its log, beside whoever annotates.
+
+    With a ``cache``, what the job makes goes there, and nothing into the project.
+    """
+    project = Project.open(path, read_only=cache is not None)
+    config = project.read_config()
+    data = open_data(project, config)
+    maps = RegionMaps(project, data, config)
+    if cache is not None:
+        project = Project(path, read_only=True, cache=cache)
+    with AnnotationLog(project.log_file, read_only=True) as log:
+        return snapshot_of(project, config, data, maps, log, log_seq)
+
+
+def snapshot_of(
+    project: Project,
+    config: ProjectConfig,
+    data: DataFolder,
+    maps: RegionMaps,
+    log: AnnotationLog,
+    log_seq: int,
+) -> Snapshot:
+    """Return an open project as of a position of its log: answers, and the classes then."""
+    then = with_classes(config, log.classes(log_seq))
+    if then.classes != data.classes:
+        data = replace(data, classes=then.classes)
+        maps = RegionMaps(project, data, then)
+    answers = as_counted(log.active(log_seq), then.classes)
+    corrections = as_counted(log.corrections(log_seq), then.classes)
+    return Snapshot(
+        project,
+        then,
+        data,
+        maps,
+        by_image((answer.query.region.image, answer) for answer in answers),
+        by_image((correction.region.image, correction) for correction in corrections),
+    )
+
+
+def by_image(pairs: Iterable[tuple[str, Record]]) -> dict[str, list[Record]]:
+    """Group records by the image named beside them, in order."""
+    grouped: dict[str, list[Record]] = {}
+    for image, record in pairs:
+        grouped.setdefault(image, []).append(record)
+    return grouped
+
+
+def paint(class_map: NDArray[np.uint8], answer: Answer) -> None:
+    """Paint what an answer says of its pixels over a (H, W) class map, in place."""
+    mask = answer.query.region.mask
+    if answer.outcome == "ignored" or (answer.outcome == "labelled" and answer.pieces):
+        mask.view(class_map)[mask.crop()] = IGNORE
+    if answer.outcome == "labelled":
+        for piece in answer.pieces:
+            piece.mask.view(class_map)[piece.mask.crop()] = piece.class_id
+        if not answer.pieces and len(answer.class_ids) == 1:
+            mask.view(class_map)[mask.crop()] = answer.class_ids[0]

@@ -1,0 +1,186 @@
+"""A round's model: where it starts from, its training, its validation."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_al.core import IGNORE
+from napari_al.core.metrics import confusion_matrix
+from napari_al.errors import InputError
+from napari_al.session.rounds.job_process import JobProgress
+from napari_al.session.rounds.training_labels import read_target
+from napari_al.session.targets import partial_labels
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from numpy.typing import NDArray
+
+    from napari_al.formats.dataset import DataFolder
+    from napari_al.learning.batches import Sample
+    from napari_al.learning.segmenter import Segmenter
+    from napari_al.learning.training import StepReport, TrainSettings
+    from napari_al.methods.table import Classifier, Loss
+    from napari_al.session.project.config import ProjectConfig, TrainingSettings
+    from napari_al.session.rounds.encodings import Predictor
+    from napari_al.session.rounds.job_context import Work
+    from napari_al.session.rounds.snapshot import Snapshot
+    from napari_al.session.rounds.training_labels import TrainingStage
+
+N_IMAGES_FOR_STATISTICS = 64
+"""Enough for a mean and a standard deviation; reading every image would cost more than it gives."""
+
+
+def start_segmenter(work: Work, round_number: int) -> Segmenter:
+    """Return the last round's segmenter, or a fresh one, by choice."""
+    data, config = work.snapshot.data, work.snapshot.config
+    if config.training.keep_weights and work.snapshot.project.model_file(round_number - 1).exists():
+        segmenter = work.snapshot.load_model(round_number - 1)
+        segmenter.n_known = segmenter.n_classes
+        return segmenter
+    chosen = data.train[:: max(1, len(data.train) // N_IMAGES_FOR_STATISTICS)]
+    return new_segmenter(config, data, _readable(work, chosen), config.method.classifier)
+
+
+def new_segmenter(
+    config: ProjectConfig,
+    data: DataFolder,
+    images: Iterable[NDArray[np.generic]],
+    classifier: Classifier = "linear",
+) -> Segmenter:
+    """Return a segmenter as the settings say, from its first weights.
+
+    Parameters
+    ----------
+    config, data
+    images : iterable of (H, W, C) arrays
+        From which the scale of the input is taken.
+    classifier
+    """
+    from napari_al.learning.networks.catalogue import segmenter_info
+    from napari_al.learning.networks.pretrained import find_weights
+    from napari_al.learning.segmenter import build_segmenter
+    from napari_al.learning.weights import input_normalisation
+
+    training = config.training
+    weights = find_weights(training.segmenter, training.weights)
+    info = segmenter_info(training.segmenter)
+    mean, std = input_normalisation(info, images, pretrained=weights is not None)
+    return build_segmenter(
+        training.segmenter,
+        data.n_channels,
+        data.n_classes,
+        classifier=classifier,
+        temperature=training.temperature,
+        mean=mean,
+        std=std,
+        seed=config.seed,
+        frozen=training.frozen,
+        backbone=weights,
+    )
+
+
+def _readable(work: Work, images: Iterable[str]) -> Iterator[NDArray[np.generic]]:
+    """Read those of the images that can be read."""
+    for image in images:
+        pixels = None
+        with work.using(image):
+            pixels = work.snapshot.data.image(image)
+        if pixels is not None:
+            yield pixels
+
+
+def loop_settings(settings: TrainingSettings, loss: Loss) -> TrainSettings:
+    """Return what the training loop needs of a project's settings."""
+    from napari_al.learning.training import TrainSettings
+
+    return TrainSettings(
+        steps=settings.steps,
+        batch_size=settings.batch_size,
+        crop_px=settings.crop_px,
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        loss=loss,
+        loss_weights=settings.loss_weights,
+    )
+
+
+def train_model(
+    work: Work,
+    predictor: Predictor,
+    images: tuple[str, ...],
+    config: ProjectConfig,
+    stage: TrainingStage = 1,
+) -> None:
+    """Train the predictor's segmenter in place on this round's targets and log its losses."""
+    from napari_al.learning.training import train
+
+    project = work.snapshot.project
+    partial = config.method.loss == "multi-class" and stage == 1
+
+    def get_sample(index: int) -> Sample:
+        try:
+            return _sample(work, images[index], partial, stage)
+        except InputError as error:  # the file was good when its targets were made
+            work.leave_out(images[index], error)
+            return _empty_sample(work.snapshot, images[index], partial)
+
+    def on_step(step: StepReport) -> None:
+        project.append_training({"round": work.round, "stage": stage, **asdict(step)})
+        work.progress(
+            JobProgress("training", step.step, step.n_steps, loss=step.loss, eta_s=step.eta_seconds)
+        )
+
+    encodings = predictor.encodings
+    train(
+        predictor.segmenter,
+        len(images),
+        get_sample,
+        loop_settings(config.training, "multi-class" if partial else "cross-entropy"),
+        seed=int(np.random.SeedSequence([config.seed, work.round, stage]).generate_state(1)[0]),
+        device=work.device,
+        on_step=on_step,
+        should_stop=work.should_stop,
+        encode=None if encodings is None else lambda index, _: encodings(images[index]),
+    )
+    work.check()
+
+
+def _sample(work: Work, image: str, partial: bool, stage: TrainingStage) -> Sample:
+    from napari_al.learning.batches import Sample
+
+    pixels = work.snapshot.data.image(image)
+    if partial:
+        return Sample(pixels, None, *partial_labels(work.snapshot, image))
+    return Sample(pixels, read_target(work, image, stage))
+
+
+def _empty_sample(snapshot: Snapshot, image: str, partial: bool) -> Sample:
+    """Return what teaches nothing."""
+    from napari_al.learning.batches import Sample
+
+    shape = snapshot.data.shape(image)
+    pixels = np.zeros((*shape, snapshot.data.n_channels), np.float32)
+    if partial:
+        no_candidates = np.zeros((0, snapshot.data.n_classes), bool)
+        return Sample(pixels, None, np.full(shape, -1, np.int32), no_candidates)
+    return Sample(pixels, np.full(shape, IGNORE, np.uint8))
+
+
+def validate(work: Work, predictor: Predictor) -> NDArray[np.int64] | None:
+    """Return the confusion matrix over the validation split; None where there is none."""
+    data = work.snapshot.data
+    if not data.has_val:
+        return None
+    confusion = np.zeros((data.n_classes, data.n_classes), np.int64)
+    for n_done, name in enumerate(data.val, start=1):
+        with work.using(f"{name} (val)"):
+            truth = data.labels(name, "val")
+            if truth is not None:
+                prediction = predictor.probs(name, "val").argmax(0).to("cpu").numpy()
+                confusion += confusion_matrix(prediction, truth, data.n_classes)
+        work.report("validation", n_done, len(data.val))
+    return confusion

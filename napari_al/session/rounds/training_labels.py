@@ -1,0 +1,111 @@
+"""A round's training labels: written for each image, measured against ground truth."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from napari_al.core import IGNORE
+from napari_al.core.metrics import confusion_matrix
+from napari_al.errors import InputError
+from napari_al.session.project import cached_maps
+from napari_al.session.rounds.encodings import Predictor
+from napari_al.session.rounds.region_tables import write_curves
+from napari_al.session.targets import TARGETS, localisation_input, target_images
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_al.session.rounds.job_context import Work
+    from napari_al.session.targets import Predict
+
+TrainingStage = Literal[1, 2]
+
+
+def write_targets(work: Work) -> tuple[str, ...]:
+    """Write each image's class map for this round; return the images that have one."""
+    predict = predictor_of_targets(work)
+    for image, error in work.snapshot.lost_images():
+        work.leave_out(image, error)
+    images = [image for image in target_images(work.snapshot) if image not in work.left_out]
+    written = work.each("targets", images, lambda image: write_target(work, image, predict))
+    if not written:
+        reasons = " ".join(list(work.left_out.values())[:1])
+        raise InputError(f"there is nothing to train on: no image with answers is left. {reasons}")
+    return written
+
+
+def predictor_of_targets(work: Work) -> Predict | None:
+    """Return what the round's targets are made with: the last round's model, if they need it."""
+    snapshot, project = work.snapshot, work.snapshot.project
+    rule = TARGETS[snapshot.config.method.targets]
+    if not rule.uses_model or not project.model_file(work.round - 1).exists():
+        return None
+    return Predictor(work, snapshot.load_model(work.round - 1)).probs
+
+
+def write_target(work: Work, image: str, predict: Predict | None) -> None:
+    """Write an image's class map for this round."""
+    snapshot, project = work.snapshot, work.snapshot.project
+    targets = TARGETS[snapshot.config.method.targets].make(snapshot, image, predict)
+    cached_maps.write_class_map(project.target_file(work.round, image), targets.class_map)
+    if targets.curves:
+        write_curves(project.curves_file(work.round, image), targets.curves)
+
+
+def write_pseudo_labels(work: Work, predictor: Predictor, image: str) -> None:
+    """Write an image's class map for the second stage, by the model of the first."""
+    from napari_al.core.localisation import localise
+
+    snapshot, settings = work.snapshot, work.snapshot.config.targets
+    probs, features = predictor.features(image)
+    region_map, labelled, candidates = localisation_input(snapshot, image)
+    class_map = localise(
+        features,
+        probs,
+        region_map,
+        labelled,
+        candidates,
+        stride=predictor.segmenter.stride,
+        expansion_rule=settings.expansion_rule,
+        conflicts=settings.expansion_conflicts,
+    )
+    cached_maps.write_class_map(snapshot.project.target_file(work.round, image, stage=2), class_map)
+
+
+def measure_targets(
+    work: Work, images: tuple[str, ...], stage: TrainingStage = 1
+) -> tuple[NDArray[np.int64] | None, float | None]:
+    """Confusion of the targets with ground truth, and the share of its pixels that have one.
+
+    Both None without ground truth.
+    """
+    data = work.snapshot.data
+    if not data.has_labels:
+        return None, None
+    n_classes = data.n_classes
+    confusion = np.zeros((n_classes, n_classes), np.int64)
+    n_true = n_covered = 0
+    targeted = set(images)
+    for image in data.train:
+        truth = None
+        with work.using(image):
+            truth = data.labels(image)
+        if truth is None:
+            continue
+        n_true += int((truth != IGNORE).sum())
+        target = read_target(work, image, stage) if image in targeted else None
+        if target is not None:
+            n_covered += int(((truth != IGNORE) & (target != IGNORE)).sum())
+            confusion += confusion_matrix(target, truth, n_classes)
+    return confusion, n_covered / max(n_true, 1)
+
+
+def read_target(work: Work, image: str, stage: TrainingStage) -> NDArray[np.uint8]:
+    """Read an image's class map of this round, which has been written."""
+    path = work.snapshot.project.target_file(work.round, image, stage=stage)
+    class_map = cached_maps.read_class_map(path)
+    if class_map is None:
+        raise OSError(f"{path} was written a moment ago and cannot be read; is the disk full?")
+    return class_map

@@ -1,0 +1,72 @@
+"""Labels of a project as files of other programs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, cast, get_args
+
+import numpy as np
+
+from napari_al.errors import InputError
+from napari_al.formats.export import Format, export_labels
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from napari_al.session.session import Session
+
+    ClassMapOf = Callable[[str], NDArray[np.uint8]]
+
+Source = Literal["targets", "predictions", "answers"]
+
+
+def export_session(session: Session, format: Format, source: Source, folder: Path) -> int:
+    """Write a class map of every training image; return how many images that is.
+
+    Parameters
+    ----------
+    session : Session
+    format : "png", "coco", "voc" or "cityscapes"
+    source : "targets", "predictions" or "answers"
+        What the newest model was trained on (before the first: the answers, or the corrected
+        labels); what the newest model says; or what was answered, and nothing else.
+    folder : Path
+
+    Raises
+    ------
+    InputError
+        If there is no model to predict with, or the folder cannot be used.
+    """
+    if source not in get_args(Source):
+        raise InputError(f"source={source!r}: expected one of {', '.join(get_args(Source))}")
+    class_map_of: dict[Source, Callable[[], ClassMapOf]] = {
+        "targets": lambda: session.targets,
+        "answers": lambda: session.answers_map,
+        "predictions": lambda: _predictor(session),
+    }
+    items = _items(session, class_map_of[source]())
+    return export_labels(folder, items, session.config.classes, format)
+
+
+def _items(session: Session, class_map_of: ClassMapOf) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+    for name in session.data.train:
+        yield session.data.file_name(name), class_map_of(name)
+
+
+def _predictor(session: Session) -> ClassMapOf:
+    """Predict with the newest model: that of the second stage where there are two."""
+    path = session.project.newest_model_file()
+    from napari_al.learning.devices import resolve_device
+    from napari_al.learning.inference import predict_probs
+    from napari_al.session.log.class_edits import load_model
+
+    segmenter = load_model(path, session.config.classes)
+    device = resolve_device(session.config.training.device)
+
+    def predict(image: str) -> NDArray[np.uint8]:
+        probs = predict_probs(segmenter, session.data.image(image), device)
+        return cast("NDArray[np.uint8]", probs.argmax(0).cpu().numpy().astype(np.uint8))
+
+    return predict

@@ -1,0 +1,227 @@
+"""Class maps of any images by a trained model: ``napari-al predict``.
+
+Each image is read, predicted and written by parts, so that its size does not matter. A file of the
+output is there as a whole or not at all; what is there is not made again.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from napari_al.errors import InputError
+from napari_al.formats.classes import classes_to_json, palette_of
+from napari_al.formats.images import MAX_PIXELS, write_png
+from napari_al.formats.raster_output import new_ome_zarr, write_class_tiff
+from napari_al.formats.rasters import RASTER_SUFFIXES, open_raster
+from napari_al.tools.output_folder import output_folder
+from napari_al.writing import remove_left_overs, write_atomic
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import torch
+    from numpy.typing import NDArray
+
+    from napari_al.formats.rasters import Raster
+    from napari_al.learning.devices import DeviceName
+    from napari_al.tools.trained_model import Model
+
+    KeepProbs = Callable[[slice, slice, NDArray[np.float32]], None]
+
+RECORD: Final = "prediction.json"
+"""What a folder of predictions was made with."""
+
+
+def predict_images(
+    model: Model,
+    images: Sequence[Path],
+    out: Path,
+    *,
+    device: DeviceName = "auto",
+    probabilities: bool = False,
+    skip_broken: bool = False,
+    on_progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> dict[Path, str]:
+    """Write the class map of each image, and ``classes.json``.
+
+    Parameters
+    ----------
+    model : Model
+    images : sequence of Path
+        Pictures, OME-Zarr folders, and folders of those.
+    out : Path
+        A new folder, or one to go on in. ``NAME.png`` holds class ids in the classes' colours; of
+        an image of over ``MAX_PIXELS``, ``NAME.tif`` does, in tiles.
+    device : {"auto", "cpu", "cuda"}
+    probabilities : bool
+        Also write ``NAME.probabilities.zarr``: OME-Zarr, (K, H, W) float32.
+    skip_broken : bool
+        Leave out images that cannot be used.
+    on_progress : callable
+        Is told how many parts of how many are done.
+
+    Returns
+    -------
+    dict of Path to str
+        Images that were left out, and why.
+
+    Raises
+    ------
+    InputError
+        If an image, the model or the folder cannot be used. All images are looked at before the
+        first is predicted.
+    """
+    from napari_al.learning.devices import resolve_device
+
+    places = _places(images, out)
+    predictor = _Predictor(model, resolve_device(device), probabilities)
+    left_out: dict[Path, str] = {}
+
+    @contextmanager
+    def using(image: Path) -> Iterator[None]:
+        try:
+            yield
+        except InputError as error:
+            if not skip_broken:
+                raise
+            left_out[image] = str(error)
+
+    n_parts: dict[Path, int] = {}
+    for image in places:
+        with using(image):
+            n_parts[image] = predictor.look(image)
+    total, done = sum(n_parts.values()), 0
+
+    def report(before: int, n_done: int) -> None:
+        on_progress(before + n_done, total)
+
+    record = {"model": model.fingerprint, "probabilities": probabilities}
+    with output_folder(out, RECORD, record):
+        write_atomic(out / "classes.json", classes_to_json(model.classes).encode())
+        for folder in {place.parent for place in places.values()}:
+            remove_left_overs(folder)
+        for image, n in n_parts.items():
+            with using(image):
+                predictor.predict(image, places[image], partial(report, done))
+            done += n
+    return left_out
+
+
+@dataclass(frozen=True)
+class _Predictor:
+    model: Model
+    device: torch.device
+    probabilities: bool
+
+    def look(self, image: Path) -> int:
+        """Find out whether an image can be predicted; return in how many parts."""
+        from napari_al.learning.inference import n_blocks
+
+        with open_raster(image) as raster:
+            wanted = self.model.segmenter.n_channels
+            if raster.n_channels != wanted:
+                raise InputError(
+                    f"{image} has {raster.n_channels} channel(s), and the model takes images of "
+                    f"{wanted}; convert it, or use a model that was trained on such images"
+                )
+            return n_blocks(self.model.segmenter, raster.shape)
+
+    def predict(self, image: Path, place: Path, report: Callable[[int], None]) -> None:
+        """Write an image's files unless they are there; report how many parts are done."""
+        from napari_al.learning.inference import block_px
+
+        probabilities = place.with_name(f"{place.name}.probabilities.zarr")
+        palette = palette_of(self.model.classes)
+        side = block_px(self.model.segmenter)
+        with open_raster(image) as raster, ExitStack() as stack:
+            height, width = raster.shape
+            is_large = height * width > MAX_PIXELS
+            class_file = place.with_name(place.name + (".tif" if is_large else ".png"))
+            if class_file.exists() and (probabilities.exists() or not self.probabilities):
+                return
+            keep = None
+            if self.probabilities:
+                shape = (len(self.model.classes), height, width)
+                keep = stack.enter_context(new_ome_zarr(probabilities, shape, side))
+            squares = self._squares(raster, keep, report)
+            if is_large:
+                parts = (ids for _, _, ids in squares)
+                write_class_tiff(class_file, parts, raster.shape, side, palette)
+            else:
+                class_map = np.empty(raster.shape, np.uint8)
+                for rows, cols, ids in squares:
+                    class_map[rows, cols] = ids
+                write_png(class_file, class_map, palette)
+
+    def _squares(
+        self, raster: Raster, keep: KeepProbs | None, report: Callable[[int], None]
+    ) -> Iterator[tuple[slice, slice, NDArray[np.uint8]]]:
+        """Class ids of an image part by part; ``keep`` is given the probabilities."""
+        from napari_al.learning.inference import predict_blocks
+
+        blocks = predict_blocks(self.model.segmenter, raster.read, raster.shape, self.device)
+        for n_before, (rows, cols, probs) in enumerate(blocks):
+            if keep is not None:
+                keep(rows, cols, probs.cpu().numpy())
+            report(n_before + 1)
+            yield rows, cols, probs.argmax(dim=0).cpu().numpy().astype(np.uint8)
+
+
+# ---- which images, and where to
+
+
+def _places(images: Sequence[Path], out: Path) -> dict[Path, Path]:
+    """Images by path, and where each one's output goes, without suffix.
+
+    Raises
+    ------
+    InputError
+        If there are none, if two would be written to one place, or one over itself.
+    """
+    places: dict[Path, Path] = {}
+    image_of: dict[Path, Path] = {}
+    for given in images:
+        if given.is_dir() and out.resolve().is_relative_to(given.resolve()):
+            raise InputError(f"{out} lies in {given}, among the images; name another folder")
+        for image, name in _named(given):
+            place = out / name
+            if image.resolve().parent == place.resolve().parent:
+                raise InputError(f"{image} lies in {out}; name another folder for the predictions")
+            if image_of.setdefault(place, image) != image:
+                raise InputError(
+                    f"{image_of[place]} and {image} would both be written to {place}; predict them "
+                    "into folders of their own"
+                )
+            places[image] = place
+    return places
+
+
+def _named(given: Path) -> list[tuple[Path, str]]:
+    """Return the images that a path means, each with its name: below the folder, no suffix."""
+    if not given.exists():
+        raise InputError(f"{given} does not exist; name images, OME-Zarr folders, or folders")
+    if not given.is_dir() or ".zarr" in (given.suffix.lower(), given.parent.suffix.lower()):
+        return [(given, given.stem)]
+    if (given / "classes.json").exists():
+        raise InputError(
+            f"{given} is a data folder, which holds labels, too; name its folder of images"
+        )
+    found = []
+    for here, folders, files in os.walk(given):
+        pictures = [name for name in (*folders, *files) if _is_picture(name)]
+        found += [Path(here, name) for name in pictures]
+        folders[:] = [name for name in folders if not name.startswith(".") and name not in pictures]
+    if not found:
+        raise InputError(f"{given} has no images; expected {', '.join(RASTER_SUFFIXES)}")
+    return [(path, path.relative_to(given).with_suffix("").as_posix()) for path in sorted(found)]
+
+
+def _is_picture(name: str) -> bool:
+    return Path(name).suffix.lower() in RASTER_SUFFIXES and not name.startswith(".")

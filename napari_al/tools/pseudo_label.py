@@ -1,0 +1,267 @@
+"""Labels to correct, from the names of the classes: ``napari-al pseudo-label``.
+
+Makes a second data folder: links to the images and labels of the first one, classes, and for each
+training image the initial labels and object masks that Grounded-SAM finds. An image is done when
+its initial labels are there, which are written last; the same work started again goes on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from napari_al.core import IGNORE
+from napari_al.core.grounding import paint, phrases_of
+from napari_al.errors import InputError
+from napari_al.formats.classes import (
+    ClassInfo,
+    classes_to_json,
+    default_classes,
+    palette_of,
+    read_classes,
+)
+from napari_al.formats.dataset import DataFolder, Split
+from napari_al.formats.images import write_png
+from napari_al.formats.linking import link_file
+from napari_al.session.rounds.job_process import JobProgress, Stopped
+from napari_al.tools.output_folder import output_folder
+from napari_al.writing import write_atomic
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from napari_al.learning.grounded_sam import Detector, MaskMaker
+
+RECORD: Final = "pseudo-labels.json"
+"""What a data folder's initial labels were made with."""
+_CHANGES_NOTHING: Final = {"out", "device"}
+
+
+class PseudoLabelling(BaseModel):
+    """What to make initial labels of, and how.
+
+    Attributes
+    ----------
+    data, out : str
+        The data folder, and the new one.
+    classes : tuple of ClassInfo
+    background : str or None
+        The class of all that nothing was found in, which is not looked for; None: no label there.
+    words : dict of str to str
+        Words to look for a class by, in place of its name; full stops part several.
+    detector, mask_maker : str
+        Grounding DINO, and SAM or SAM 2: folders or hub ids.
+    box_threshold : float
+        Boxes that score no higher are dropped (ALC: 0.2).
+    device : {"auto", "cpu", "cuda"}
+    skip_broken : bool
+        Leave out images that cannot be read.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data: str
+    out: str
+    classes: tuple[ClassInfo, ...]
+    background: str | None = None
+    words: dict[str, str] = {}
+    detector: str = "IDEA-Research/grounding-dino-tiny"
+    mask_maker: str = "facebook/sam-vit-huge"
+    box_threshold: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    skip_broken: bool = False
+
+
+def pseudo_label(
+    args: dict[str, Any],
+    progress: Callable[[JobProgress], None],
+    should_stop: Callable[[], bool],
+) -> dict[str, Any]:
+    """Make initial labels; a job (see ``jobs.py``).
+
+    Parameters
+    ----------
+    args : dict
+        The fields of `PseudoLabelling`.
+
+    Returns
+    -------
+    dict
+        ``n_images``; ``n_made``, those labelled now; ``n_empty``, those of them in which nothing
+        was found.
+
+    Raises
+    ------
+    InputError
+        If something named cannot be used.
+    """
+    work = _parsed(args)
+    data = DataFolder.open(Path(work.data), skip_broken=work.skip_broken, classes=work.classes)
+    _check(work, data)
+    out = Path(work.out)
+    record = work.model_dump(mode="json", exclude=_CHANGES_NOTHING)
+    record["data"] = str(data.path.resolve())
+    progress(JobProgress("loading", 0, 1))
+    labeller = _Labeller.load(work)
+    with output_folder(out, RECORD, record):
+        write_atomic(out / "classes.json", classes_to_json(work.classes).encode())
+        _link(data, out)
+        waiting = [name for name in data.train if not _labels_file(out, name).exists()]
+        n_total, n_empty, palette = len(data.train), 0, palette_of(work.classes)
+        for n_before, name in enumerate(waiting, start=n_total - len(waiting)):
+            if should_stop():
+                raise Stopped
+            progress(JobProgress("pseudo-labels", n_before, n_total))
+            labels, objects = labeller.label(data.image(name))
+            _write(out, name, labels, objects, palette)
+            n_empty += not objects.any()
+    progress(JobProgress("pseudo-labels", n_total, n_total))
+    return {"n_images": n_total, "n_made": len(waiting), "n_empty": n_empty}
+
+
+def classes_named(names: str | None, data: Path) -> tuple[ClassInfo, ...]:
+    """Return the classes of ``"sky, road, car"``, of a ``classes.json``, or (None) of a folder.
+
+    Raises
+    ------
+    InputError
+        If there are none.
+    """
+    if names is not None and not names.endswith(".json"):
+        return default_classes([name.strip() for name in names.split(",")])
+    path = Path(names) if names is not None else data / "classes.json"
+    if names is None and data.is_dir() and not path.exists():
+        raise InputError(f"{data} has no classes.json; name the classes, e.g. --classes sky,road")
+    return read_classes(path)
+
+
+@dataclass(frozen=True)
+class _Labeller:
+    """Loaded models and what they look for."""
+
+    detector: Detector
+    mask_maker: MaskMaker
+    phrases: tuple[tuple[int, str], ...]
+    uncovered: int
+    box_threshold: float
+
+    @classmethod
+    def load(cls, work: PseudoLabelling) -> _Labeller:
+        """Load the models."""
+        from napari_al.learning.devices import resolve_device
+        from napari_al.learning.grounded_sam import Detector, MaskMaker
+        from napari_al.learning.networks.hub import find_model
+
+        device = resolve_device(work.device)
+        return cls(
+            Detector(find_model(work.detector), device),
+            MaskMaker(find_model(work.mask_maker), device),
+            _phrases(work),
+            next((c.id for c in work.classes if c.name == work.background), IGNORE),
+            work.box_threshold,
+        )
+
+    def label(self, image: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+        """Labels (H, W) and object ids, 0 = none, of an image (H, W, C)."""
+        rgb = as_rgb8(image)
+        boxes = self.detector.find(rgb, self.phrases, self.box_threshold)
+        masks = self.mask_maker.masks(rgb, boxes.xyxy)
+        shape = (image.shape[0], image.shape[1])
+        return paint(masks, boxes.class_ids.tolist(), shape, self.uncovered)
+
+
+def as_rgb8(image: NDArray[Any]) -> NDArray[np.uint8]:
+    """Make an image (H, W, 1 or 3) what detectors know: RGB of 8 bits.
+
+    Values of other types are spread so that all but 0.1 % at each end fit.
+    """
+    if image.dtype != np.uint8:
+        low, high = np.percentile(image, (0.1, 99.9))
+        scaled = (image.astype(np.float32) - low) / max(high - low, 1e-9) * 255
+        image = scaled.clip(0, 255).round().astype(np.uint8)
+    rgb: NDArray[np.uint8] = np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image
+    return rgb
+
+
+# ---- checks
+
+
+def _parsed(args: dict[str, Any]) -> PseudoLabelling:
+    try:
+        return PseudoLabelling.model_validate(args)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        name = ".".join(map(str, problem["loc"]))
+        raise InputError(f"{name}: {problem['msg']}, got {problem['input']!r}") from error
+
+
+def _check(work: PseudoLabelling, data: DataFolder) -> None:
+    names = [c.name for c in work.classes]
+    unknown = [name for name in (work.background, *work.words) if name and name not in names]
+    if unknown:
+        raise InputError(f"there is no class {unknown[0]!r}; the classes are {', '.join(names)}")
+    if not _phrases(work):
+        raise InputError("there is no class to look for")
+    if data.n_channels not in (1, 3):
+        raise InputError(
+            f"the images have {data.n_channels} channels; Grounded-SAM takes grey or RGB images"
+        )
+    known = data.path / "classes.json"
+    has_labels = data.has_val or len(data.without("labels")) < len(data.train)
+    if has_labels and known.exists() and [c.name for c in read_classes(known)] != names:
+        raise InputError(
+            f"{data.path} has labels of the classes in its classes.json; leave --classes out, or "
+            "give the same ones"
+        )
+    inside, around = Path(work.out).resolve(), data.path.resolve()
+    if inside.is_relative_to(around):
+        raise InputError(f"{work.out} lies in the data folder, which is not written to")
+
+
+def _phrases(work: PseudoLabelling) -> tuple[tuple[int, str], ...]:
+    return tuple(
+        (c.id, phrase)
+        for c in work.classes
+        if c.name != work.background
+        for phrase in phrases_of(work.words.get(c.name, c.name))
+    )
+
+
+# ---- files
+
+
+def _labels_file(out: Path, name: str) -> Path:
+    return out / "train" / "initial_labels" / f"{name}.png"
+
+
+def _link(data: DataFolder, out: Path) -> None:
+    """Link the images, and what is known of them but initial labels and masks."""
+    splits: dict[Split, tuple[str, ...]] = {"train": data.train, "val": data.val}
+    for split, names in splits.items():
+        for name in names:
+            for kind, path in data.files(name, split).items():
+                if kind in ("images", "labels"):
+                    link_file(path, out / split / kind / f"{name}{path.suffix}")
+    for name in data.train:
+        for folder in ("polygons", "images"):
+            path = data.path / "train" / folder / f"{name}.json"
+            if path.is_file():
+                link_file(path, out / "train" / folder / path.name)
+
+
+def _write(
+    out: Path,
+    name: str,
+    labels: NDArray[np.uint8],
+    objects: NDArray[np.int32],
+    palette: NDArray[np.uint8],
+) -> None:
+    """Write an image's objects, then its labels."""
+    write_png(out / "train" / "masks" / f"{name}.png", objects.astype(np.uint16))
+    write_png(_labels_file(out, name), labels, palette)
