@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from napari_al.core.opencv import cv2
+from napari_al.core.opencv import cv2, ximgproc
 from napari_al.errors import InputError
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def _seeds(image: NDArray[Any], settings: CutSettings) -> NDArray[np.integer[Any
         return _grid(image, CutSettings(side_px=_side_px(height, width, settings.n_per_image)))
     bins, n_bins = _bins(image, settings.seeds_hue)
     n_superpixels, n_levels = layout
-    seeds = cv2.ximgproc.createSuperpixelSEEDS(
+    seeds = ximgproc().createSuperpixelSEEDS(
         width, height, 1, n_superpixels, n_levels, _PRIOR, n_bins, True
     )
     seeds.iterate(((bins + 0.5) / n_bins).astype(np.float32), _N_ITERATIONS)

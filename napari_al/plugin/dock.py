@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
+from napari_al.core import opencv_packages
 from napari_al.formats.classes import live_classes
 from napari_al.plugin.annotate.class_editor import ClassEditor
 from napari_al.plugin.annotate.export_actions import Leaving
@@ -76,6 +77,7 @@ class ActiveLearning(QWidget):
         self.on_theme()
         self.links = Links()
         link_dock(self.links, self)
+        self.start.show_message(opencv_packages.conflict() or "")
         self.destroyed.connect(
             partial(_end, self.links, self.opening, self.labelling, self.leaving)
         )
