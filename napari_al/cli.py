@@ -16,8 +16,10 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
+import napari_al
 from napari_al.commands.annotate import demo, label
 from napari_al.commands.labels import export, pseudo_label
+from napari_al.commands.machine import doctor
 from napari_al.commands.models import download, export_model, predict
 from napari_al.commands.runs import report, simulate, sweep
 from napari_al.commands.tables import methods
@@ -77,8 +79,18 @@ app = typer.Typer(
 )
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"napari-al {napari_al.__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="show it and end", callback=_show_version, is_eager=True),
+    ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="show where an error comes from")] = False,
     imports: Annotated[
         list[Path] | None,
@@ -97,7 +109,7 @@ def _options(
 
 for command in (
     label, simulate, sweep, report, export, pseudo_label, export_model, predict, demo, methods,
-    download,
+    download, doctor,
 ):  # fmt: skip
     app.command()(command)
 

@@ -7,13 +7,12 @@ lets the one work in the other.
 from __future__ import annotations
 
 import importlib
-import os
-import sys
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from napari_al.errors import InputError
+from napari_al.tools.doctor import has_display
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,9 +53,7 @@ def simulate_in_window(data: Path, out: Path, rounds: int, settings: dict[str, A
 
 def _check_window() -> None:
     """Say what a window needs and is not there; Qt would end the process without a word of help."""
-    if sys.platform == "linux" and not any(
-        os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
-    ):
+    if not has_display():
         raise InputError(
             "napari needs a display, and DISPLAY is not set; try `xvfb-run -a napari-al ...` for a "
             "virtual one, or `napari-al simulate`, which needs none"
