@@ -35,10 +35,10 @@ from pathlib import Path
 import napari
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtTest import QTest
-from napari_al.plugin import app
+from napari_al.plugin import app, viewers
 
 data, project, when, pause_ms = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
-viewer = app.open_window()
+viewer = viewers.open_window()
 dock = app.open_dock(viewer)
 settings = {"budget": 8, "regions": {"n_per_image": 60},
             "training": {"steps": 2, "batch_size": 2, "crop_px": 32, "threads": 1}}

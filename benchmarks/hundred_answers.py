@@ -27,8 +27,8 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
 from napari_al import DataFolder, Oracle
-from napari_al.plugin.annotate.answer_costs import Teller
 from napari_al.plugin.app import open_dock
+from napari_al.plugin.control.answer_statistics import Teller
 from napari_al.plugin.viewers import close_all
 
 if TYPE_CHECKING:

@@ -112,7 +112,7 @@ def _until(holds: Callable[[], object]) -> None:
 
 
 def _open(viewer: Any, runs: Path, method: str) -> InspectDock:
-    from napari_al.plugin.app import inspect
+    from napari_al.plugin.inspect.dock import inspect
 
     dock = inspect(viewer, runs / method)
 

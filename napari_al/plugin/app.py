@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_al.errors import InputError
 from napari_al.plugin.dock import ActiveLearning
-from napari_al.plugin.viewers import find_workbench
+from napari_al.plugin.viewers import find_dock, open_window
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,13 +14,10 @@ if TYPE_CHECKING:
 
     import napari
 
-    from napari_al.plugin.inspect.dock import InspectDock
     from napari_al.session.log.records import Answer, Query
     from napari_al.session.rounds.job_process import JobResult
 
 NAME = "Active learning"
-INSPECT_NAME = "Active learning: inspect"
-MAX_WIDTH_PX, MAX_HEIGHT_PX = 1700, 1100
 TICK_MS = 10
 """Between two answers of a simulated annotator."""
 SETTLE_MS = 1000
@@ -29,51 +26,11 @@ SETTLE_MS = 1000
 
 def open_dock(viewer: napari.Viewer) -> ActiveLearning:
     """Return a viewer's dock widget, opened if it is not there yet."""
-    found = _find_dock(viewer, NAME)
+    found = find_dock(viewer, NAME)
     if found is None:
         found = ActiveLearning(viewer)
         viewer.window.add_dock_widget(found, name=NAME, area="right")
     return found  # type: ignore[no-any-return]
-
-
-def find_inspect_dock(viewer: napari.Viewer) -> InspectDock | None:
-    """Return a viewer's dock widget to look at rounds, if it is there."""
-    return _find_dock(viewer, INSPECT_NAME)  # type: ignore[no-any-return]
-
-
-def _find_dock(viewer: napari.Viewer, name: str) -> Any:
-    docks = viewer.window.dock_widgets
-    return docks.get(name) or docks.get(f"{name} (napari-al)")
-
-
-def inspect(viewer: napari.Viewer, path: Path) -> InspectDock:
-    """Look at the rounds of a project, in a window of its own where this one is annotated in."""
-    bench = find_workbench(viewer)
-    if bench is not None and bench.session is not None:
-        viewer = open_window()
-    found = find_inspect_dock(viewer)
-    if found is None:
-        from napari_al.plugin.inspect.dock import InspectDock
-
-        found = InspectDock(viewer)
-        viewer.window.add_dock_widget(found, name=INSPECT_NAME, area="right")
-    found.inspector.open(path)
-    return found
-
-
-def open_window() -> napari.Viewer:
-    """Return a new viewer whose window fills most of the screen: the picture needs the room."""
-    import napari
-    from qtpy.QtGui import QGuiApplication
-
-    viewer = napari.Viewer(title="napari-al")
-    screen = QGuiApplication.primaryScreen()
-    if screen is not None:
-        room = screen.availableGeometry()
-        viewer.window.resize(
-            min(MAX_WIDTH_PX, room.width() * 95 // 100), min(MAX_HEIGHT_PX, room.height() * 9 // 10)
-        )
-    return viewer
 
 
 def run(
@@ -104,6 +61,8 @@ def run(
 
     viewer = open_window()
     if path is not None and look_only:
+        from napari_al.plugin.inspect.dock import inspect
+
         inspect(viewer, path)
         napari.run()
         return

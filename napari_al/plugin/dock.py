@@ -14,25 +14,27 @@ from qtpy.QtWidgets import QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
 from napari_al.core import opencv_packages
 from napari_al.formats.classes import live_classes
+from napari_al.plugin.annotate.annotate_page import AnnotatePage
 from napari_al.plugin.annotate.class_editor import ClassEditor
 from napari_al.plugin.annotate.export_actions import Leaving
 from napari_al.plugin.annotate.help_overlay import HelpOverlay
-from napari_al.plugin.annotate.page import AnnotatePage
 from napari_al.plugin.annotate.review_page import ReviewPage
-from napari_al.plugin.connections import Links, link_dock
 from napari_al.plugin.dock_area import Docking
 from napari_al.plugin.start.open_session import Opening
-from napari_al.plugin.start.page import StartPage
 from napari_al.plugin.start.pseudo_label_job import Labelling
+from napari_al.plugin.start.start_page import StartPage
 from napari_al.plugin.viewers import workbench_of
+from napari_al.plugin.widgets.connection_list import ConnectionList
 from napari_al.plugin.widgets.form_parts import scrolled
 from napari_al.plugin.widgets.theme import style_sheet, tones_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import napari
     from qtpy.QtGui import QShowEvent
 
-    from napari_al.plugin.annotate.answer_costs import Tally
+    from napari_al.plugin.control.answer_statistics import Tally
     from napari_al.plugin.control.coverage_statistics import Ledger
     from napari_al.session.log.records import AutomaticCorrection, Query
 
@@ -75,8 +77,8 @@ class ActiveLearning(QWidget):
         self.setMinimumWidth(MIN_WIDTH_PX)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self.on_theme()
-        self.links = Links()
-        link_dock(self.links, self)
+        self.links = ConnectionList()
+        _link_dock(self.links, self)
         self.start.show_message(opencv_packages.conflict() or "")
         self.destroyed.connect(
             partial(_end, self.links, self.opening, self.labelling, self.leaving)
@@ -87,7 +89,7 @@ class ActiveLearning(QWidget):
             self.on_chosen(self.bench.answering.chosen)
             self.bench.upkeep.soon()
 
-    # ---- slots (links.py connects them)
+    # ---- slots
 
     def on_opened(self) -> None:
         """Turn to the page to answer on."""
@@ -261,10 +263,14 @@ class ActiveLearning(QWidget):
 
     def inspect(self) -> None:
         """Look at the rounds of the project, in a window of its own."""
-        from napari_al.plugin.app import inspect
-
         if self.bench.session is not None:
-            inspect(self.viewer, self.bench.session.project.path)
+            self.inspect_project(self.bench.session.project.path)
+
+    def inspect_project(self, path: Path) -> None:
+        """Show the rounds of a project in the inspect dock."""
+        from napari_al.plugin.inspect.dock import inspect
+
+        inspect(self.viewer, path)
 
     # ---- coming and going
 
@@ -280,9 +286,101 @@ class ActiveLearning(QWidget):
 
 
 def _end(
-    links: Links, opening: Opening, labelling: Labelling, leaving: Leaving, *_: object
+    links: ConnectionList, opening: Opening, labelling: Labelling, leaving: Leaving, *_: object
 ) -> None:
     for part in (links, opening, labelling, leaving):
         with suppress(RuntimeError):  # the program ends, and Qt has deleted the timers before
             part.close()
     gc.unfreeze()  # the dock is garbage now (see Workbench.open)
+
+
+def _link_dock(links: ConnectionList, dock: ActiveLearning) -> None:
+    """Connect a dock widget with its viewer's workbench, both ways."""
+    _link_workbench_to_dock(links, dock)
+    _link_start_page(links, dock)
+    _link_annotate_page(links, dock)
+    links.connect(dock.viewer.events.theme, dock.on_theme)
+
+
+def _link_workbench_to_dock(links: ConnectionList, dock: ActiveLearning) -> None:
+    events, page = dock.bench.events, dock.annotate
+    for signal, slot in (
+        (events.opened, dock.on_opened),
+        (events.closed, dock.on_closed),
+        (events.asked, dock.on_asked),
+        (events.chosen, dock.on_chosen),
+        (events.classes_changed, dock.on_classes_changed),
+        (events.begun, page.classes.set_begun),
+        (events.rest_changed, dock.on_rest_changed),
+        (events.counted, dock.on_counted),
+        (events.balanced, dock.on_balanced),
+        (events.came_up, dock.on_came_up),
+        (events.progressed, page.model.show_progress),
+        (events.job_changed, dock.on_job_changed),
+        (events.proposed, dock.on_proposed),
+        (dock.bench.stage.image_ready, dock.on_image_ready),
+        (events.told, dock.on_told),
+        (events.find_class, page.classes.find),
+        (events.edit_classes, dock.edit_classes),
+        (events.help, dock.toggle_help),
+        (dock.bench.stage.view_changed, dock.on_view_changed),
+        (events.opened, dock.opening.regions.stop),
+        (dock.opening.regions.cut, dock.start.regions.show_cut),
+        (dock.opening.regions.failed, dock.start.show_message),
+        (dock.opening.locked, dock.inspect_project),
+    ):
+        links.connect(signal, slot)
+
+
+def _link_start_page(links: ConnectionList, dock: ActiveLearning) -> None:
+    start, opening = dock.start, dock.opening
+    for signal, slot in (
+        (start.folder_wanted, opening.look),
+        (start.viewer_wanted, opening.use_viewer_images),
+        (start.sample_wanted, opening.use_sample),
+        (start.class_list.labels_wanted, opening.read_labels),
+        (start.preview_wanted, opening.preview),
+        (start.start_wanted, opening.begin),
+        (start.label_maker.make_wanted, dock.labelling.make),
+        (start.label_maker.stop_wanted, dock.labelling.stop),
+    ):
+        links.connect(signal, slot)
+
+
+def _link_annotate_page(links: ConnectionList, dock: ActiveLearning) -> None:
+    page, bench = dock.annotate, dock.bench
+    answering = bench.answering
+    for signal, slot in (
+        (page.classes.chosen, answering.choose),
+        (page.accepted, answering.accept),
+        (page.ended, answering.give_up),
+        (page.rest_wanted, answering.fill_rest),
+        (page.undo_wanted, bench.undo),
+        (page.redo_wanted, bench.redo),
+        (page.focus_wanted, bench.stage.focus),
+        (page.help_wanted, dock.toggle_help),
+        (page.classes_wanted, dock.edit_classes),
+        (dock.editor.edited, bench.edit_classes),
+        (dock.editor.undo_wanted, bench.undo),
+        (dock.editor.redo_wanted, bench.redo),
+        (dock.editor.left, dock.on_editor_left),
+        (page.leave_wanted, dock.leave),
+        (page.progress.csv_wanted, dock.leaving.save_costs),
+        (page.model.train_wanted, bench.train),
+        (page.model.stop_wanted, bench.trainer.stop),
+        (page.model.auto_changed, bench.set_train_when_spent),
+        (page.model.inspect_wanted, dock.inspect),
+        (page.view.shown, bench.stage.set_wanted),
+        (page.view.opacity_changed, bench.stage.layers.set_opacity),
+        (page.view.context_changed, bench.stage.set_context),
+        (page.view.keep_zoom_changed, bench.stage.set_keep_zoom),
+        (page.view.dim_changed, bench.stage.layers.set_dim),
+        (page.queue.picked, bench.go_to),
+        (page.queue.many_answered, answering.answer_many),
+        (page.export.export_wanted, dock.leaving.export),
+        (page.export.script_wanted, dock.leaving.save_script),
+        (page.export.model_wanted, dock.leaving.export_model),
+        (dock.review.decided, dock.on_decided),
+        (dock.review.looked_at, bench.stage.show_region),
+    ):
+        links.connect(signal, slot)

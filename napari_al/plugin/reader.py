@@ -32,7 +32,8 @@ def _folder_of(path: str) -> Path | None:
 def _read(path: str | Sequence[str]) -> list[tuple[None]]:
     from napari import current_viewer
 
-    from napari_al.plugin.app import find_inspect_dock, inspect, open_dock
+    from napari_al.plugin.app import open_dock
+    from napari_al.plugin.inspect.dock import find_inspect_dock, inspect
 
     folder = _folder_of(path if isinstance(path, str) else path[0])
     viewer = current_viewer()

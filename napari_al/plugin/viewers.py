@@ -1,15 +1,17 @@
-"""One workbench a viewer: found again by whatever dock widget comes next."""
+"""The viewers of this process: their workbenches, their docks, new windows."""
 
 from __future__ import annotations
 
 import atexit
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_al.plugin.control.workbench import Workbench
 
 if TYPE_CHECKING:
+    import napari
     from napari.viewer import Viewer
 
+MAX_WIDTH_PX, MAX_HEIGHT_PX = 1700, 1100
 _WORKBENCHES: dict[int, Workbench] = {}
 
 
@@ -44,6 +46,28 @@ def close_all() -> None:
     while _WORKBENCHES:
         _, bench = _WORKBENCHES.popitem()
         bench.end()
+
+
+def find_dock(viewer: Viewer, name: str) -> Any:
+    """Return a viewer's dock widget by its name, opened by us or from napari's menu; or None."""
+    docks = viewer.window.dock_widgets
+    return docks.get(name) or docks.get(f"{name} (napari-al)")
+
+
+def open_window() -> napari.Viewer:
+    """Return a new viewer whose window fills most of the screen."""
+    import napari
+    from qtpy.QtGui import QGuiApplication
+
+    viewer = napari.Viewer(title="napari-al")
+    screen = QGuiApplication.primaryScreen()
+    if screen is not None:
+        available = screen.availableGeometry()
+        viewer.window.resize(
+            min(MAX_WIDTH_PX, available.width() * 95 // 100),
+            min(MAX_HEIGHT_PX, available.height() * 9 // 10),
+        )
+    return viewer
 
 
 atexit.register(close_all)

@@ -22,7 +22,7 @@ from napari_al.formats.classes import ClassInfo
 from napari_al.formats.dataset import DataFolder
 from napari_al.plugin import viewers
 from napari_al.plugin.annotate.classes_panel import ClassButton, ClassesPanel
-from napari_al.plugin.annotate.keys import class_keys
+from napari_al.plugin.control.keys import class_keys
 from napari_al.plugin.layers.highlight import CLEAR
 from napari_al.plugin.layers.layer_kinds import NAMES
 from napari_al.session.project.settings import make_config

@@ -20,9 +20,8 @@ from qtpy.QtWidgets import (
 )
 
 from napari_al.formats.classes import ClassInfo, default_color, live_classes
-from napari_al.plugin.annotate.classes_panel import swatch
-from napari_al.plugin.annotate.keys import hint
-from napari_al.plugin.widgets.form_parts import button, text
+from napari_al.plugin.control.keys import hint
+from napari_al.plugin.widgets.form_parts import button, swatch, text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

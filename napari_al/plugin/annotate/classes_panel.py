@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEvent, QSize, Qt, Signal
-from qtpy.QtGui import QColor, QPainter, QPixmap
 from qtpy.QtWidgets import (
     QGridLayout,
     QHBoxLayout,
@@ -20,7 +19,8 @@ from qtpy.QtWidgets import (
 from superqt import QElidingLabel
 
 from napari_al.formats.classes import live_classes
-from napari_al.plugin.annotate.keys import hint
+from napari_al.plugin.control.keys import hint
+from napari_al.plugin.widgets.form_parts import swatch
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -36,18 +36,6 @@ LONG_NAME = 12
 """Letters for which half of the dock has no room; one column where most names are so long."""
 ROW_PX = 32
 KEY_PX = 20
-
-
-def swatch(color: str, size: int = 14) -> QPixmap:
-    """Return a square of a class's colour with a rim that shows on any background."""
-    pixmap = QPixmap(size, size)
-    pixmap.fill(Qt.GlobalColor.transparent)
-    painter = QPainter(pixmap)
-    painter.setBrush(QColor(color))
-    painter.setPen(QColor(128, 128, 128))
-    painter.drawRoundedRect(0, 0, size - 1, size - 1, 3, 3)
-    painter.end()
-    return pixmap
 
 
 class ClassButton(QPushButton):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_al.formats.export import Format
-    from napari_al.plugin.annotate.page import AnnotatePage
+    from napari_al.plugin.annotate.annotate_page import AnnotatePage
     from napari_al.plugin.control.workbench import Workbench
     from napari_al.tools.export_labels import Source
 
@@ -79,7 +79,7 @@ class Leaving:
 
     def save_costs(self, path: Path) -> None:
         """Write one row an answer, in a thread."""
-        from napari_al.plugin.annotate.answer_costs import to_csv
+        from napari_al.plugin.control.answer_statistics import to_csv
 
         session = self._bench.session
         if session is not None:

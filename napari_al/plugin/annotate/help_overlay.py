@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFrame, QGridLayout, QLabel, QWidget
 
-from napari_al.plugin.annotate.keys import ACTIONS, shown
+from napari_al.plugin.control.keys import ACTIONS, shown
 from napari_al.plugin.widgets.form_parts import text
 from napari_al.plugin.widgets.theme import Tones, style_sheet
 

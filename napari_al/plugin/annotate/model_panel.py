@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
 
-from napari_al.plugin.advice import advise, in_words
-from napari_al.plugin.annotate.answer_costs import duration
+from napari_al.core.stopping import STEP_CLICKS, GainEstimate, estimate_gain
+from napari_al.plugin.control.answer_statistics import duration
 from napari_al.plugin.widgets.form_parts import button, text
 from napari_al.plugin.widgets.line_chart import Curve
 
@@ -124,5 +124,17 @@ class ModelPanel(QWidget):
         """Show the learning curve."""
         points = [(float(r["clicks"]), float(r["model_miou"])) for r in rows if r["model_miou"]]
         self.miou.set_points(points)
-        advice = advise(rows)
-        self._advice.setText("" if advice is None else in_words(advice))
+        gain = estimate_gain(*zip(*points, strict=True)) if points else None
+        self._advice.setText("" if gain is None else gain_text(gain))
+
+
+def gain_text(gain: GainEstimate) -> str:
+    """Return an estimate as sentences, in points of mIoU (hundredths)."""
+    words = f"The last round gained {100 * gain.last:+.1f} points of mIoU per {STEP_CLICKS} clicks."
+    if gain.expected is None or gain.low is None or gain.high is None:
+        return words
+    words += (
+        f" The next {STEP_CLICKS} may gain {100 * gain.expected:+.1f}"
+        f" ({100 * gain.low:+.1f} to {100 * gain.high:+.1f})."
+    )
+    return words + (" Little is left to gain: you may stop." if gain.may_stop else "")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QFileDialog, QGridLayout, QVBoxLayout, QWidget
 
-from napari_al.plugin.annotate.answer_costs import duration
+from napari_al.plugin.control.answer_statistics import duration
 from napari_al.plugin.widgets.form_parts import button, text
 from napari_al.plugin.widgets.share_bar import ShareBar
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from qtpy.QtWidgets import QLabel
 
     from napari_al.formats.dataset import ClassInfo
-    from napari_al.plugin.annotate.answer_costs import Tally
+    from napari_al.plugin.control.answer_statistics import Tally
     from napari_al.plugin.control.coverage_statistics import Ledger
 
 _ROWS = (

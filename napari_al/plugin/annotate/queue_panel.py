@@ -18,8 +18,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_al.plugin.annotate.classes_panel import swatch
-from napari_al.plugin.widgets.form_parts import button, text
+from napari_al.plugin.widgets.form_parts import button, swatch, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -16,9 +16,8 @@ from qtpy.QtWidgets import (
 )
 
 from napari_al.core import IGNORE
-from napari_al.plugin.annotate.classes_panel import swatch
 from napari_al.plugin.annotate.queue_panel import THUMB_PX, thumbnail
-from napari_al.plugin.widgets.form_parts import button, text
+from napari_al.plugin.widgets.form_parts import button, swatch, text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

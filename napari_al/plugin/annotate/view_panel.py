@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QCheckBox, QGridLayout, QSlider, QVBoxLayout, QWidget
 
-from napari_al.plugin.annotate.keys import hint
+from napari_al.plugin.control.keys import hint
 from napari_al.plugin.layers.layer_kinds import NAMES
 from napari_al.plugin.widgets.form_parts import text
 
 if TYPE_CHECKING:
-    from napari_al.plugin.annotate.keys import ActionName
+    from napari_al.plugin.control.keys import ActionName
     from napari_al.plugin.layers.picture_store import PictureKind
     from napari_al.plugin.preferences import Preferences
 

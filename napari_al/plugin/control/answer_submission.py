@@ -7,7 +7,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 from napari_al.errors import InputError
-from napari_al.plugin.control.events import timer
+from napari_al.plugin.widgets.main_thread import timer
 from napari_al.session.log.log import LogWriteError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class HandingIn:
         self._events = events
         self._session: Session | None = None
         self._told_slow = False
-        self._saving = timer(SAVE_EVERY_MS, self._save, again=True)
+        self._saving = timer(SAVE_EVERY_MS, self._save, repeat=True)
 
     def open(self, session: Session | None) -> None:
         """Hand answers in to another session from now on; None: to nobody."""

@@ -6,8 +6,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from napari_al.plugin.annotate.answer_costs import Changes
-from napari_al.plugin.outlines import drawn_clicks
+from napari_al.core.geometry.outlines import drawn_clicks
+from napari_al.plugin.control.answer_statistics import Changes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_al.plugin.control.events import timer
+from napari_al.plugin.widgets.main_thread import timer
 from napari_al.session.log.records import Answer, AutomaticCorrection
 
 if TYPE_CHECKING:
     from napari_al.plugin.control.events import WorkbenchEvents
-    from napari_al.plugin.control.live_statistics import Figures
+    from napari_al.plugin.control.statistics_controller import Figures
     from napari_al.plugin.layers.displayed_image import Stage
     from napari_al.session.log.records import Query, Record
     from napari_al.session.session import Session
@@ -54,7 +54,7 @@ class Upkeep:
         """Tell the figures and what comes next, shortly."""
         self._later.start()
 
-    # ---- slots (links.py connects them)
+    # ---- slots
 
     def on_asked(self, _: Query | None) -> None:
         """Begin to wait: for the query to be painted, for the annotator to pause."""

@@ -1,11 +1,10 @@
-"""What a workbench tells its views, and what it does on a timer."""
+"""What a workbench tells its views."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from psygnal import Signal, SignalGroup
-from qtpy.QtCore import QTimer
 
 from napari_al.errors import InputError
 
@@ -32,8 +31,6 @@ class WorkbenchEvents(SignalGroup):
     """A new ``Tally``."""
     balanced = Signal(object)
     """A new ``Ledger``, some time after the tally."""
-    image_ready = Signal(str)
-    """An image can be had from ``Stage.picture_of``."""
     came_up = Signal(tuple)
     """The queries that come next."""
     progressed = Signal(object)
@@ -50,8 +47,6 @@ class WorkbenchEvents(SignalGroup):
     """The page to edit classes on is wanted."""
     help = Signal()
     """The page with all keys is wanted, or no longer."""
-    view_changed = Signal()
-    """A picture was shown or hidden."""
 
     def attempt(self, action: Callable[[], object]) -> bool:
         """Do something that input can make fail; say what went wrong and return False then."""
@@ -61,12 +56,3 @@ class WorkbenchEvents(SignalGroup):
             self.told.emit(str(error))
             return False
         return True
-
-
-def timer(interval_ms: int, on_timeout: Callable[[], object], *, again: bool = False) -> QTimer:
-    """Return a timer that calls back once (or again and again) after it is started."""
-    made = QTimer()
-    made.setSingleShot(not again)
-    made.setInterval(interval_ms)
-    made.timeout.connect(on_timeout)
-    return made

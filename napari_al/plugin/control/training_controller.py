@@ -144,7 +144,7 @@ class Trainer:
             self._stage.outdate(image)
         self._go_on("" if self._start(session.start_training) else "failed")
 
-    # ---- slots (links.py connects them)
+    # ---- slots
 
     def on_job_progress(self, progress: JobProgress) -> None:
         """Pass a job's progress on."""

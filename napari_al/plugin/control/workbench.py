@@ -15,17 +15,17 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from napari_al.errors import InputError
-from napari_al.plugin.annotate.question_controller import Answering
-from napari_al.plugin.annotate.question_state import Question
-from napari_al.plugin.connections import Links, link_viewer, link_workbench
 from napari_al.plugin.control.answer_submission import HandingIn
 from napari_al.plugin.control.deferred_updates import Upkeep
 from napari_al.plugin.control.events import WorkbenchEvents
-from napari_al.plugin.control.live_statistics import Figures
+from napari_al.plugin.control.question_controller import Answering
+from napari_al.plugin.control.question_state import Question
+from napari_al.plugin.control.session_connections import link_viewer, link_workbench
+from napari_al.plugin.control.statistics_controller import Figures
 from napari_al.plugin.control.training_controller import Trainer
 from napari_al.plugin.layers.displayed_image import Stage
 from napari_al.plugin.preferences import load
-from napari_al.plugin.start.preview import Preview
+from napari_al.plugin.widgets.connection_list import ConnectionList
 from napari_al.plugin.widgets.main_thread import MainThread
 from napari_al.session.log.records import Answer, ClassEdit
 
@@ -58,7 +58,7 @@ class Workbench:
         self.preferences = load()
         self.session: Session | None = None
         self.pause: Pause = ""
-        self.stage = Stage(viewer, self.events, self.dispatch)
+        self.stage = Stage(viewer, self.dispatch)
         self.handing_in = HandingIn(self.events)
         self.answering = Answering(
             self.events, self.stage, self.handing_in, self.ask, self.preferences.class_keys
@@ -66,8 +66,7 @@ class Workbench:
         self.trainer = Trainer(self.events, self.stage, self.dispatch, self._go_on, self._wait)
         self.figures = Figures(self.events, self.dispatch)
         self.upkeep = Upkeep(self.events, self.stage, self.figures)
-        self.preview = Preview(self.stage.layers, self.dispatch)
-        self._links, self._viewer_links = Links(), Links()
+        self._links, self._viewer_links = ConnectionList(), ConnectionList()
         self._apply_preferences()
         link_viewer(self._viewer_links, self)
 
@@ -89,7 +88,6 @@ class Workbench:
     ) -> None:
         """Show a session, instead of the layers its images are from; an earlier one is closed."""
         self.close()
-        self.preview.stop()
         gc.freeze()  # or looking for garbage among napari's objects stops all for 0.2 s at times
         self.session = session
         self.stage.open(session, placement, sources)
@@ -125,7 +123,6 @@ class Workbench:
     def end(self) -> None:
         """Close for good, with the viewer."""
         self.dispatch.close()
-        self.preview.close()
         self._viewer_links.close()
         self.stage.layers.forget_all()
         self.answering.question = None  # its layer is gone
@@ -265,7 +262,7 @@ class Workbench:
         if session is not None:
             self.events.attempt(lambda: session.edit_classes(classes))
 
-    # ---- slots (links.py connects them)
+    # ---- slots
 
     def on_classes_changed(self) -> None:
         """Show the classes that are in force; the query on screen stays."""

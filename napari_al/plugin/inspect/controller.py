@@ -14,16 +14,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from psygnal import Signal, SignalGroup
 
-from napari_al.plugin.connections import Links, link_inspector
-from napari_al.plugin.control.events import timer
 from napari_al.plugin.inspect.layer_styles import TRIES
-from napari_al.plugin.inspect.layers import InspectLayers
 from napari_al.plugin.inspect.overlay_cache import Maker
+from napari_al.plugin.inspect.overlay_layers import InspectLayers
 from napari_al.plugin.inspect.previews import Tries
 from napari_al.plugin.layers.layer_kinds import load_layers, load_units
 from napari_al.plugin.viewers import is_annotating
-from napari_al.plugin.widgets.latest_request import Latest
-from napari_al.plugin.widgets.main_thread import MainThread
+from napari_al.plugin.widgets.background import Latest
+from napari_al.plugin.widgets.connection_list import ConnectionList
+from napari_al.plugin.widgets.main_thread import MainThread, timer
 from napari_al.session.inspection.inspection import Inspection
 from napari_al.session.inspection.overlays import PICTURES, Look
 
@@ -93,8 +92,8 @@ class Inspector:
         self._number = 0  # of the round that was wished for last
         self._image_shown = ""
         self._latest = Latest(self.dispatch)
-        self._links = Links()
-        self._poll = timer(POLL_MS, self._look_for_new, again=True)
+        self._links = ConnectionList()
+        self._poll = timer(POLL_MS, self._look_for_new, repeat=True)
 
     # ---- open, close
 
@@ -121,12 +120,24 @@ class Inspector:
         self.layers.open()
         self.layers.set_classes(inspection.classes)
         self.wanted = set(AT_FIRST)
-        link_inspector(self._links, self)
+        self._connect()
         rounds = inspection.rounds
         self.image = inspection.data.train[0]
         self.events.opened.emit()
         self.move_to(rounds[-2] if len(rounds) > 1 else rounds[-1])
         self._poll.start()
+
+    def _connect(self) -> None:
+        links, viewer, layers = self._links, self.viewer, self.layers
+        links.connect(viewer.layers.events.removed, lambda e: self.on_layer_removed(e.value))
+        links.append(viewer.mouse_drag_callbacks, lambda _, event: self.on_pressed(event))
+        links.connect(layers.base.camera.napari.events.zoom, lambda _: layers.base.fit_lines())
+        links.connect(self.maker.remade, self.on_remade)
+
+        def follow(key: str, layer: Layer) -> None:
+            links.connect(layer.events.visible, lambda _: self.on_layer_visible(key))
+
+        links.connect(layers.added, follow)
 
     def close(self) -> None:
         """Let go of the project and take its layers away; may be called again."""

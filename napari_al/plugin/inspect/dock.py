@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QSizePolicy, QTabWidget, QVBoxLayout, QWidget
 
-from napari_al.plugin.connections import Links, link_inspect_dock
 from napari_al.plugin.inspect.controller import Inspector
 from napari_al.plugin.inspect.overlays_panel import PicturesPanel
 from napari_al.plugin.inspect.preview_panel import TryPanel
 from napari_al.plugin.inspect.region_panel import RegionPanel
 from napari_al.plugin.inspect.round_bar import RoundBar
-from napari_al.plugin.viewers import find_workbench
+from napari_al.plugin.viewers import find_dock, find_workbench, open_window
+from napari_al.plugin.widgets.connection_list import ConnectionList
 from napari_al.plugin.widgets.dock_space import Room
 from napari_al.plugin.widgets.form_parts import scrolled
 from napari_al.plugin.widgets.theme import style_sheet, tones_of
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from napari_al.session.inspection.inspection import RoundRecord
 
+INSPECT_NAME = "Active learning: inspect"
 MIN_WIDTH_PX, MIN_HEIGHT_PX = 340, 480
 REGION_TAB = 1
 
@@ -67,18 +68,47 @@ class InspectDock(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         Room(self, MIN_HEIGHT_PX)
         self.on_theme()
-        self.links = Links()
-        link_inspect_dock(self.links, self)
+        self.links = ConnectionList()
+        self._connect()
         self.destroyed.connect(partial(_end, self.links, self.inspector))
+
+    def _connect(self) -> None:
+        inspector, events, tries = self.inspector, self.inspector.events, self.inspector.tries
+        self.links.connect_all(
+            (events.opened, self.on_opened),
+            (events.closed, self.on_closed),
+            (events.classes_changed, self.on_classes_changed),
+            (events.moved, self.on_moved),
+            (events.image_changed, self.bar.show_image),
+            (events.wanted_changed, self.on_wanted_changed),
+            (events.drawn, self.pictures.show_reason),
+            (events.described, self.region.show_facts),
+            (events.picked, self.on_picked),
+            (tries.merged, self.tries.show_merging),
+            (tries.cut, self.tries.show_cutting),
+            (tries.compared, self.tries.show_comparison),
+            (inspector.maker.progressed, self.bar.show_progress),
+            (events.told, self.bar.show_message),
+            (self.bar.folder_chosen, self.open),
+            (self.bar.round_chosen, inspector.move_to),
+            (self.bar.image_chosen, inspector.show_image),
+            (self.bar.stop_wanted, inspector.maker.give_up),
+            (self.pictures.wanted, inspector.set_wanted),
+            (self.region.pixel_chosen, inspector.pick),
+            (self.tries.merging_wanted, tries.merge),
+            (self.tries.cutting_wanted, tries.cut_into),
+            (self.tries.acquisition_wanted, tries.ask_by),
+            (self.tries.ended, tries.end),
+            (self.viewer.events.theme, self.on_theme),
+            (self.viewer.layers.events.inserted, self.on_layer_inserted),
+        )
 
     def open(self, path: Path) -> None:
         """Look at the project in a folder; elsewhere, if this window is annotated in."""
-        from napari_al.plugin.app import inspect
-
         self.bar.show_message("")
         inspect(self.viewer, path)
 
-    # ---- slots (links.py connects them)
+    # ---- slots
 
     def on_opened(self) -> None:
         """Fit everything to a project."""
@@ -136,7 +166,25 @@ class InspectDock(QWidget):
         self.region.set_tones(tones)
 
 
-def _end(links: Links, inspector: Inspector, *_: object) -> None:
+def find_inspect_dock(viewer: napari.Viewer) -> InspectDock | None:
+    """Return a viewer's inspect dock if it is open."""
+    return find_dock(viewer, INSPECT_NAME)  # type: ignore[no-any-return]
+
+
+def inspect(viewer: napari.Viewer, path: Path) -> InspectDock:
+    """Show the rounds of a project; in a new window where this one is used to annotate."""
+    bench = find_workbench(viewer)
+    if bench is not None and bench.session is not None:
+        viewer = open_window()
+    found = find_inspect_dock(viewer)
+    if found is None:
+        found = InspectDock(viewer)
+        viewer.window.add_dock_widget(found, name=INSPECT_NAME, area="right")
+    found.inspector.open(path)
+    return found
+
+
+def _end(links: ConnectionList, inspector: Inspector, *_: object) -> None:
     links.close()
     with suppress(RuntimeError):  # the program ends, and Qt has deleted the timers before
         inspector.end()

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
-from napari_al.plugin.control.events import timer
 from napari_al.plugin.inspect.rebuild_job import Remaker
-from napari_al.plugin.widgets.latest_request import Latest
+from napari_al.plugin.widgets.background import Latest
+from napari_al.plugin.widgets.main_thread import timer
 
 if TYPE_CHECKING:
     from collections.abc import Callable

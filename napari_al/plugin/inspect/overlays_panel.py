@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QBuffer, QIODevice, Qt, Signal
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QVBoxLayout, QWidget
 
-from napari_al.plugin.annotate.classes_panel import swatch
 from napari_al.plugin.inspect.layer_styles import legend
-from napari_al.plugin.widgets.form_parts import text
+from napari_al.plugin.widgets.form_parts import swatch, text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

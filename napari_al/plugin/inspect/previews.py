@@ -9,8 +9,8 @@ from psygnal import Signal
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from napari_al.plugin.inspect.layers import InspectLayers
     from napari_al.plugin.inspect.overlay_cache import Maker
+    from napari_al.plugin.inspect.overlay_layers import InspectLayers
     from napari_al.session.inspection.overlays import Look
     from napari_al.session.inspection.previews import Comparison, Cutting, Merging
 

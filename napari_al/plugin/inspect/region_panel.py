@@ -17,8 +17,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_al.plugin.annotate.classes_panel import swatch
-from napari_al.plugin.widgets.form_parts import text
+from napari_al.plugin.widgets.form_parts import swatch, text
 from napari_al.plugin.widgets.line_chart import Curve
 from napari_al.plugin.widgets.probability_bars import Bars
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from psygnal import Signal
 from qtpy.QtCore import QTimer
 
-from napari_al.plugin.control.events import timer
 from napari_al.plugin.layers.camera import Placement
 from napari_al.plugin.layers.layer_set import LayerSet
 from napari_al.plugin.layers.picture_store import KINDS, Key, PictureKind, PictureStore
+from napari_al.plugin.widgets.main_thread import timer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
     from numpy.typing import NDArray
 
-    from napari_al.plugin.control.events import WorkbenchEvents
     from napari_al.plugin.layers.highlight import Marks
     from napari_al.session.log.records import Region
     from napari_al.session.session import Session
@@ -41,21 +40,25 @@ class Stage:
     Parameters
     ----------
     viewer : napari.Viewer
-    events : WorkbenchEvents
     dispatch : callable
         Runs a function on the window's thread.
     """
 
     arrived = Signal()
     """The region that was to be shown is on screen now: its image or a layer had to be made."""
+    image_ready = Signal(str)
+    """An image can be had from `picture_of`."""
+    view_changed = Signal()
+    """A kind of picture was shown or hidden."""
+    failed = Signal(str)
+    """Why a picture could not be made."""
 
     def __init__(
         self,
         viewer: Viewer,
-        events: WorkbenchEvents,
         dispatch: Callable[[Callable[[], None]], None],
     ) -> None:
-        self._viewer, self._events, self._dispatch = viewer, events, dispatch
+        self._viewer, self._dispatch = viewer, dispatch
         self.layers = LayerSet(viewer)
         self.image = ""  # the one on screen; "" while the next one is being made
         self.context = 5.0
@@ -146,7 +149,7 @@ class Stage:
         """Show or hide a kind of picture."""
         self.layers.set_wanted(kind, wanted)
         self._show_picture(kind)
-        self._events.view_changed.emit()
+        self.view_changed.emit()
 
     def toggle(self, kind: PictureKind) -> None:
         """Show a kind of picture, or hide it."""
@@ -157,7 +160,7 @@ class Stage:
         return None if self._pictures is None else self._pictures.get(self._key(image, "image"))
 
     def request(self, images: Iterable[str], *, overlays: bool = False) -> None:
-        """Have images made; ``WorkbenchEvents.image_ready`` says when each is there."""
+        """Have images made; `image_ready` says when each is there."""
         if self._pictures is None:
             return
         kinds = [k for k in OVERLAYS if overlays and self.layers.wants(k)]
@@ -213,9 +216,9 @@ class Stage:
     def _on_picture(self, key: Key, error: str | None) -> None:
         """Show a picture that has become ready, if it is still current."""
         if error is not None:
-            self._events.told.emit(error)
+            self.failed.emit(error)
         elif key.kind == "image":
-            self._events.image_ready.emit(key.image)
+            self.image_ready.emit(key.image)
         if key.kind != "image":
             if key.image == self.image and key == self._key(key.image, key.kind):
                 self._show_picture(key.kind)
@@ -233,7 +236,7 @@ class Stage:
         """Follow the eye."""
         self.layers.redim()
         self._show_picture(kind)
-        self._events.view_changed.emit()
+        self.view_changed.emit()
 
     def on_layer_removed(self, layer: Layer) -> None:
         """Make a removed layer again where it is needed."""
@@ -244,7 +247,7 @@ class Stage:
             QTimer.singleShot(0, self._show_again)
         elif kind is not None and kind != "drawing":
             self.layers.set_wanted(kind, False)
-            self._events.view_changed.emit()
+            self.view_changed.emit()
 
     def _show_again(self) -> None:
         if self._session is not None and not self.may_end:

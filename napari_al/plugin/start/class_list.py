@@ -23,8 +23,7 @@ from qtpy.QtWidgets import (
 
 from napari_al.errors import InputError
 from napari_al.formats.classes import ClassInfo, check_classes, default_color, read_classes
-from napari_al.plugin.annotate.classes_panel import swatch
-from napari_al.plugin.widgets.form_parts import button
+from napari_al.plugin.widgets.form_parts import button, swatch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

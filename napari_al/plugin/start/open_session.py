@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from psygnal import Signal
+
 from napari_al.errors import BrokenDataError, InputError
 from napari_al.plugin.control.deferred_updates import N_AHEAD
-from napari_al.plugin.control.events import timer
 from napari_al.plugin.layers.layer_kinds import load_layers, load_units
 from napari_al.plugin.start.placement_file import read_placement
+from napari_al.plugin.start.region_preview import Preview
+from napari_al.plugin.widgets.main_thread import timer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
 
     from napari_al.plugin.control.workbench import Workbench
     from napari_al.plugin.start.new_session import Found, StartChoice
-    from napari_al.plugin.start.page import StartPage
+    from napari_al.plugin.start.start_page import StartPage
     from napari_al.plugin.start.viewer_images import ViewerImages
     from napari_al.session.session import Session
 
@@ -53,8 +56,12 @@ class Opening:
     page : StartPage
     """
 
+    locked = Signal(object)
+    """Path of a project that another process writes to: it can be looked at only."""
+
     def __init__(self, bench: Workbench, page: StartPage) -> None:
         self._bench, self._page = bench, page
+        self.regions = Preview(bench.stage.layers, bench.dispatch)
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="opening")
         self._idle = timer(IDLE_MS, self._load_ahead)
         self._idle.start()
@@ -65,6 +72,7 @@ class Opening:
         """End the thread; what it still gives is dropped."""
         self._closed = True
         self._idle.stop()
+        self.regions.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def open(
@@ -124,10 +132,8 @@ class Opening:
             if isinstance(opened, _Opened):
                 self._on_opened(opened)
                 return
-            from napari_al.plugin.app import inspect
-
             self._page.show_message(f"{opened}. Its rounds are shown meanwhile.")
-            inspect(self._bench.viewer, path)
+            self.locked.emit(path)
 
         self._in_background(work, then)
 
@@ -189,13 +195,13 @@ class Opening:
             regions = self._page.question.method.regions
             name = data.train[self._page.regions.image_index % len(data.train)]
             n_regions = self._page.regions.n_per_image
-            self._bench.preview.show((source, name), lambda: data.image(name), regions, n_regions)
+            self.regions.show((source, name), lambda: data.image(name), regions, n_regions)
 
     def _preview_viewer(self, source: ViewerImages) -> None:
         from napari_al.plugin.start.viewer_images import plane_at
 
         place = self._page.regions.image_index % source.n_planes
-        self._bench.preview.show(
+        self.regions.show(
             (id(source), place),
             lambda: plane_at(source, place),
             self._page.question.method.regions,

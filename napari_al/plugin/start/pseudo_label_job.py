@@ -11,7 +11,7 @@ from napari_al.session.rounds.job_process import Job
 if TYPE_CHECKING:
     from napari_al.plugin.control.workbench import Workbench
     from napari_al.plugin.start.open_session import Opening
-    from napari_al.plugin.start.page import StartPage
+    from napari_al.plugin.start.start_page import StartPage
     from napari_al.session.rounds.job_process import JobResult
 
 

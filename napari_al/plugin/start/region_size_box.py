@@ -11,7 +11,7 @@ from napari_al.plugin.widgets.form_parts import button, text
 
 if TYPE_CHECKING:
     from napari_al.methods.table import Regions
-    from napari_al.plugin.start.preview import Cut
+    from napari_al.plugin.start.region_preview import Cut
 
 SETTLE_MS = 120
 """After the slider has moved."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from napari_al.core.clicks import Clicks
-from napari_al.plugin.outlines import drawn_clicks
+from napari_al.core.geometry.outlines import drawn_clicks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -172,8 +172,8 @@ _COLUMNS = (
 def to_csv(answers: Iterable[Answer], classes: Sequence[ClassInfo]) -> str:
     """Return one row an answer, as CSV with a header.
 
-    ``drawn_clicks`` is what drawing the region exactly would have cost, about (``ledger.py``): some
-    milliseconds an answer.
+    ``drawn_clicks`` estimates what drawing the region exactly would have cost
+    (``core.geometry.outlines``), which takes some milliseconds an answer.
     """
     names = {c.id: c.name for c in classes}
     out = io.StringIO()

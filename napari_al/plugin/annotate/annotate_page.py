@@ -11,14 +11,14 @@ from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QSizePolicy, QTabWidget, Q
 
 from napari_al.core import IGNORE
 from napari_al.formats.classes import live_classes
-from napari_al.plugin.annotate.answer_costs import Tally, duration
 from napari_al.plugin.annotate.classes_panel import ClassesPanel
 from napari_al.plugin.annotate.export_panel import ExportPanel
-from napari_al.plugin.annotate.keys import hint
 from napari_al.plugin.annotate.model_panel import ModelPanel
 from napari_al.plugin.annotate.progress_panel import ProgressPanel
 from napari_al.plugin.annotate.queue_panel import QueuePanel
 from napari_al.plugin.annotate.view_panel import ViewPanel
+from napari_al.plugin.control.answer_statistics import Tally, duration
+from napari_al.plugin.control.keys import hint
 from napari_al.plugin.widgets.form_parts import button, scrolled, text
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from qtpy.QtWidgets import QPushButton
 
     from napari_al.formats.dataset import ClassInfo
-    from napari_al.plugin.annotate.keys import ActionName
+    from napari_al.plugin.control.keys import ActionName
     from napari_al.session.log.records import Outcome, Query, QueryType
     from napari_al.session.session import Session
 

@@ -24,8 +24,8 @@ from scenes import answer_round, project_config, write_data, write_initial, writ
 from napari_al.formats.classes import ClassInfo
 from napari_al.formats.dataset import DataFolder
 from napari_al.plugin import reader, viewers
-from napari_al.plugin.app import INSPECT_NAME, find_inspect_dock, inspect, open_dock
-from napari_al.plugin.inspect.dock import InspectDock
+from napari_al.plugin.app import open_dock
+from napari_al.plugin.inspect.dock import INSPECT_NAME, InspectDock, find_inspect_dock, inspect
 from napari_al.plugin.inspect.layer_styles import KINDS
 from napari_al.session.inspection import inspection
 from napari_al.session.inspection.overlays import PICTURES, Look

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from napari_al.core.clicks import Clicks
+from napari_al.core.geometry.region_editing import split, toggle_region
 from napari_al.errors import InputError
-from napari_al.plugin.reshape import join, split
 from napari_al.session.log.records import Answer
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from napari_al.plugin.annotate.polygon_drawing import Drawing, Sketch
+    from napari_al.plugin.control.polygon_drawing import Drawing, Sketch
     from napari_al.session.log.records import Outcome, Piece, Query
 
 RESHAPED = ("dominant", "multi-class")
@@ -137,7 +137,10 @@ class Question:
         """
         if self.query.query_type not in RESHAPED or self.replaced is not None or image is None:
             raise InputError("This region cannot be cut.")
-        first, second = split(self.query, image)
+        first, second = (
+            replace(self.query, region=replace(self.query.region, mask=mask))
+            for mask in split(self.query.region.mask, image)
+        )
         return replace(
             self, query=first, parts=(second, *self.parts), before=self, chosen=frozenset()
         )
@@ -164,4 +167,6 @@ class Question:
         """
         if self.query.query_type not in RESHAPED or self.before is not None:
             raise InputError("Regions cannot be joined here.")
-        return replace(self, query=join(self.query, region_map, position))
+        region = self.query.region
+        ids, mask = toggle_region(region.ids, region_map, position)
+        return replace(self, query=replace(self.query, region=replace(region, ids=ids, mask=mask)))

@@ -1,4 +1,4 @@
-"""Polygons drawn in a rectangle: from their corners to a precise answer and what it cost."""
+"""Polygons drawn in a region: the masks that they cut out of it, and what drawing them cost."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import numpy as np
 
 from napari_al.core.clicks import Clicks
 from napari_al.core.geometry.masks import Mask
-from napari_al.session.log.records import Piece
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,25 +15,29 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def pieces_of(
+def cut_by_polygons(
     polygons: Sequence[NDArray[np.float64]],
     class_ids: Sequence[int],
     rest: int | None,
     mask: Mask,
-) -> tuple[tuple[Piece, ...], Clicks]:
-    """Return the pieces that polygons cut out of a region, and the clicks they took.
+) -> tuple[tuple[tuple[int, Mask], ...], Clicks]:
+    """Return the parts that polygons cut out of a region, and the clicks that drawing took.
 
     Parameters
     ----------
-    polygons : (V, 2) arrays of corners (row, column), in pixels, centre of the first pixel at 0.
-    class_ids : class of each polygon; later polygons lie over earlier ones.
-    rest : class of the pixels that no polygon covers; None leaves them without a label.
-    mask : the region.
+    polygons : sequence of (V, 2) float arrays
+        Corners (row, column) in pixels; the centre of the first pixel is at 0.
+    class_ids : sequence of int
+        Class of each polygon; later polygons lie over earlier ones.
+    rest : int or None
+        Class of the pixels that no polygon covers; None leaves them without a label.
+    mask : Mask
+        The region.
 
     Returns
     -------
-    pieces : tuple of Piece
-        Without pixels in common; polygons of which nothing is left have none.
+    parts : tuple of (class id, Mask)
+        Disjoint; a polygon that is entirely covered by later ones has no part.
     clicks : Clicks
         c_p: corners inside the region's box; c_i: crossings of polygons with the box; c_c: one
         for each polygon and one for the rest (Cai et al. 2021, "annotation cost").
@@ -44,21 +47,21 @@ def pieces_of(
     owner = np.where(inside, -1, -2)
     for index, corners in enumerate(polygons):
         owner[inside & _filled(corners - (row0, col0), inside.shape)] = index
-    pieces = [
-        Piece(class_id, Mask.from_array(owner == index, (row0, col0)))
+    parts = [
+        (class_id, Mask.from_array(owner == index, (row0, col0)))
         for index, class_id in enumerate(class_ids)
         if (owner == index).any()
     ]
     has_rest = rest is not None and bool((owner == -1).any())
     if rest is not None and has_rest:
-        pieces.append(Piece(rest, Mask.from_array(owner == -1, (row0, col0))))
+        parts.append((rest, Mask.from_array(owner == -1, (row0, col0))))
     crossed = [_corners_and_crossings(corners, mask.box) for corners in polygons]
     clicks = Clicks(
         class_clicks=len(polygons) + has_rest,
         polygon_clicks=sum(n_corners for n_corners, _ in crossed),
         intersection_clicks=sum(n_crossings for _, n_crossings in crossed),
     )
-    return tuple(pieces), clicks
+    return tuple(parts), clicks
 
 
 def _filled(corners: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.bool_]:

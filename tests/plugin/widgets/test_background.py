@@ -8,7 +8,7 @@ from queue import Queue
 import pytest
 
 from napari_al.errors import InputError
-from napari_al.plugin.widgets.latest_request import Latest
+from napari_al.plugin.widgets.background import Latest
 
 
 class Slow:

@@ -12,9 +12,9 @@ from qtpy.QtCore import QTimer
 
 from napari_al.errors import InputError
 from napari_al.formats.classes import live_classes
-from napari_al.plugin.annotate.keys import class_keys
-from napari_al.plugin.annotate.polygon_drawing import Sketch
-from napari_al.plugin.annotate.question_state import ONE_CLICK
+from napari_al.plugin.control.keys import class_keys
+from napari_al.plugin.control.polygon_drawing import Sketch
+from napari_al.plugin.control.question_state import ONE_CLICK
 from napari_al.plugin.layers.highlight import Marks
 from napari_al.session.log.records import Answer
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
     from napari_al.formats.classes import ClassInfo
-    from napari_al.plugin.annotate.polygon_drawing import Drawing
-    from napari_al.plugin.annotate.question_state import Question
     from napari_al.plugin.control.answer_submission import HandingIn
     from napari_al.plugin.control.events import WorkbenchEvents
+    from napari_al.plugin.control.polygon_drawing import Drawing
+    from napari_al.plugin.control.question_state import Question
     from napari_al.plugin.layers.displayed_image import Stage
     from napari_al.session.log.records import Outcome, Query
     from napari_al.session.session import Session
@@ -265,7 +265,7 @@ class Answering:
         else:
             self.show(joined)
 
-    # ---- slots (links.py connects them)
+    # ---- slots
 
     def on_arrived(self) -> None:
         """Count the seconds from when the region can be seen."""

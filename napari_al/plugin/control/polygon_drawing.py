@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_al.core.geometry.drawn_polygons import cut_by_polygons
 from napari_al.formats.classes import meanings
-from napari_al.plugin.drawing import pieces_of
+from napari_al.session.log.records import Piece
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from napari_al.core.clicks import Clicks
     from napari_al.formats.dataset import ClassInfo
     from napari_al.plugin.layers.camera import Camera
-    from napari_al.session.log.records import Piece, Query
+    from napari_al.session.log.records import Query
 
 EDGE_PX = 2.0
 UNNAMED = "#ffffff"
@@ -111,12 +112,13 @@ class Sketch:
             for corners, class_id in zip(self._layer.data, self._class_ids, strict=True)
             if class_id is not None
         ]
-        return pieces_of(
+        parts, clicks = cut_by_polygons(
             [corners for corners, _ in named],
             [class_id for _, class_id in named],
             self.rest,
             self._query.region.mask,
         )
+        return tuple(Piece(class_id, mask) for class_id, mask in parts), clicks
 
     @property
     def drawing(self) -> Drawing:

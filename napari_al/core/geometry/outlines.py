@@ -1,4 +1,4 @@
-"""What it takes to draw a region exactly."""
+"""Outlines of regions: how many clicks an exact drawing of a region takes."""
 
 from __future__ import annotations
 
@@ -10,16 +10,19 @@ if TYPE_CHECKING:
     from napari_al.core.geometry.masks import Mask
 
 TOLERANCE_PX = 1.5
-"""How far a drawn polygon may lie off a region's outline."""
+"""Largest distance of a drawn polygon from a region's outline."""
 
 
 def drawn_clicks(mask: Mask) -> int:
-    """Return the clicks of drawing a region exactly: its corners, and its class."""
+    """Return the clicks of drawing a region exactly: its polygons' corners and its class."""
     return 1 + n_corners(mask)
 
 
 def n_corners(mask: Mask) -> int:
-    """Return how many corners polygons need that follow a region's outlines to 1.5 pixels."""
+    """Return the corners of polygons that follow a region's outlines to within 1.5 pixels.
+
+    Outlines of holes count; each polygon has at least three corners (Douglas-Peucker).
+    """
     from napari_al.core.opencv import cv2  # only here: opening napari does not load it
 
     inside = mask.crop().astype(np.uint8)

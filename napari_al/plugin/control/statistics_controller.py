@@ -5,14 +5,14 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from napari_al.plugin.annotate.answer_costs import Teller
+from napari_al.plugin.control.answer_statistics import Teller
 from napari_al.plugin.control.coverage_statistics import Bookkeeper
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
 
-    from napari_al.plugin.annotate.answer_costs import Tally
+    from napari_al.plugin.control.answer_statistics import Tally
     from napari_al.plugin.control.coverage_statistics import Ledger
     from napari_al.plugin.control.events import WorkbenchEvents
     from napari_al.session.session import Session
