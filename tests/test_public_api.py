@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 import re
 import subprocess
 import sys
@@ -10,6 +11,8 @@ import pytest
 
 import napari_al
 
+LISTED = Path(__file__).with_name("public_api.txt")
+"""What programs of others may use. A line is only taken out after a deprecation (docs/api.md)."""
 HEAVY = ("torch", "cv2", "napari", "qtpy", "matplotlib", "numpy")
 
 
@@ -17,6 +20,38 @@ HEAVY = ("torch", "cv2", "napari", "qtpy", "matplotlib", "numpy")
 def test_every_public_name_is_there(name: str) -> None:
     assert getattr(napari_al, name) is not None
     assert name in dir(napari_al)
+
+
+def public_surface() -> set[str]:
+    """Names, their public members, and what their parameters are called."""
+    surface = set()
+    for name in napari_al.__all__:
+        thing = getattr(napari_al, name)
+        surface.add(name)
+        if inspect.isclass(thing):
+            own = {*vars(thing), *getattr(thing, "__annotations__", ())}
+            members = {member for member in own if not member.startswith(("_", "model_"))}
+            surface |= {f"{name}.{member}" for member in members}
+            callables = {f"{name}.{member}": getattr(thing, member, None) for member in members}
+        else:
+            callables = {name: thing}
+        for path, call in callables.items():
+            if inspect.isroutine(call) and callable(call):
+                parameters = set(inspect.signature(call).parameters) - {"self", "cls"}
+                surface |= {f"{path}({parameter})" for parameter in parameters}
+    return surface
+
+
+def test_nothing_public_was_removed() -> None:
+    listed = set(LISTED.read_text(encoding="utf-8").split())
+    assert listed, "the list is there"
+    missing = sorted(listed - public_surface())
+    assert not missing, f"removed without a deprecation: {missing}"
+    assert set(napari_al.__all__) <= listed, "what is new belongs into the list"
+
+
+def test_type_checkers_of_others_find_the_types() -> None:
+    assert (Path(napari_al.__file__).parent / "py.typed").is_file()
 
 
 def test_other_names_are_not() -> None:
