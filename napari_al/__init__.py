@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from napari_al.core.geometry.masks import Mask
     from napari_al.errors import InputError
     from napari_al.formats.dataset import ClassInfo, DataFolder
+    from napari_al.formats.image_rules import ImageRules
     from napari_al.methods.table import METHODS, Method
     from napari_al.session.acquisition import register_acquisition
     from napari_al.session.log.records import Answer, Piece, Query, Region
@@ -39,6 +40,7 @@ __all__ = [
     "ClassInfo",
     "Clicks",
     "DataFolder",
+    "ImageRules",
     "InputError",
     "Mask",
     "Method",
@@ -70,6 +72,7 @@ _HOME = {
     "ClassInfo": "formats.dataset",
     "Clicks": "core.clicks",
     "DataFolder": "formats.dataset",
+    "ImageRules": "formats.image_rules",
     "InputError": "errors",
     "Mask": "core.geometry.masks",
     "Method": "methods.table",

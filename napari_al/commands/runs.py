@@ -45,11 +45,15 @@ def simulate(
     if init is not None:
         settings["initial"] = {**settings.get("initial", {}), "source": init}
     from napari_al.formats.dataset import DataFolder
+    from napari_al.session.project.settings import image_rules
     from napari_al.simulate.runner import run_simulation
 
-    folder = DataFolder.open(data, skip_broken=bool(settings.get("skip_broken")))
+    skip = bool(settings.get("skip_broken"))
+    folder = DataFolder.open(data, skip_broken=skip, rules=image_rules(settings))
     for broken in folder.broken:
         typer.echo(f"left out: {broken.reason}", err=True)
+    for note in folder.notes:
+        typer.echo(f"note: {note}", err=True)
     with RunProgress(rounds) as progress:
         run_simulation(
             folder,

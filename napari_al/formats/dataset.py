@@ -3,28 +3,28 @@
 The contract::
 
     DATA/classes.json                   [{"id": 0, "name": "sky", "color": "#808080"}, ...]
-    DATA/train/images/NAME.{jpg,png,tif,bmp}
+    DATA/train/images/NAME.{jpg,png,tif,bmp,webp,jp2}
     DATA/train/labels/NAME.png          class ids, 255 = ignore            (optional)
     DATA/train/initial_labels/NAME.png  pseudo-labels to correct           (optional)
     DATA/train/masks/NAME.{png,tif}     object ids, 0 = none               (optional)
     DATA/val/images, DATA/val/labels                                       (optional)
 
 NAME may have folders in it. Without a ``train`` folder, ``DATA/images`` (beside it ``labels``, …)
-or the images in DATA itself are the training images. Hidden files and files that are no pictures
-are not looked at; links are followed.
+or the images in DATA itself are the training images. Hidden files are not looked at, files of other
+kinds are counted in ``notes``; links are followed.
 
-Images are 8-bit, 16-bit or float, of any size, and all have the same number of channels (see
-`images` for what becomes of alpha, palettes and EXIF orientation). Opening a folder reads headers
-of images and compares sizes; of labels it reads the ids too, so that a run does not find out after
-hours. Pixels of images are decoded when they are asked for; nothing is kept.
+All images have the same number of channels and the same pixel type, by `ImageRules` (see `images`
+for what becomes of alpha, palettes and EXIF orientation). Opening a folder reads headers of images
+and compares sizes; of labels it reads the ids too where they are needed, so that a run does not
+find out after hours. Pixels of images are decoded when they are asked for; nothing is kept.
 """
 
 from __future__ import annotations
 
 import os
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,32 +40,27 @@ from napari_al.formats.classes import (
     live_classes,
     read_classes,
 )
-from napari_al.formats.images import Header, read_header, read_ids, read_image
-from napari_al.formats.listing import Kind, Listed, Split, list_images
+from napari_al.formats.folder_check import (
+    BrokenFile,
+    Item,
+    Look,
+    check_labels_of,
+    notes_of,
+    take_out_odd_images,
+)
+from napari_al.formats.image_rules import ImageRules, filled, ranges_of, valid_pixels
+from napari_al.formats.images import read_image
+from napari_al.formats.label_maps import read_class_map, read_masks
+from napari_al.formats.listing import Kind, Split, list_images
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
+N_IMAGES_FOR_RANGES = 16
+
 __all__ = ["BrokenFile", "ClassInfo", "DataFolder", "Split", "default_classes"]
-
-
-@dataclass(frozen=True, slots=True)
-class BrokenFile:
-    """A file that was left out, and why."""
-
-    path: Path
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Item:
-    """One image whose files have been found good."""
-
-    image: Path
-    header: Header
-    maps: dict[Kind, Path]
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,21 +72,24 @@ class DataFolder:
     path : Path
     classes : tuple of ClassInfo
         Ids 0 to C-1, in order.
-    n_channels : int
-        Of every image.
+    rules : ImageRules
+        How the images are read; decided.
     train, val : tuple of str
         Names of the images: the path below ``images`` without suffix, with ``/``; sorted.
     broken : tuple of BrokenFile
         What ``skip_broken`` left out.
+    notes : tuple of str
+        What else is left out or read otherwise than a program may think, a sentence each.
     """
 
     path: Path
     classes: tuple[ClassInfo, ...]
-    n_channels: int
+    rules: ImageRules
     train: tuple[str, ...]
     val: tuple[str, ...]
     broken: tuple[BrokenFile, ...]
-    _items: dict[tuple[Split, str], _Item] = field(repr=False)
+    notes: tuple[str, ...]
+    _items: dict[tuple[Split, str], Item] = field(repr=False)
 
     @classmethod
     def open(
@@ -100,6 +98,9 @@ class DataFolder:
         *,
         skip_broken: bool = False,
         classes: Sequence[ClassInfo] | None = None,
+        rules: ImageRules | None = None,
+        check_labels: bool = True,
+        check_pixels: bool | None = None,
     ) -> DataFolder:
         """Look through a data folder.
 
@@ -111,30 +112,52 @@ class DataFolder:
             `broken`, instead of refusing the folder.
         classes : sequence of ClassInfo, optional
             Used instead of ``classes.json``.
+        rules : ImageRules, optional
+            How to read the images: what is not decided in it is found out.
+        check_labels : bool
+            Read every label now. False where nobody needs them: validation images without labels
+            are then left out with a note.
+        check_pixels : bool, optional
+            Decode every image now, so that damage shows; by default with ``skip_broken``.
 
         Raises
         ------
         InputError
             If the folder cannot be used; it names the first file at fault.
         """
-        path = Path(path)
+        path, rules = Path(path), rules or ImageRules()
         listed = list_images(path)
-        known = _classes(path, classes)
-        items: dict[tuple[Split, str], _Item] = {}
+        look = Look(
+            _classes(path, classes),
+            rules,
+            check_labels,
+            skip_broken if check_pixels is None else check_pixels,
+        )
+        items: dict[tuple[Split, str], Item] = {}
         broken: list[BrokenFile] = []
         with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-            results = pool.map(lambda one: _look(one, len(known)), listed)
-            for one, result in zip(listed, results, strict=True):
+            for one, result in zip(listed.images, pool.map(look, listed.images), strict=True):
                 if isinstance(result, BrokenFile):
                     broken.append(result)
-                else:
+                elif result is not None:
                     items[one.split, one.name] = result
-        n_channels = _take_out_odd_channels(items, broken)
+        if items and not rules.is_decided:
+            rules = rules.decided([item.header for item in items.values()])
+        take_out_odd_images(items, broken, rules)
         train = tuple(name for split, name in items if split == "train")
         val = tuple(name for split, name in items if split == "val")
         if broken and not (skip_broken and train):
             raise _refusal(broken, skip_broken)
-        return cls(path, known, n_channels, train, val, tuple(broken), items)
+        if check_labels:
+            check_labels_of(path, look.classes, items)
+        notes = (*listed.notes, *notes_of(path, look.classes, items, rules, len(listed.images)))
+        data = cls(path, look.classes, rules, train, val, tuple(broken), notes, items)
+        return data if rules.ranges else replace(data, rules=_with_ranges(data))
+
+    @property
+    def n_channels(self) -> int:
+        """Of every image."""
+        return self.rules.n_channels or 0
 
     @property
     def n_classes(self) -> int:
@@ -179,14 +202,20 @@ class DataFolder:
         return {"images": item.image, **{str(kind): path for kind, path in item.maps.items()}}
 
     def image(self, name: str, split: Split = "train") -> NDArray[Any]:
-        """Return an image's pixels: (H, W, C) uint8, uint16 or float32."""
+        """Return an image's pixels: (H, W, C) uint8, uint16 or float32, all of them finite.
+
+        Pixels without data (see `valid`) have the median of the others.
+        """
+        pixels, valid = self._pixels(self._item(name, split))
+        return pixels if valid is None else filled(pixels, valid)
+
+    def valid(self, name: str, split: Split = "train") -> NDArray[np.bool_] | None:
+        """Return which pixels of an image hold data, (H, W); None where all do.
+
+        Pixels without data are in no region, are `IGNORE` in every class map and 0 in masks.
+        """
         item = self._item(name, split)
-        pixels = read_image(item.image)
-        if pixels.shape != (*item.header.shape, item.header.n_channels):
-            raise InputError(
-                f"{item.image} has changed since the data folder was opened; open it again."
-            )
-        return pixels
+        return self._pixels(item)[1] if self._may_lack_data(item) else None
 
     def labels(self, name: str, split: Split = "train") -> NDArray[np.uint8] | None:
         """Return an image's true classes, (H, W) uint8, `IGNORE` = none; None without a file."""
@@ -200,18 +229,45 @@ class DataFolder:
         """Return a training image's object ids, (H, W) int32, 0 = none; None without a file."""
         item = self._item(name, "train")
         found = item.maps.get("masks")
-        return None if found is None else _read_masks(found, item.header)
+        if found is None:
+            return None
+        masks, valid = read_masks(found, item.header), self.valid(name)
+        return masks if valid is None else np.where(valid, masks, 0)
 
     def _class_map(self, name: str, split: Split, kind: Kind) -> NDArray[np.uint8] | None:
         item = self._item(name, split)
         found = item.maps.get(kind)
         if found is None:
             return None
-        class_map = _read_class_map(found, item.header, self.n_classes)
-        some_are_merged = len(live_classes(self.classes)) < self.n_classes
-        return as_merged(class_map, self.classes) if some_are_merged else class_map
+        class_map = read_class_map(found, item.header, self.n_classes, self._label_ids(kind))
+        if len(live_classes(self.classes)) < self.n_classes:
+            class_map = as_merged(class_map, self.classes)
+        valid = self.valid(name, split)
+        return class_map if valid is None else np.where(valid, class_map, np.uint8(IGNORE))
 
-    def _item(self, name: str, split: Split) -> _Item:
+    def _label_ids(self, kind: Kind) -> Mapping[int, int]:
+        return self.rules.label_ids if kind == "labels" else {}
+
+    def _may_lack_data(self, item: Item) -> bool:
+        return item.header.dtype == "float32" or self._nodata(item) is not None
+
+    def _nodata(self, item: Item) -> float | None:
+        return item.header.nodata if self.rules.nodata is None else self.rules.nodata
+
+    def _pixels(self, item: Item) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+        """Return an image's pixels by the rules, and which hold data (None: all)."""
+        pixels = read_image(item.image, self.rules.pages)
+        found = (*pixels.shape, pixels.dtype.name)
+        if found != (*item.header.shape, item.header.n_channels, item.header.dtype):
+            raise InputError(
+                f"{item.image} has changed since the data folder was opened; open it again."
+            )
+        valid = valid_pixels(pixels, self._nodata(item))
+        if valid is not None and not valid.any():
+            raise InputError(f"{item.image} has no pixel with data (all are nodata or not finite).")
+        return self.rules.fitted(pixels), valid
+
+    def _item(self, name: str, split: Split) -> Item:
         try:
             return self._items[split, name]
         except KeyError:
@@ -232,38 +288,20 @@ def _classes(path: Path, given: Sequence[ClassInfo] | None) -> tuple[ClassInfo, 
     )
 
 
-def _look(listed: Listed, n_classes: int) -> _Item | BrokenFile:
-    """Return the image if all its files can be used, or what is wrong."""
-    try:
-        header = read_header(listed.image)
-        for kind, path in listed.maps.items():
-            if kind == "masks":
-                _check_size(path, read_header(path), header)
-            else:
-                _read_class_map(path, header, n_classes)
-        if listed.split == "val" and "labels" not in listed.maps:
-            raise InputError(f"{listed.image} has no labels; validation images need them.")
-    except InputError as error:
-        return BrokenFile(listed.image, str(error))
-    return _Item(listed.image, header, listed.maps)
+def _with_ranges(data: DataFolder) -> ImageRules:
+    """Return the rules with the range of each channel, found in some of the images."""
+    if data.rules.pixel_type == "uint8":
+        return data.rules.model_copy(update={"ranges": ((0.0, 255.0),) * data.n_channels})
+    names = data.train[:: max(1, len(data.train) // N_IMAGES_FOR_RANGES)]
+    return data.rules.model_copy(update={"ranges": ranges_of(_valid_samples(data, names))})
 
 
-def _take_out_odd_channels(items: dict[tuple[Split, str], _Item], broken: list[BrokenFile]) -> int:
-    """Move images whose channels differ from most images' to `broken`; return the usual number."""
-    if not items:
-        return 0
-    counts = Counter(item.header.n_channels for item in items.values())
-    usual = counts.most_common(1)[0][0]
-    for key, item in list(items.items()):
-        n = item.header.n_channels
-        if n != usual:
-            reason = (
-                f"{item.image} has {n} channel{'s' if n > 1 else ''} and most images have {usual}; "
-                "convert it to match."
-            )
-            broken.append(BrokenFile(item.image, reason))
-            del items[key]
-    return usual
+def _valid_samples(data: DataFolder, names: Sequence[str]) -> Iterator[NDArray[Any]]:
+    """Yield (n, C) pixels with data of the images that can be read."""
+    for name in names:
+        with suppress(InputError):  # whoever needs the image will say so
+            pixels, valid = data._pixels(data._item(name, "train"))
+            yield pixels.reshape(-1, pixels.shape[2]) if valid is None else pixels[valid]
 
 
 def _refusal(broken: list[BrokenFile], skip_broken: bool) -> InputError:
@@ -271,38 +309,3 @@ def _refusal(broken: list[BrokenFile], skip_broken: bool) -> InputError:
     if skip_broken:
         return InputError(f"No training image can be used. The first: {broken[0].reason}{more}")
     return BrokenDataError(f"{broken[0].reason}{more}")
-
-
-# ---- maps of ids
-
-
-def _check_size(path: Path, found: Header, image: Header) -> None:
-    if found.shape != image.shape:
-        raise InputError(
-            f"{path} is {found.width} x {found.height} pixels and its image is "
-            f"{image.width} x {image.height}; they must be the same size."
-        )
-
-
-def _read_class_map(path: Path, image: Header, n_classes: int) -> NDArray[np.uint8]:
-    ids = _read_sized(path, image)
-    wrong = ids[(ids < 0) | ((ids >= n_classes) & (ids != IGNORE))]
-    if wrong.size:
-        raise InputError(
-            f"{path} has the class id {wrong[0]}; the classes are 0 to {n_classes - 1}, and "
-            f"{IGNORE} where there is none."
-        )
-    return ids.astype(np.uint8, copy=False)
-
-
-def _read_masks(path: Path, image: Header) -> NDArray[np.int32]:
-    ids = _read_sized(path, image)
-    if ids.size and (ids.min() < 0 or ids.max() > np.iinfo(np.int32).max):
-        raise InputError(f"{path} has object ids outside 0 to {np.iinfo(np.int32).max}.")
-    return ids.astype(np.int32, copy=False)
-
-
-def _read_sized(path: Path, image: Header) -> NDArray[Any]:
-    ids = read_ids(path)
-    _check_size(path, Header(ids.shape[0], ids.shape[1], 1, ids.dtype.name), image)
-    return ids

@@ -1,13 +1,13 @@
 """Picture files: their headers, their pixels, maps of ids.
 
-Pixels come as they are stored, with three exceptions that are the same for every caller: alpha is
-dropped; palettes, CMYK and YCbCr become RGB; and a JPEG is turned upright as its EXIF orientation
+Pixels come as they were meant, the same for every caller: alpha is dropped (the header's ``notes``
+say so); palettes, CMYK and YCbCr become RGB; and a JPEG is turned upright as its EXIF orientation
 says, as labelling tools show it, so that labels have to fit the upright picture. (Orientation tags
-of other formats are not looked at.)
+of other formats are not applied.) Maps of ids come as they are stored.
 
-Pillow reads JPEG, PNG and BMP, tifffile reads TIFF, and OpenCV the few kinds that neither does:
-16-bit colour PNG and some compressed TIFF. A file over `MAX_PIXELS` or `MAX_BYTES` is refused from
-its header, before any pixel is decoded.
+Pillow reads JPEG, PNG, BMP, WebP and, where its codec is there, JPEG 2000; `tiff` reads TIFF; and
+OpenCV reads 16-bit colour PNG. A file over `MAX_PIXELS` or `MAX_BYTES` is refused from its header,
+before any pixel is decoded.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, features
 
 from napari_al.errors import InputError
+from napari_al.formats.tiff import TIFF_SUFFIXES, check_tiff_is_whole, tiff_picture
 from napari_al.writing import new_file
 
 if TYPE_CHECKING:
@@ -29,7 +30,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp")
+    from napari_al.formats.tiff import Pages
+
+_OF_CODECS = {".webp": "webp", ".jp2": "jpg_2000"}
+IMAGE_SUFFIXES = (
+    ".jpg", ".jpeg", ".png", *TIFF_SUFFIXES, ".bmp",
+    *(suffix for suffix, codec in _OF_CODECS.items() if features.check(codec)),
+)  # fmt: skip
 ID_SUFFIXES = (".png", ".tif", ".tiff", ".bmp")
 """Of label images and masks; JPEG would change the ids."""
 
@@ -39,8 +46,7 @@ probabilities of every class for every pixel of more would not fit into memory."
 MAX_BYTES = 2**30
 """Of one decoded image (many channels)."""
 
-TIFF_SUFFIXES = (".tif", ".tiff")
-_PILLOW_FORMATS = ("JPEG", "PNG", "BMP")
+_PILLOW_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "JPEG2000")
 _EXIF_ORIENTATION = 0x0112
 _TRANSPOSING = (5, 6, 7, 8)
 _GREY_MODES = {"1": "uint8", "L": "uint8", "LA": "uint8", "La": "uint8", "I": "uint16"}
@@ -57,12 +63,18 @@ DECODER_ERRORS = (
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a file says of its picture: size, channels as `read_image` gives them, pixel type."""
+    """What a file says of its picture: size, channels as `read_image` gives them, pixel type.
+
+    ``nodata`` is the value of pixels that hold nothing, where the file names one; ``notes`` say
+    what of the file is left out.
+    """
 
     height: int
     width: int
     n_channels: int
     dtype: str
+    nodata: float | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -70,8 +82,14 @@ class Header:
         return self.height, self.width
 
 
-def read_header(path: Path) -> Header:
+def read_header(path: Path, pages: Pages = "refuse") -> Header:
     """Read the header of a supported image, and see whether the file seems to be all there.
+
+    Parameters
+    ----------
+    path : Path
+    pages : {"refuse", "channels"}
+        What pages of a TIFF are that do not say it.
 
     Raises
     ------
@@ -81,7 +99,7 @@ def read_header(path: Path) -> Header:
     try:
         check_file(path)
         if path.suffix.lower() in TIFF_SUFFIXES:
-            header = _tiff_header(path)
+            header = _tiff_header(path, pages)
         else:
             header = _pillow_header(path)
             _check_limits(path, header)
@@ -93,28 +111,25 @@ def read_header(path: Path) -> Header:
     return header
 
 
-def read_image(path: Path) -> NDArray[Any]:
+def read_image(path: Path, pages: Pages = "refuse") -> NDArray[Any]:
     """Read a picture.
 
     Returns
     -------
     array (H, W, C), uint8, uint16 or float32
-        Other whole numbers of a TIFF come as float32.
+        Other whole numbers of a TIFF come as float32; floats may be NaN or infinite.
 
     Raises
     ------
     InputError
-        As `read_header`, and for damaged pixels or a float that is not finite.
+        As `read_header`, and for damaged pixels.
     """
     try:
         check_file(path)
         is_tiff = path.suffix.lower() in TIFF_SUFFIXES
-        pixels = _tiff_pixels(path) if is_tiff else _pillow_pixels(path)
+        return _tiff_pixels(path, pages) if is_tiff else _pillow_pixels(path)
     except DECODER_ERRORS as error:
         raise cannot_read(path, error) from error
-    if pixels.dtype == np.float32 and not np.isfinite(pixels).all():
-        raise InputError(f"{path} has pixels that are not finite numbers (NaN or infinity).")
-    return pixels
 
 
 def read_ids(path: Path) -> NDArray[Any]:
@@ -131,14 +146,7 @@ def read_ids(path: Path) -> NDArray[Any]:
     """
     try:
         check_file(path)
-        if path.suffix.lower() in TIFF_SUFFIXES:
-            ids, _ = _tiff_raw(path)
-        else:
-            with Image.open(path, formats=_PILLOW_FORMATS) as picture:
-                _check_limits(path, Header(picture.height, picture.width, 1, "int32"))
-                if picture.format in ("JPEG", "MPO"):
-                    raise InputError(f"{path} is a JPEG, which changes ids; save it as PNG.")
-                ids = np.asarray(picture)
+        ids = _tiff_ids(path) if path.suffix.lower() in TIFF_SUFFIXES else _pillow_ids(path)
     except DECODER_ERRORS as error:
         raise cannot_read(path, error) from error
     if ids.ndim == 3 and ids.shape[2] == 1:
@@ -228,27 +236,53 @@ def _ends_well(path: Path) -> bool:
 
 def _pillow_header(path: Path) -> Header:
     with Image.open(path, formats=_PILLOW_FORMATS) as picture:
+        _check_one_frame(path, picture)
         width, height = picture.size
         if _orientation(picture) in _TRANSPOSING:
             width, height = height, width
+        has_alpha = picture.mode.endswith(("A", "a")) or "transparency" in picture.info
+        notes = ("alpha is dropped",) if has_alpha else ()
         if picture.mode.startswith("I;16"):
-            return Header(height, width, 1, "uint16")
-        if picture.mode in _GREY_MODES:
-            return Header(height, width, 1, _GREY_MODES[picture.mode])
-        return Header(height, width, 3, "uint16" if _is_16_bit_colour(path) else "uint8")
+            return Header(height, width, 1, "uint16", notes=notes)
+        is_grey = picture.mode in _GREY_MODES or _is_16_bit_grey_alpha(path)
+        dtype = "uint16" if _is_16_bit_colour(path) else _GREY_MODES.get(picture.mode, "uint8")
+        return Header(height, width, 1 if is_grey else 3, dtype, notes=notes)
 
 
 def _pillow_pixels(path: Path) -> NDArray[Any]:
     with Image.open(path, formats=_PILLOW_FORMATS) as picture:
+        _check_one_frame(path, picture)
         _check_limits(path, Header(picture.height, picture.width, 3, "uint8"))
         if picture.mode.startswith("I"):
             return np.asarray(picture).astype(np.uint16)[..., None]
+        is_grey = picture.mode in _GREY_MODES or _is_16_bit_grey_alpha(path)
         if _is_16_bit_colour(path):
-            return _opencv_pixels(path)[..., :3]
+            return _opencv_pixels(path)[..., : 1 if is_grey else 3]
         upright = ImageOps.exif_transpose(picture) if _orientation(picture) > 1 else picture
-        if picture.mode in _GREY_MODES:
+        if is_grey:
             return np.array(upright.convert("L"))[..., None]
         return np.array(upright.convert("RGB"))
+
+
+def _pillow_ids(path: Path) -> NDArray[Any]:
+    with Image.open(path, formats=_PILLOW_FORMATS) as picture:
+        _check_limits(path, Header(picture.height, picture.width, 1, "int32"))
+        if picture.format not in ("PNG", "BMP"):
+            raise InputError(f"{path} is a {picture.format}, which changes ids; save it as PNG.")
+        ids = np.asarray(picture)
+        n_bits = _png_bits(path)
+        if picture.mode == "L" and n_bits in (2, 4):  # Pillow spreads them over 0 to 255
+            ids = ids // np.uint8(255 // (2**n_bits - 1))
+        return ids
+
+
+def _check_one_frame(path: Path, picture: Image.Image) -> None:
+    """Refuse animations; a JPEG with a preview beside the picture is none."""
+    n_frames = getattr(picture, "n_frames", 1)
+    if n_frames > 1 and picture.format != "MPO":
+        raise InputError(
+            f"{path} holds {n_frames} frames; expected one. Save each as its own file."
+        )
 
 
 def _orientation(picture: Image.Image) -> int:
@@ -259,102 +293,55 @@ def _orientation(picture: Image.Image) -> int:
 
 
 def _is_16_bit_colour(path: Path) -> bool:
-    """Whether it is a PNG of 16 bits and several channels, which Pillow would cut to 8 bits."""
+    """Whether it is a PNG of 16 bits and several samples, which Pillow would cut to 8 bits."""
+    return _png_bits(path) == 16 and _png_start(path)[25] != 0
+
+
+def _is_16_bit_grey_alpha(path: Path) -> bool:
+    return _is_16_bit_colour(path) and _png_start(path)[25] == 4  # Pillow says RGBA
+
+
+def _png_bits(path: Path) -> int:
+    """Return the bits a sample of a PNG; 0 for other files."""
+    start = _png_start(path)
+    return start[24] if start.startswith(b"\x89PNG") and len(start) == 26 else 0
+
+
+def _png_start(path: Path) -> bytes:
     with path.open("rb") as file:
-        start = file.read(26)
-    return start.startswith(b"\x89PNG") and start[24] == 16 and start[25] != 0
+        return file.read(26)
 
 
-# ---- tifffile
+# ---- TIFF
 
 
-def _tiff_header(path: Path) -> Header:
+def _tiff_header(path: Path, pages: Pages) -> Header:
     import tifffile
 
     with tifffile.TiffFile(path) as file:
-        series = file.series[0]
-        sizes, at = tiff_layout(path, series)
-        check_tiff_is_whole(path, series.keyframe)
-        n_channels = sizes.pop(at) - n_alpha_of(series.keyframe)
-        return Header(sizes[0], sizes[1], n_channels, _pixel_type(series.dtype).name)
-
-
-def _tiff_pixels(path: Path) -> NDArray[Any]:
-    pixels, n_alpha = _tiff_raw(path)
-    return in_pixel_type(pixels[..., : pixels.shape[2] - n_alpha])
-
-
-def _tiff_raw(path: Path) -> tuple[NDArray[Any], int]:
-    """Return the pixels (H, W, C) as they are stored, and how many last channels are alpha."""
-    import tifffile
-
-    with tifffile.TiffFile(path) as file:
-        series = file.series[0]
-        sizes, at = tiff_layout(path, series)
-        height, width = sizes[:at] + sizes[at + 1 :]
-        _check_limits(path, Header(height, width, sizes[at], series.dtype.name))
-        n_alpha = n_alpha_of(series.keyframe)
-        try:
-            pixels = series.asarray()
-        except ValueError as error:
-            if "imagecodecs" not in str(error):
-                raise
-            return _opencv_pixels(path), n_alpha  # a compression that tifffile cannot undo alone
-        return np.moveaxis(pixels.reshape(sizes), at, -1), n_alpha
-
-
-def tiff_layout(path: Path, series: Any) -> tuple[list[int], int]:
-    """Return the sizes of the three axes of a TIFF, and which of them is the channels.
-
-    Pages without a name for their axis are channels; or, where the picture's last side is the
-    shortest, rows: that is how an (H, W, C) array is written unless its writer says that C are
-    samples.
-    """
-    kept = [(a, n) for a, n in zip(series.axes, series.shape, strict=True) if n > 1 or a in "YX"]
-    axes = "".join(axis for axis, _ in kept)
-    sizes = [size for _, size in kept]
-    if axes == "YX":
-        return [*sizes, 1], 2
-    if len(axes) != 3 or set(axes) - set("YXSCQI") or not {"Y", "X"} <= set(axes):
-        raise InputError(
-            f"{path} is a stack (axes {series.axes}, sizes {series.shape}); expected one picture: "
-            "rows, columns and channels. Save each slice as its own file."
+        picture = tiff_picture(path, file, pages)
+        check_tiff_is_whole(path, file.series[0])
+        return Header(
+            *picture.shape, picture.n_channels, picture.dtype.name, picture.nodata, picture.notes
         )
-    at = next(i for i, axis in enumerate(axes) if axis not in "YX")
-    if axes[at] in "QI" and sizes[2] < sizes[0]:
-        at = 2
-    return sizes, at
 
 
-def check_tiff_is_whole(path: Path, page: Any) -> None:
-    """Find out whether the file has all the bytes that a page refers to."""
-    ends = [a + b for a, b in zip(page.dataoffsets, page.databytecounts, strict=False)]
-    if max(ends, default=0) > path.stat().st_size:
-        raise InputError(f"{path} is cut short: its last rows are missing.")
+def _tiff_pixels(path: Path, pages: Pages) -> NDArray[Any]:
+    import tifffile
+
+    with tifffile.TiffFile(path) as file:
+        picture = tiff_picture(path, file, pages)
+        _check_limits(path, Header(*picture.shape, picture.n_samples, picture.stored_type.name))
+        return picture.pixels(picture.samples(file.series[0].asarray()))
 
 
-def n_alpha_of(page: Any) -> int:
-    """Return how many of a page's last samples are alpha: of RGB at most one, else none."""
-    is_rgb = page.photometric is not None and page.photometric.name == "RGB"
-    return int(is_rgb and page.samplesperpixel == 4)
+def _tiff_ids(path: Path) -> NDArray[Any]:
+    import tifffile
 
-
-def in_pixel_type(stored: NDArray[Any]) -> NDArray[Any]:
-    """Return pixels in the type in which they are handed out; a bilevel picture is 0 and 255."""
-    if stored.dtype == np.bool_:
-        return stored.astype(np.uint8) * np.uint8(255)
-    return np.ascontiguousarray(stored, dtype=_pixel_type(stored.dtype))
-
-
-def _pixel_type(stored: np.dtype[Any]) -> np.dtype[Any]:
-    """Return the type in which pixels of a stored type are handed out."""
-    if stored == np.bool_ or stored == np.uint8:
-        return np.dtype(np.uint8)
-    if stored == np.uint16:
-        return np.dtype(np.uint16)
-    if stored.kind in "iuf":
-        return np.dtype(np.float32)
-    raise InputError(f"pixels of type {stored} cannot be used; expected whole numbers or floats")
+    with tifffile.TiffFile(path) as file:
+        picture = tiff_picture(path, file)
+        _check_limits(path, Header(*picture.shape, picture.n_samples, picture.stored_type.name))
+        return picture.samples(file.series[0].asarray())
 
 
 # ---- OpenCV

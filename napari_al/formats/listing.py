@@ -1,12 +1,13 @@
 """Which files a data folder has, by split and name. Looks at names only, opens nothing.
 
-Links are followed. Hidden files and files with other suffixes are passed over.
+Links are followed. Hidden files are passed over; files with other suffixes are counted and named.
 """
 
 from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -18,6 +19,8 @@ Split = Literal["train", "val"]
 Kind = Literal["labels", "initial_labels", "masks"]
 KINDS: tuple[Kind, ...] = ("labels", "initial_labels", "masks")
 
+_NO_PICTURES = {"classes.json", "placement.json", "Thumbs.db", "desktop.ini"}
+"""Files that lie beside images and that nobody takes for one."""
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f\\\ud800-\udfff]|^/|^[A-Za-z]:|(^|/)(\.{0,2})(/|$)")
 
 
@@ -31,7 +34,15 @@ class Listed:
     maps: dict[Kind, Path]
 
 
-def list_images(path: Path) -> list[Listed]:
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The images of a data folder, and what else lies among them, a sentence each."""
+
+    images: list[Listed]
+    notes: tuple[str, ...]
+
+
+def list_images(path: Path) -> Listing:
     """Return the images of a data folder, train before val, by name.
 
     Raises
@@ -44,12 +55,18 @@ def list_images(path: Path) -> list[Listed]:
         what = "is not a folder" if path.exists() else "does not exist"
         raise InputError(f"{path} {what}; expected a folder with train/images or images.")
     if (path / "train").is_dir():
-        listed = _list_split("train", path / "train", path / "train" / "images")
+        found = _list_split("train", path / "train", path / "train" / "images")
         if (path / "val" / "images").is_dir():
-            listed += _list_split("val", path / "val", path / "val" / "images")
-        return listed
-    images = path / "images"
-    return _list_split("train", path, images if images.is_dir() else path)
+            val = _list_split("val", path / "val", path / "val" / "images")
+            found = Listing(found.images + val.images, found.notes + val.notes)
+    else:
+        images = path / "images"
+        found = _list_split("train", path, images if images.is_dir() else path)
+    n_unlabelled = sum(i.split == "val" and "labels" not in i.maps for i in found.images)
+    if not n_unlabelled:
+        return found
+    note = f"{n_unlabelled} image{'s' if n_unlabelled > 1 else ''} in {path / 'val'} without labels"
+    return Listing(found.images, (*found.notes, f"{note}: not used to validate."))
 
 
 def is_image_name(name: str) -> bool:
@@ -57,29 +74,42 @@ def is_image_name(name: str) -> bool:
     return 0 < len(name) <= 1024 and not _UNSAFE.search(name)
 
 
-def _list_split(split: Split, root: Path, images: Path) -> list[Listed]:
-    found = _find(images, IMAGE_SUFFIXES, deep=images != root)
+def _list_split(split: Split, root: Path, images: Path) -> Listing:
+    notes: list[str] = []
+    found = _find(images, IMAGE_SUFFIXES, notes, deep=images != root)
     if not found:
         suffixes = ", ".join(IMAGE_SUFFIXES)
-        raise InputError(f"{images} has no images; expected files that end in {suffixes}.")
-    maps = {kind: _find(root / kind, ID_SUFFIXES, deep=True) for kind in KINDS}
+        others = f" ({' '.join(notes)})" if notes else ""
+        raise InputError(f"{images} has no images; expected files that end in {suffixes}.{others}")
+    maps = {kind: _find(root / kind, ID_SUFFIXES, notes, deep=True) for kind in KINDS}
     for kind, files in maps.items():
         if files and not files.keys() & found.keys():
             raise InputError(
                 f"No file in {root / kind} is named like an image: {min(files)!r} is there, "
                 f"and an image is called {min(found)!r}. Give both the same name."
             )
-    return [
+        without = len(files.keys() - found.keys())
+        if without:
+            file = "file has" if without == 1 else "files have"
+            notes.append(f"{without} {file} no image of the same name in {root / kind}.")
+    listed = [
         Listed(
             split, name, found[name], {k: files[name] for k, files in maps.items() if name in files}
         )
         for name in sorted(found)
     ]
+    return Listing(listed, tuple(notes))
 
 
-def _find(folder: Path, suffixes: tuple[str, ...], *, deep: bool) -> dict[str, Path]:
-    """Return the files with these suffixes, by name: the path below `folder` without suffix."""
+def _find(
+    folder: Path, suffixes: tuple[str, ...], notes: list[str], *, deep: bool
+) -> dict[str, Path]:
+    """Return the files with these suffixes, by name: the path below `folder` without suffix.
+
+    Adds a note that counts the others.
+    """
     found: dict[str, Path] = {}
+    others: Counter[str] = Counter()
     seen: set[str] = set()  # links may lead back to a folder above
     if not folder.exists():
         return found
@@ -92,7 +122,10 @@ def _find(folder: Path, suffixes: tuple[str, ...], *, deep: bool) -> dict[str, P
         ]
         for file in sorted(files):
             path = Path(here, file)
-            if file.startswith(".") or path.suffix.lower() not in suffixes:
+            if file.startswith(".") or file in _NO_PICTURES:
+                continue
+            if path.suffix.lower() not in suffixes:
+                others[path.suffix.lower() or "nameless"] += 1
                 continue
             name = path.relative_to(folder).with_suffix("").as_posix()
             if not is_image_name(name):
@@ -105,6 +138,10 @@ def _find(folder: Path, suffixes: tuple[str, ...], *, deep: bool) -> dict[str, P
                     f"{found[name]} and {path.name} have the same name; rename or remove one."
                 )
             found[name] = path
+    if others:
+        kinds = ", ".join(f"{n} {suffix}" for suffix, n in sorted(others.items()))
+        verb = "file is" if others.total() == 1 else "files are"
+        notes.append(f"{kinds} {verb} not read in {folder}; {', '.join(suffixes)} are.")
     return found
 
 

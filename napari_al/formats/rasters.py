@@ -24,22 +24,20 @@ from napari_al.formats.images import (
     IMAGE_SUFFIXES,
     MAX_BYTES,
     MAX_PIXELS,
-    TIFF_SUFFIXES,
     cannot_read,
     check_file,
-    check_tiff_is_whole,
-    in_pixel_type,
-    n_alpha_of,
     read_header,
     read_image,
-    tiff_layout,
 )
+from napari_al.formats.tiff import TIFF_SUFFIXES, check_tiff_is_whole, pixel_type, tiff_picture
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from napari_al.formats.tiff import Pages
 
     Part = Callable[[tuple[int | slice, ...]], NDArray[Any]]
 
@@ -57,19 +55,25 @@ class Raster:
     shape : (int, int)
         H, W in pixels.
     n_channels : int
+    dtype : str
+        Of the pixels: ``"uint8"``, ``"uint16"`` or ``"float32"``.
     read : callable
-        ``read(rows, cols)`` gives the (h, w, C) pixels of two slices with a start and a stop, in
-        the types of ``read_image``; an InputError if they are damaged.
+        ``read(rows, cols)`` gives the (h, w, C) pixels of two slices with a start and a stop; an
+        InputError if they are damaged.
+    nodata : float or None
+        Value of pixels that hold nothing, where the file names one.
     """
 
     shape: tuple[int, int]
     n_channels: int
+    dtype: str
     read: Callable[[slice, slice], NDArray[Any]]
+    nodata: float | None = None
 
 
 @contextmanager
-def open_raster(path: Path) -> Iterator[Raster]:
-    """Open a picture for reading by parts.
+def open_raster(path: Path, pages: Pages = "refuse") -> Iterator[Raster]:
+    """Open a picture for reading by parts; ``pages`` as of `read_image`.
 
     Raises
     ------
@@ -78,7 +82,7 @@ def open_raster(path: Path) -> Iterator[Raster]:
     """
     with ExitStack() as stack:
         with _decoding(path):
-            raster = _open(path, stack)
+            raster = _open(path, pages, stack)
 
         def read(rows: slice, cols: slice) -> NDArray[Any]:
             with _decoding(path):
@@ -95,67 +99,64 @@ def _decoding(path: Path) -> Iterator[None]:
         raise cannot_read(path, error) from error
 
 
-def _open(path: Path, stack: ExitStack) -> Raster:
+def _open(path: Path, pages: Pages, stack: ExitStack) -> Raster:
     if path.suffix.lower() == ".zarr" or (path.is_dir() and path.parent.suffix.lower() == ".zarr"):
         return _open_ome_zarr(path)
     check_file(path)
     if path.suffix.lower() in TIFF_SUFFIXES:
-        raster = _open_large_tiff(path, stack)
+        raster = _open_large_tiff(path, pages, stack)
         if raster is not None:
             return raster
-    header = read_header(path)
-    whole = cache(partial(read_image, path))
-    return Raster(header.shape, header.n_channels, lambda rows, cols: whole()[rows, cols])
-
-
-def _raster(part: Part, roles: str, shape: tuple[int, ...], n_channels: int) -> Raster:
-    """Make the raster of an array: ``roles`` says of each axis whether it is y, x, c or alone."""
-
-    def read(rows: slice, cols: slice) -> NDArray[Any]:
-        of_role: dict[str, int | slice] = {"y": rows, "x": cols, "c": slice(0, n_channels), "-": 0}
-        pixels = in_pixel_type(part(tuple(of_role[role] for role in roles)))
-        kept = roles.replace("-", "")
-        if "c" not in kept:
-            kept, pixels = kept + "c", pixels[..., None]
-        return pixels.transpose([kept.index(role) for role in "yxc"])
-
-    return Raster((shape[roles.index("y")], shape[roles.index("x")]), n_channels, read)
+    header = read_header(path, pages)
+    whole = cache(partial(read_image, path, pages))
+    return Raster(
+        header.shape,
+        header.n_channels,
+        header.dtype,
+        lambda rows, cols: whole()[rows, cols],
+        header.nodata,
+    )
 
 
 # ---- TIFF
 
 
-def _open_large_tiff(path: Path, stack: ExitStack) -> Raster | None:
+def _open_large_tiff(path: Path, pages: Pages, stack: ExitStack) -> Raster | None:
     """Open a TIFF by parts; None if it may be read as a whole."""
     import tifffile
 
     file = stack.enter_context(tifffile.TiffFile(path))
     series = file.series[0]
-    sizes, at = tiff_layout(path, series)
-    height, width = sizes[:at] + sizes[at + 1 :]
+    picture = tiff_picture(path, file, pages)
+    height, width = picture.shape
     if height * width <= MAX_PIXELS and series.nbytes <= MAX_BYTES:
         return None
-    check_tiff_is_whole(path, series.keyframe)
-    roles = _tiff_roles(series, at)
-    n_channels = sizes[at] - n_alpha_of(series.keyframe)
+    check_tiff_is_whole(path, series)
     if series.dataoffset is None:
         stored = zarr_for(path).open(series.aszarr(level=0), mode="r")
-        return _of_zarr(path, stored, roles, n_channels)
-    dtype = series.dtype.newbyteorder(file.byteorder)
+        part = _part_of_zarr(path, stored)
+    else:
+        dtype = series.dtype.newbyteorder(file.byteorder)
 
-    def part(index: tuple[int | slice, ...]) -> NDArray[Any]:
-        # mapped anew for each part: a map that stays fills the memory with all that was read
-        mapped = np.memmap(path, dtype, "r", series.dataoffset, series.shape)
-        return np.array(mapped[index], series.dtype)
+        def part(index: tuple[int | slice, ...]) -> NDArray[Any]:
+            # mapped anew for each part: a map that stays fills the memory with all that was read
+            mapped = np.memmap(path, dtype, "r", series.dataoffset, series.shape)
+            return np.array(mapped[index], series.dtype)
 
-    return _raster(part, roles, series.shape, n_channels)
+    def read(rows: slice, cols: slice) -> NDArray[Any]:
+        index = _index(picture.roles, rows, cols, picture.n_samples)
+        return picture.pixels(picture.samples(part(index)))
+
+    raster = Raster(picture.shape, picture.n_channels, picture.dtype.name, read, picture.nodata)
+    if series.dataoffset is None:
+        return _with_whole_rows(raster, stored.chunks[picture.roles.index("x")])
+    return raster
 
 
-def _tiff_roles(series: Any, channels_at: int) -> str:
-    """What each axis of a TIFF's array is; ``channels_at`` as `tiff_layout` gives it."""
-    names = iter("yx"[:channels_at] + "c" + "yx"[channels_at:])
-    axes = zip(series.axes, series.shape, strict=True)
-    return "".join(next(names) if size > 1 or axis in "YX" else "-" for axis, size in axes)
+def _index(roles: str, rows: slice, cols: slice, n_samples: int) -> tuple[slice, ...]:
+    """Return the part of a stored array; ``roles`` says of each axis: y, x, c or alone (-)."""
+    of_role = {"y": rows, "x": cols, "c": slice(0, n_samples), "-": slice(0, 1)}
+    return tuple(of_role[role] for role in roles)
 
 
 # ---- Zarr
@@ -177,23 +178,40 @@ def _open_ome_zarr(path: Path) -> Raster:
             f"{path} is a stack (axes {sizes}); expected one picture: rows, columns and channels."
         )
     roles = "".join("-" if name in alone else name for name in names)
-    return _of_zarr(path, stored, roles, sizes.get("c", 1))
+    n_channels, dtype = sizes.get("c", 1), pixel_type(stored.dtype)
+    part = _part_of_zarr(path, stored)
+    kept = roles.replace("-", "")
+
+    def read(rows: slice, cols: slice) -> NDArray[Any]:
+        found = part(_index(roles, rows, cols, n_channels))
+        found = found.squeeze(tuple(i for i, role in enumerate(roles) if role == "-"))
+        if "c" not in kept:
+            return np.ascontiguousarray(found.transpose(*map(kept.index, "yx"))[..., None], dtype)
+        return np.ascontiguousarray(found.transpose(*map(kept.index, "yxc")), dtype)
+
+    shape = (stored.shape[roles.index("y")], stored.shape[roles.index("x")])
+    raster = Raster(shape, n_channels, dtype.name, read)
+    return _with_whole_rows(raster, stored.chunks[roles.index("x")])
 
 
-def _of_zarr(path: Path, stored: Any, roles: str, n_channels: int) -> Raster:
-    """Read an array of zarr's by parts."""
+def _part_of_zarr(path: Path, stored: Any) -> Part:
+    """Read an array of zarr's by parts, unless its pieces are too large."""
     chunk_bytes = int(np.prod(stored.chunks)) * stored.dtype.itemsize
     if chunk_bytes > MAX_CHUNK_BYTES:
         raise InputError(
             f"{path} is compressed in pieces of {chunk_bytes / 2**20:.0f} MiB; at most "
             f"{MAX_CHUNK_BYTES / 2**20:.0f} MiB are unpacked at a time. Save it in smaller tiles."
         )
-    raster = _raster(lambda index: stored[index], roles, stored.shape, n_channels)
+    return lambda index: stored[index]
+
+
+def _with_whole_rows(raster: Raster, chunk_width: int) -> Raster:
+    """Read rows as a whole where the stored pieces are as wide: each is unpacked once."""
     width = raster.shape[1]
-    if stored.chunks[roles.index("x")] < width:
+    if chunk_width < width:
         return raster
 
-    @lru_cache(maxsize=1)  # its pieces go over the whole width: unpack each once, not for each tile
+    @lru_cache(maxsize=1)
     def whole_rows(start: int, stop: int) -> NDArray[Any]:
         return raster.read(slice(start, stop), slice(0, width))
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from napari_al.errors import InputError
 from napari_al.formats.dataset import DataFolder
 from napari_al.session.project.folder import Project
-from napari_al.session.project.settings import differences, make_config, merged
+from napari_al.session.project.settings import differences, image_rules, make_config, merged
 from napari_al.session.rounds.job_process import JobProgress
 from napari_al.session.session import Session
 from napari_al.simulate.confusion import confusion_of
@@ -86,7 +86,11 @@ def run_simulation(
     given = {"budget": budget, "seed": seed}
     fields = merged(settings or {}, {k: v for k, v in given.items() if v is not None})
     if not isinstance(data, DataFolder):
-        data = DataFolder.open(Path(data), skip_broken=bool(fields.get("skip_broken", False)))
+        data = DataFolder.open(
+            Path(data),
+            skip_broken=bool(fields.get("skip_broken", False)),
+            rules=image_rules(fields),
+        )
     config = make_config(data, fields, method)
     return run_config(
         data,

@@ -119,7 +119,7 @@ def perform_run(
         n_done = int(row["round"]) + config.method.starts_from_labels
         progress(JobProgress(ROUND, n_done, n_rounds))
 
-    data = DataFolder.open(Path(config.data), skip_broken=config.skip_broken)
+    data = DataFolder.open(Path(config.data), skip_broken=config.skip_broken, rules=config.images)
     out = Path(args["out"])
     progress(JobProgress(ROUND, len(Project(out).rounds_done()), n_rounds))
     rows = run_config(data, config, n_rounds, out, on_progress=on_progress, on_round=on_round)

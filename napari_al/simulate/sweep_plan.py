@@ -18,7 +18,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from napari_al.errors import InputError
 from napari_al.formats.dataset import DataFolder
 from napari_al.methods.table import METHODS
-from napari_al.session.project.settings import make_config, merged, parse_assignments, read_settings
+from napari_al.session.project.settings import (
+    image_rules,
+    make_config,
+    merged,
+    parse_assignments,
+    read_settings,
+)
 from napari_al.simulate.runner import check_before_hours_pass
 from napari_al.simulate.supervised import SUPERVISED, supervised_config
 
@@ -120,7 +126,9 @@ def _planned(file: SweepFile, folder: Path) -> Iterator[PlannedRun]:
     """Plan every combination; one supervised run may come several times."""
     folders = {
         name: DataFolder.open(
-            folder / data.path, skip_broken=bool(_settings(file, data).get("skip_broken"))
+            folder / data.path,
+            skip_broken=bool(_settings(file, data).get("skip_broken")),
+            rules=image_rules(_settings(file, data)),
         )
         for name, data in file.data.items()
     }

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal, cast, get_args
 
 import numpy as np
 
+from napari_al.core import IGNORE
 from napari_al.errors import InputError
 from napari_al.formats.export import Format, export_labels
 
@@ -67,6 +68,8 @@ def _predictor(session: Session) -> ClassMapOf:
 
     def predict(image: str) -> NDArray[np.uint8]:
         probs = predict_probs(segmenter, session.data.image(image), device)
-        return cast("NDArray[np.uint8]", probs.argmax(0).cpu().numpy().astype(np.uint8))
+        class_map = cast("NDArray[np.uint8]", probs.argmax(0).cpu().numpy().astype(np.uint8))
+        valid = session.data.valid(image)
+        return class_map if valid is None else np.where(valid, class_map, np.uint8(IGNORE))
 
     return predict

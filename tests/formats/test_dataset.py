@@ -82,7 +82,8 @@ def test_kinds_of_images(name: str, tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     file = tmp_path / "images" / name
     if name.endswith(".tif"):
-        tifffile.imwrite(file, pixels, photometric="minisblack")
+        axes = {"metadata": {"axes": "CYX"}} if pixels.ndim == 3 else {}
+        tifffile.imwrite(file, pixels, photometric="minisblack", **axes)
     else:
         iio.imwrite(file, pixels)
     data = DataFolder.open(tmp_path, classes=default_classes(["one"]))

@@ -57,6 +57,27 @@ def _palette(path: Path) -> None:
     picture.save(path)
 
 
+def _grey_alpha_16(path: Path) -> None:
+    """Write what Pillow and OpenCV cannot: 16-bit grey with alpha."""
+    rows = np.stack([GREY16, np.full_like(GREY16, 9)], 2).astype(">u2")
+    raw = b"".join(b"\0" + row.tobytes() for row in rows)
+    path.write_bytes(_png(rows.shape[1], rows.shape[0], 16, 4, raw))
+
+
+def _png(width: int, height: int, bits: int, colours: int, raw: bytes) -> bytes:
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        )
+
+    start = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, colours, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + start + chunk(b"IDAT", zlib.compress(raw)) + chunk(b"IEND", b"")
+
+
+PALETTE_IDS = (np.arange(12).reshape(3, 4) % 3).astype(np.uint8)
+COLORMAP = np.zeros((3, 256), np.uint16)
+COLORMAP[:, :3] = np.eye(3, dtype=np.uint16) * 65535
+CMYK = np.array([[[0, 0, 0, 0], [255, 0, 0, 0], [0, 0, 0, 127], [9, 9, 9, 255]]], np.uint8)
 PALETTE = np.eye(3, dtype=np.uint8)[np.arange(12).reshape(3, 4) % 3] * 255
 CHANNELS_FIRST = np.moveaxis(FLOATS, -1, 0)
 
@@ -99,8 +120,45 @@ EXACT: dict[str, tuple[str, Callable[[Path], None], NDArray[Any]]] = {
         _tif(FLOATS, photometric="minisblack", planarconfig="contig"),
         FLOATS,
     ),
-    "5 pages": ("a.tif", _tif(CHANNELS_FIRST, photometric="minisblack"), FLOATS),
-    "(H, W, 5) as pages": ("a.tif", _tif(FLOATS, photometric="minisblack"), FLOATS),
+    "channels by name": (
+        "a.tif",
+        _tif(CHANNELS_FIRST, photometric="minisblack", metadata={"axes": "CYX"}),
+        FLOATS,
+    ),
+    "palette tif": (
+        "a.tif",
+        _tif(PALETTE_IDS, photometric="palette", colormap=COLORMAP),
+        PALETTE,
+    ),
+    "cmyk tif": (
+        "a.tif",
+        _tif(CMYK, photometric="separated", planarconfig="contig"),
+        np.array([[[255, 255, 255], [0, 255, 255], [128, 128, 128], [0, 0, 0]]], np.uint8),
+    ),
+    "white is zero": ("a.tif", _tif(GREY, photometric="miniswhite"), 255 - GREY[..., None]),
+    "white is zero, 16 bit": (
+        "a.tif",
+        _tif(GREY16, photometric="miniswhite"),
+        65535 - GREY16[..., None],
+    ),
+    "grey alpha tif": (
+        "a.tif",
+        _tif(
+            np.stack([GREY, ALPHA[..., 0]], 2),
+            photometric="minisblack",
+            planarconfig="contig",
+            extrasamples=["unassalpha"],
+        ),
+        GREY[..., None],
+    ),
+    "rgb and near infrared": (
+        "a.tif",
+        _tif(np.concatenate([RGB, ALPHA], 2), photometric="rgb", extrasamples=["unspecified"]),
+        np.concatenate([RGB, ALPHA], 2),
+    ),
+    "4 bit grey png": ("a.png", _pil(GREY % 16, bits=4), (GREY % 16 * 17)[..., None]),
+    "lossless webp": ("a.webp", _pil(RGB, lossless=True), RGB),
+    "16 bit grey alpha png": ("a.png", _grey_alpha_16, GREY16[..., None]),
     "imagej channels": (
         "a.tif",
         _tif(CHANNELS_FIRST, imagej=True, metadata={"axes": "CYX"}),
@@ -157,13 +215,7 @@ def test_a_jpeg_is_turned_upright(tmp_path: Path, orientation: int) -> None:
 
 
 def _png_that_says(width: int, height: int) -> bytes:
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-        )
-
-    start = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + start + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+    return _png(width, height, 8, 2, b"")
 
 
 def _tif_that_says(path: Path, width: int, height: int) -> None:
@@ -217,6 +269,14 @@ UNREADABLE: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "empty": ("a.png", lambda p: p.touch(), "empty"),
     "text": ("a.jpg", lambda p: p.write_text("hello"), "not a picture"),
     "text as tif": ("a.tif", lambda p: p.write_text("hello"), "not a picture"),
+    "animation": (
+        "a.webp",
+        lambda p: Image.fromarray(RGB).save(
+            p, save_all=True, append_images=[Image.fromarray(255 - RGB)]
+        ),
+        "2 frames",
+    ),
+    "Lab": ("a.tif", lambda p: Image.fromarray(RGB).convert("LAB").save(p), "save it as RGB"),
     "another format": ("a.png", lambda p: Image.fromarray(RGB).save(p, format="GIF"), "not a pict"),
     "a folder": ("a.png", lambda p: p.mkdir(), "is not a file"),
     "dangling link": ("a.png", lambda p: p.symlink_to("nowhere"), "link to nothing"),
@@ -242,11 +302,44 @@ def test_what_is_no_picture_is_refused(
             read(path)
 
 
-def test_a_float_that_is_not_finite_is_refused(tmp_path: Path) -> None:
+def test_pages_that_do_not_say_what_they_are(tmp_path: Path) -> None:
+    for array in (CHANNELS_FIRST, FLOATS):  # (5, H, W), and (H, W, 5) as H pages
+        path = tmp_path / "a.tif"
+        tifffile.imwrite(path, array, photometric="minisblack")
+        for read in (read_header, read_image):
+            with pytest.raises(InputError, match=r"pages and does not say.*images\.pages=channels"):
+                read(path)
+        np.testing.assert_array_equal(read_image(path, "channels"), FLOATS)
+        assert read_header(path, "channels").n_channels == 5
+
+
+def test_what_is_dropped_is_noted(tmp_path: Path) -> None:
+    _pil(np.concatenate([RGB, ALPHA], 2))(tmp_path / "a.png")
+    assert read_header(tmp_path / "a.png").notes == ("alpha is dropped",)
+    _tif(RGB, photometric="rgb")(tmp_path / "b.tif")
+    assert read_header(tmp_path / "b.tif").notes == ()
+
+
+def test_nodata_of_a_georeferenced_file(tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
-    tifffile.imwrite(path, np.array([[1.0, np.nan]], np.float32))
-    with pytest.raises(InputError, match="not finite"):
+    tifffile.imwrite(path, GREY16, extratags=[(42113, "s", 0, "-9999", True)])
+    assert read_header(path).nodata == -9999
+
+
+def test_several_pictures_in_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path) as file:
+        file.write(GREY, metadata=None)
+        file.write(np.zeros((40, 50), np.uint8), metadata=None)
+    with pytest.raises(InputError, match="2 pictures"):
         read_image(path)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_ids_of_few_bits_are_not_spread(bits: int, tmp_path: Path) -> None:
+    ids = GREY % 2**bits
+    _pil(ids, bits=bits)(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_ids(tmp_path / "a.png"), ids)
 
 
 IDS: dict[str, tuple[str, Callable[[Path], None], NDArray[Any]]] = {

@@ -94,6 +94,11 @@ class ClassList(QWidget):
             "the classes",
         )
 
+    def shows(self, classes: Sequence[ClassInfo]) -> bool:
+        """Whether the list shows these classes, by their names."""
+        rows = [self._list.item(i) for i in range(self._list.count())]
+        return [item.text() for item in rows if item is not None] == [c.name for c in classes]
+
     def set_classes(self, classes: Sequence[ClassInfo]) -> None:
         """Show these classes instead."""
         self._list.clear()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_al.formats.dataset import ClassInfo
+    from napari_al.formats.image_rules import ImageRules
     from napari_al.methods.table import QueryType
     from napari_al.plugin.start.viewer_images import ViewerImages
     from napari_al.session.project.config import ProjectConfig
@@ -86,8 +87,8 @@ class StartChoice:
     settings: dict[str, Any] = field(default_factory=dict)
 
 
-def look(path: Path, *, skip_broken: bool = False) -> Found:
-    """Find out what a folder (or a file in one) is.
+def look(path: Path, *, skip_broken: bool = False, rules: ImageRules | None = None) -> Found:
+    """Find out what a folder (or a file in one) is; labels are only read where the classes are not.
 
     Raises
     ------
@@ -99,12 +100,16 @@ def look(path: Path, *, skip_broken: bool = False) -> Found:
         path = path.parent
     if (path / "config.json").is_file():
         return Found(path, is_project=True)
-    if (path / "classes.json").is_file():
-        return Found(path, data=DataFolder.open(path, skip_broken=skip_broken))
-    unnamed = default_classes([f"class {i}" for i in range(255)])
-    data = DataFolder.open(path, skip_broken=skip_broken, classes=unnamed)
+    are_known = (path / "classes.json").is_file()
+    unnamed = None if are_known else default_classes([f"class {i}" for i in range(255)])
+    data = DataFolder.open(
+        path, skip_broken=skip_broken, classes=unnamed, rules=rules, check_labels=False
+    )
+    if are_known:
+        return Found(path, data=data)
     unlabelled = set(data.without("labels"))
-    maps = (data.labels(name) for name in data.train if name not in unlabelled)
+    labelled = [name for name in data.train if name not in unlabelled][:N_LABELS_READ]
+    maps = (data.labels(name) for name in labelled)
     n_classes = _n_classes(class_map for class_map in maps if class_map is not None)
     if n_classes:
         data = replace(data, classes=data.classes[:n_classes])
@@ -155,12 +160,19 @@ def create(choice: StartChoice, dispatch: Dispatch) -> Session:
     InputError
         If something chosen does not fit the data, or the folder cannot be written.
     """
+    from napari_al.session.project.settings import image_rules
     from napari_al.session.session import Session
 
     if not isinstance(choice.source, Path):
         return _create_from_viewer(choice, choice.source, dispatch)
     skip = bool(choice.settings.get("skip_broken", False))
-    data = DataFolder.open(choice.source, classes=choice.classes, skip_broken=skip)
+    data = DataFolder.open(
+        choice.source,
+        classes=choice.classes,
+        skip_broken=skip,
+        rules=image_rules(choice.settings),
+        check_labels=False,
+    )
     config = _config(data, choice)
     return Session.create(choice.project, config, dispatch=dispatch)
 

@@ -83,7 +83,7 @@ class Opening:
         Else the start page begins with the settings.
         """
         from napari_al.plugin.start.new_session import SEGMENTER, StartChoice, look, suggest_project
-        from napari_al.session.project.settings import make_config, merged
+        from napari_al.session.project.settings import image_rules, make_config, merged
 
         chosen = merged({"training": {"segmenter": SEGMENTER}}, settings)
         is_named = method is not None or "method" in settings
@@ -102,7 +102,8 @@ class Opening:
                 self._page.preset(project, config, settings)
 
         skip_broken = bool(settings.get("skip_broken"))
-        self._in_background(lambda: look(path, skip_broken=skip_broken), then)
+        rules = image_rules(settings)
+        self._in_background(lambda: look(path, skip_broken=skip_broken, rules=rules), then)
 
     def look(self, path: Path) -> None:
         """Find out what a folder is; open it if it is a project."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ from napari_al.plugin.widgets.form_parts import button, choice, scrolled, text
 if TYPE_CHECKING:
     from qtpy.QtGui import QDragEnterEvent, QDropEvent
 
+    from napari_al.formats.dataset import ClassInfo, DataFolder
     from napari_al.plugin.preferences import Preferences
     from napari_al.plugin.start.new_session import Found
     from napari_al.plugin.start.viewer_images import ViewerImages
@@ -56,6 +58,7 @@ class StartPage(QWidget):
         super().__init__()
         self.setAcceptDrops(True)
         self.source: Path | ViewerImages | None = None
+        self._classes_of_folder: tuple[ClassInfo, ...] = ()
         self._own_project = False
         self._given: dict[str, Any] = {}  # settings from elsewhere that this page may not show
         self._images = text("Choose a folder of images, or drop one here.", "muted")
@@ -177,15 +180,20 @@ class StartPage(QWidget):
         self.source = found.path
         shapes = {data.shape(name) for name in data.train[:50]}
         size = f"{min(shapes)[1]}×{min(shapes)[0]}" if len(shapes) == 1 else "several sizes"
-        words = f"{found.path.name}: {len(data.train)} images, {size}, {data.n_channels} channels"
+        words = f"{found.path.name}: {_kinds(data)}, {size}, {data.n_channels} channels"
         if data.has_val:
             words += f"; {len(data.val)} to validate on"
         if data.broken:
             words += f"; {len(data.broken)} broken files left out"
+        if data.notes:
+            words += ". " + " ".join(data.notes)
         self._images.setText(words)
         self._images.setToolTip(str(found.path))
         if found.classes_known or found.classes_found:
             self.class_list.set_classes(data.classes)
+            self._classes_of_folder = data.classes
+        elif self.class_list.shows(self._classes_of_folder):  # of another folder; typed ones stay
+            self.class_list.set_classes(())
         self._on_source(can_correct=found.can_correct)
 
     def show_viewer_images(self, images: ViewerImages) -> None:
@@ -296,3 +304,12 @@ class StartPage(QWidget):
             event.acceptProposedAction()
             urls = event.mimeData().urls()
             self.folder_wanted.emit(next(Path(u.toLocalFile()) for u in urls if u.isLocalFile()))
+
+
+def _kinds(data: DataFolder) -> str:
+    """Say how many images there are, and of which kinds where there are several."""
+    kinds = Counter(Path(data.file_name(name)).suffix.lower() for name in data.train)
+    n = f"{len(data.train)} image{'s' if len(data.train) > 1 else ''}"
+    if len(kinds) == 1:
+        return n
+    return f"{n} ({', '.join(f'{count} {kind}' for kind, count in sorted(kinds.items()))})"

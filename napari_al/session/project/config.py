@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from napari_al.formats.dataset import ClassInfo
+from napari_al.formats.image_rules import ImageRules
 from napari_al.methods.table import Method
 
 VERSION = 1
@@ -146,6 +147,7 @@ class ProjectConfig(_Settings):
     budget: Positive = Field(500, description="clicks a round")
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     skip_broken: bool = False
+    images: ImageRules = ImageRules()
     initial: InitialSettings = InitialSettings()
     regions: RegionSettings = RegionSettings()
     acquisition: AcquisitionSettings = AcquisitionSettings()

@@ -70,7 +70,7 @@ class RegionMaps:
         path = self._path(image)
         region_map = cached_maps.read_ids(path)
         if region_map is None or not -1 <= region_map.min() <= region_map.max() < region_map.size:
-            region_map = self._cut(image)
+            region_map = self._without_nodata(image, self._cut(image))
             if not self._project.read_only:
                 with suppress(WriteError):  # it can be cut again
                     cached_maps.write_ids(path, region_map)
@@ -95,6 +95,11 @@ class RegionMaps:
             is_whole = method.query == "correction" or objects.min() >= 0
             return objects if is_whole else _filled_up(objects, self._superpixels(image, "seeds"))
         return self._superpixels(image, method.regions)
+
+    def _without_nodata(self, image: str, region_map: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Take pixels without data out of every region; the ids stay contiguous."""
+        valid = self._data.valid(image)
+        return region_map if valid is None else _contiguous(np.where(valid, region_map + 1, 0))
 
     def _superpixels(self, image: str, kind: Literal["seeds", "slic", "grid"]) -> NDArray[np.int32]:
         from napari_al.core.superpixels import superpixels

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ValidationError
 
 from napari_al.errors import InputError
+from napari_al.formats.image_rules import ImageRules
 from napari_al.methods.table import METHODS, Method
 from napari_al.session.acquisition import check_acquisition
 from napari_al.session.project.config import ProjectConfig
@@ -37,7 +38,7 @@ Settings = dict[str, Any]
 """Nested: ``{"training": {"steps": 50}}``."""
 
 NOT_SET_BY_HAND = ("version", "data", "classes")
-ONLY_WORDS = ("method.summary", "method.paper")
+CHANGES_NO_RESULTS = ("method.summary", "method.paper", "images.ranges")
 
 
 def parse_assignments(assignments: Sequence[str]) -> Settings:
@@ -118,10 +119,18 @@ def make_config(
         For an unknown setting, method or acquisition function, a value that cannot be used, or
         columns that do not fit.
     """
+    left_out = tuple(sorted(f"{b.split}/{b.name}" for b in data.broken))
+    rules = data.rules.model_copy(update={"left_out": left_out})
+    if not _agree(settings.get("images", {}), rules):
+        raise InputError(
+            "settings of 'images' take effect when the data folder is opened: "
+            "DataFolder.open(path, rules=ImageRules(...))"
+        )
     fields = {
         **settings,
         "data": str(data.path.resolve()),
         "classes": data.classes,
+        "images": rules,
         "method": _method(method, settings.get("method")),
     }
     for name in settings:
@@ -135,6 +144,20 @@ def make_config(
     return config
 
 
+def image_rules(settings: Mapping[str, Any]) -> ImageRules:
+    """Return how images are to be read, as nested settings say.
+
+    Raises
+    ------
+    InputError
+        For a value that cannot be used.
+    """
+    try:
+        return ImageRules.model_validate(settings.get("images", {}))
+    except ValidationError as error:
+        raise InputError(_first_problem(error, ImageRules, "images.")) from error
+
+
 def setting_rows() -> Iterator[tuple[str, str, str]]:
     """(name, default, description) of all that ``--set`` takes but for the method's columns."""
     yield from _rows(ProjectConfig, "")
@@ -143,6 +166,9 @@ def setting_rows() -> Iterator[tuple[str, str, str]]:
 def differences(old: ProjectConfig, new: ProjectConfig) -> list[str]:
     """``"training.steps: 150, not 50"`` for each setting in which two configs differ."""
     before, after = flat_settings(old), flat_settings(new)
+    if not old.images.is_decided:  # made before a project recorded what its images are
+        before = {name: v for name, v in before.items() if not name.startswith("images.")}
+        after = {name: v for name, v in after.items() if not name.startswith("images.")}
     different = [
         f"{name}: {before.get(name)!r}, not {after.get(name)!r}"
         for name in dict.fromkeys((*before, *after))
@@ -154,7 +180,7 @@ def differences(old: ProjectConfig, new: ProjectConfig) -> list[str]:
 def flat_settings(config: ProjectConfig) -> dict[str, Any]:
     """``{"training.steps": 50, ...}``: all that results depend on but for the classes."""
     fields = config.model_dump(exclude={"classes"})
-    return {name: value for name, value in _flat(fields) if name not in ONLY_WORDS}
+    return {name: value for name, value in _flat(fields) if name not in CHANGES_NO_RESULTS}
 
 
 def method_named(name: str) -> Method:
@@ -173,6 +199,12 @@ def method_named(name: str) -> Method:
 
 
 # ---- inside
+
+
+def _agree(given: Mapping[str, Any] | ImageRules, rules: ImageRules) -> bool:
+    """Whether rules have all that was given for them."""
+    wanted = given if isinstance(given, ImageRules) else image_rules({"images": given})
+    return all(getattr(rules, name) == getattr(wanted, name) for name in wanted.model_fields_set)
 
 
 def _value(text: str) -> Any:

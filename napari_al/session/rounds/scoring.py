@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from napari_al.core import IGNORE
 from napari_al.core.correction import CorrectionTable
 from napari_al.core.regions import merge_rows
 from napari_al.errors import InputError
@@ -115,6 +116,9 @@ def _rows_by_model(work: Work) -> dict[str, _ImageRows]:
         rows = _reduce(snapshot, image, table, columns)
         write_table(project.table_file(work.round, image), table)
         prediction = probs.argmax(0).to("cpu").numpy().astype(np.uint8)
+        valid = work.snapshot.data.valid(image)
+        if valid is not None:
+            prediction[~valid] = IGNORE
         cached_maps.write_class_map(project.prediction_file(work.round, image), prediction)
         return rows
 

@@ -49,7 +49,7 @@ class Snapshot:
 
     def lost_images(self) -> Iterator[tuple[str, InputError]]:
         """Images that have answers and are gone, cannot be read or have another size than then."""
-        broken = {b.path.with_suffix("").as_posix(): b.reason for b in self.data.broken}
+        broken = {b.name: b.reason for b in self.data.broken if b.split == "train"}
         here = set(self.data.train)
         for image in self.answers:
             if image in here:
@@ -58,13 +58,12 @@ class Snapshot:
                 except InputError as error:
                     yield image, error
             else:
-                reasons = (why for path, why in broken.items() if path.endswith(f"/{image}"))
                 gone = f"it is no longer in {self.data.path}; put it back"
                 yield (
                     image,
                     InputError(
                         f"{image} has {len(self.answers[image])} answers and cannot be used: "
-                        f"{next(reasons, gone)}"
+                        f"{broken.get(image, gone)}"
                     ),
                 )
 
@@ -117,10 +116,21 @@ def open_data(project: Project, config: ProjectConfig) -> DataFolder:
     """Open the data folder of a project.
 
     It was found good when the project was made: what breaks later is left out (``broken`` says
-    what and why) and does not shut the door to everything else.
+    what and why) and does not shut the door to everything else. Labels are read when they are
+    needed.
     """
     path = (project.path / config.data).resolve()
-    return DataFolder.open(path, skip_broken=True, classes=config.classes)
+    rules = config.images
+    if not rules.is_decided:  # a project made before this was recorded keeps its images
+        rules = rules.model_copy(update={"convert": True, "pages": "channels"})
+    return DataFolder.open(
+        path,
+        skip_broken=True,
+        classes=config.classes,
+        rules=rules,
+        check_labels=False,
+        check_pixels=False,
+    )
 
 
 def open_snapshot(path: Path, log_seq: int, *, cache: Path | None = None) -> Snapshot:

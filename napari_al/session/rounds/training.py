@@ -86,11 +86,11 @@ def new_segmenter(
 def _readable(work: Work, images: Iterable[str]) -> Iterator[NDArray[np.generic]]:
     """Read those of the images that can be read."""
     for image in images:
-        pixels = None
+        pixels = valid = None
         with work.using(image):
-            pixels = work.snapshot.data.image(image)
+            pixels, valid = work.snapshot.data.image(image), work.snapshot.data.valid(image)
         if pixels is not None:
-            yield pixels
+            yield pixels if valid is None else pixels[valid][None]
 
 
 def loop_settings(settings: TrainingSettings, loss: Loss) -> TrainSettings:

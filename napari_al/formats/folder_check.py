@@ -1,0 +1,133 @@
+"""Looking through a data folder: which images can be used, and what is said about the others."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_al.errors import InputError
+from napari_al.formats.images import Header, read_header, read_image
+from napari_al.formats.label_maps import (
+    check_labels_keep_objects,
+    check_size,
+    classes_without_labels,
+    read_class_map,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from napari_al.formats.classes import ClassInfo
+    from napari_al.formats.image_rules import ImageRules
+    from napari_al.formats.listing import Kind, Listed, Split
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenFile:
+    """An image that was left out, and why."""
+
+    path: Path
+    reason: str
+    split: Split
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One image whose files have been found good."""
+
+    image: Path
+    header: Header
+    maps: dict[Kind, Path]
+    label_values: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
+class Look:
+    """Looks at one image's files; in any thread."""
+
+    classes: tuple[ClassInfo, ...]
+    rules: ImageRules
+    check_labels: bool
+    check_pixels: bool
+
+    def __call__(self, listed: Listed) -> Item | BrokenFile | None:
+        """Return the image if its files can be used, or what is wrong; None for one to pass over.
+
+        A validation image without labels is passed over where labels are not checked.
+        """
+        if f"{listed.split}/{listed.name}" in self.rules.left_out:
+            reason = f"{listed.image} was damaged when the project was made and is left out."
+            return BrokenFile(listed.image, reason, listed.split, listed.name)
+        if listed.split == "val" and "labels" not in listed.maps and not self.check_labels:
+            return None
+        try:
+            header = read_header(listed.image, self.rules.pages)
+            values = self._look_at_maps(listed, header) if self.check_labels else frozenset()
+            if listed.split == "val" and "labels" not in listed.maps:
+                raise InputError(f"{listed.image} has no labels; validation images need them.")
+            if self.check_pixels:
+                read_image(listed.image, self.rules.pages)
+        except InputError as error:
+            return BrokenFile(listed.image, str(error), listed.split, listed.name)
+        return Item(listed.image, header, listed.maps, values)
+
+    def _look_at_maps(self, listed: Listed, header: Header) -> frozenset[int]:
+        """Return the values that are in the labels."""
+        values: frozenset[int] = frozenset()
+        for kind, path in listed.maps.items():
+            if kind == "masks":
+                check_size(path, read_header(path), header)
+                continue
+            ids = self.rules.label_ids if kind == "labels" else {}
+            class_map = read_class_map(path, header, len(self.classes), ids)
+            if kind == "labels":
+                values = frozenset(np.flatnonzero(np.bincount(class_map.ravel())).tolist())
+        return values
+
+
+def take_out_odd_images(
+    items: dict[tuple[Split, str], Item], broken: list[BrokenFile], rules: ImageRules
+) -> None:
+    """Move images of another kind than the rules say to `broken`."""
+    for key, item in list(items.items()):
+        try:
+            rules.check(item.image, item.header)
+        except InputError as error:
+            broken.append(BrokenFile(item.image, str(error), *key))
+            del items[key]
+
+
+def check_labels_of(
+    path: Path, classes: Sequence[ClassInfo], items: Mapping[tuple[Split, str], Item]
+) -> None:
+    """Refuse labels of which the rules would lose what they were drawn for."""
+    labelled = [item.label_values for item in items.values() if "labels" in item.maps]
+    if labelled:
+        check_labels_keep_objects(path, classes, frozenset().union(*labelled))
+
+
+def notes_of(
+    path: Path,
+    classes: Sequence[ClassInfo],
+    items: Mapping[tuple[Split, str], Item],
+    rules: ImageRules,
+    n_listed: int,
+) -> Iterator[str]:
+    """Say what is left out of the images or read otherwise than a program may think."""
+    of_files = Counter(note for item in items.values() for note in item.header.notes)
+    for note, n in of_files.items():
+        yield f"{n} image{'s' if n > 1 else ''}: {note}."
+    grey = sum(item.header.n_channels != rules.n_channels for item in items.values())
+    eight = sum(item.header.dtype != rules.pixel_type for item in items.values())
+    if grey:
+        yield f"{grey} grey image{'s are' if grey > 1 else ' is'} read as RGB."
+    if eight:
+        yield f"{eight} 8-bit image{'s are' if eight > 1 else ' is'} read as 16-bit."
+    found = [item.label_values for item in items.values() if item.label_values]
+    if found:
+        yield from classes_without_labels(classes, frozenset().union(*found))

@@ -1,0 +1,109 @@
+"""Label images of a data folder: maps of class ids and object ids, checked against the image."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_al.core import IGNORE
+from napari_al.errors import InputError
+from napari_al.formats.images import Header, read_ids
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from napari_al.formats.classes import ClassInfo
+
+
+def read_class_map(
+    path: Path, image: Header, n_classes: int, table: Mapping[int, int]
+) -> NDArray[np.uint8]:
+    """Read a map of class ids of an image's size.
+
+    Parameters
+    ----------
+    path : Path
+    image : Header
+        Of the image that it belongs to.
+    n_classes : int
+    table : mapping of int to int
+        Class ids (or `IGNORE`) of stored values; others stay.
+
+    Returns
+    -------
+    (H, W) uint8
+        Below ``n_classes``, or `IGNORE`.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, has another size, or holds a value that is no class.
+    """
+    ids = mapped(_read_sized(path, image), table)
+    wrong = ids[(ids < 0) | ((ids >= n_classes) & (ids != IGNORE))]
+    if wrong.size:
+        raise InputError(
+            f"{path} has the class id {wrong[0]}; the classes are 0 to {n_classes - 1}, and "
+            f"{IGNORE} where there is none."
+        )
+    return ids.astype(np.uint8, copy=False)
+
+
+def mapped(ids: NDArray[Any], table: Mapping[int, int]) -> NDArray[Any]:
+    """Return ids in which the keys of a table have become its values."""
+    if not table:
+        return ids
+    out = ids.astype(np.int64)
+    for stored, meant in table.items():
+        out[ids == stored] = meant
+    return out
+
+
+def read_masks(path: Path, image: Header) -> NDArray[np.int32]:
+    """Read a map of object ids (0 = none) of an image's size."""
+    ids = _read_sized(path, image)
+    if ids.size and (ids.min() < 0 or ids.max() > np.iinfo(np.int32).max):
+        raise InputError(f"{path} has object ids outside 0 to {np.iinfo(np.int32).max}.")
+    return ids.astype(np.int32, copy=False)
+
+
+def check_size(path: Path, found: Header, image: Header) -> None:
+    """Raise an InputError unless a map has the size of its image."""
+    if found.shape != image.shape:
+        raise InputError(
+            f"{path} is {found.width} x {found.height} pixels and its image is "
+            f"{image.width} x {image.height}; they must be the same size."
+        )
+
+
+def check_labels_keep_objects(
+    path: Path, classes: Sequence[ClassInfo], values: frozenset[int]
+) -> None:
+    """Raise an InputError if labels hold only 0 and 255, as masks of other programs do.
+
+    255 would be ignored, and with it the object that was drawn.
+    """
+    if values == {0, IGNORE} and len(classes) > 1:
+        name = classes[1].name
+        raise InputError(
+            f"The labels of {path} hold only 0 and {IGNORE}, and {IGNORE} means 'no label': if it "
+            f"stands for {name!r}, use --set 'images.label_ids={{\"255\": 1}}'; if it does mean "
+            f"'no label', use --set 'images.label_ids={{\"255\": 255}}'."
+        )
+
+
+def classes_without_labels(classes: Sequence[ClassInfo], values: frozenset[int]) -> Iterator[str]:
+    """Say which classes no label has."""
+    missing = [c.name for c in classes if c.merged_into is None and c.id not in values]
+    if missing:
+        yield f"No label has the class{'es' if len(missing) > 1 else ''} {', '.join(missing)}."
+
+
+def _read_sized(path: Path, image: Header) -> NDArray[Any]:
+    ids = read_ids(path)
+    check_size(path, Header(ids.shape[0], ids.shape[1], 1, ids.dtype.name), image)
+    return ids
