@@ -28,7 +28,7 @@ from qtpy.QtTest import QTest
 
 from napari_al import DataFolder, Oracle
 from napari_al.plugin.app import open_dock
-from napari_al.plugin.control.answer_statistics import Teller
+from napari_al.plugin.control.answer_statistics import StatisticsAccumulator
 from napari_al.plugin.viewers import close_all
 
 if TYPE_CHECKING:
@@ -94,10 +94,10 @@ def measure(options: argparse.Namespace, folder: Path) -> None:
     expert.answer(options.answers, options.apart)
     took_s = time.perf_counter() - began
     answers = bench.session.answers()
-    tally = Teller().tally(answers)
+    statistics = StatisticsAccumulator().update(answers)
     print(
-        f"{len(answers)} answers, {tally.clicks.total} clicks: {took_s:.1f} s on the clock, "
-        f"{tally.worked_s:.1f} s counted, {took_s - options.answers * options.apart:.1f} s waiting"
+        f"{len(answers)} answers, {statistics.clicks.total} clicks: {took_s:.1f} s on the clock, "
+        f"{statistics.active_s:.1f} s counted, {took_s - options.answers * options.apart:.1f} s waiting"
     )
     bench.session.events.job_progress.connect(probe.note_stage)
     probe.stage = "starting"

@@ -142,7 +142,7 @@ class Typist:
     def _press(self) -> None:
         bench = self._bench
         if self._probe.stage != "at rest" and not bench.session.is_busy:
-            bench.train()  # and the next key a pause later
+            bench.opened.train()  # and the next key a pause later
             self._next.start()
             return
         if bench.query is None or bench.stage.image != bench.query.region.image:

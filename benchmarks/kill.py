@@ -231,7 +231,7 @@ def annotate_in_window_until_killed(project: Path, out: int) -> None:
         elif bench.query is not None:
             QTest.keyClick(canvas, Qt.Key.Key_1)
             if not session.is_busy:
-                bench.train()
+                bench.opened.train()
 
 
 def replay(said: list[str]) -> list[str]:

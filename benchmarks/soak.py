@@ -177,7 +177,9 @@ class Window:
     def _settle(self) -> None:
         """Handle events until the next query is on screen and counted."""
         bench = self._bench
-        while bench.upkeep._later.isActive() or not (bench.query is None or bench.stage.image):
+        while bench.opened.updates._later.isActive() or not (
+            bench.query is None or bench.stage.image
+        ):
             self._process_events()
         self._process_events()
 

@@ -155,7 +155,7 @@ def classes(desk: Desk) -> None:
     infos = desk.bench.session.config.classes
     into = {"building": "road"}
     ids = {info.name: info.id for info in infos}
-    desk.bench.edit_classes(
+    desk.bench.opened.edit_classes(
         tuple(
             info.model_copy(update={"merged_into": ids[into[info.name]]})
             if info.name in into
@@ -225,7 +225,7 @@ def precise(desk: Desk) -> None:
     coming = [query for query in desk.bench.session.upcoming(300) if len(parts_of(query)) > 1]
     query = max(coming, key=lambda query: parts_of(query)[1])
     (_, first), (_, second), *_ = parts_of(query)
-    desk.bench.go_to(query)
+    desk.bench.opened.go_to(query)
     desk.until(lambda: desk.bench.stage.image == query.region.image)
     row0, col0, row1, col1 = desk.query.region.mask.box
     inset = 3

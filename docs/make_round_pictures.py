@@ -127,10 +127,10 @@ def _open(viewer: Any, runs: Path, method: str) -> InspectDock:
 
 def _show(dock: InspectDock, keys: Sequence[str]) -> None:
     inspector = dock.inspector
-    for key in tuple(inspector.wanted):
-        inspector.set_wanted(key, False)
+    for key in tuple(inspector.shown_keys):
+        inspector.set_shown(key, False)
     for key in keys:
-        inspector.set_wanted(key, True)
+        inspector.set_shown(key, True)
     _until(lambda: set(inspector.layers.shown) == set(keys))
 
 
@@ -196,18 +196,18 @@ def _windows(viewer: Any, runs: Path) -> None:
     here = [a for a in record.answers if a.query.region.image == inspector.image]
     asked = max(here, key=lambda answer: len(answer.query.region.ids))
     _show(dock, ("sieved",))
-    dock.on_picked()
+    dock.on_region_clicked()
     inspector.pick(asked.query.region.mask.central_pixel())
     _until(dock.region.history.isVisible)
     _save_window(viewer, "region")
     _show(dock, ())
     dock.tabs.setCurrentIndex(2)
-    dock.tries.switches["try_acquisition"].setChecked(True)
+    dock.previews.switches["try_acquisition"].setChecked(True)
     _until(lambda: inspector.layers.picture("try_batches") is not None)
     _save_window(viewer, "acquisition")
-    dock.tries.switches["try_acquisition"].setChecked(False)
-    dock.tries.switches["try_merging"].setChecked(True)
-    dock.tries.epsilon.setValue(25)
+    dock.previews.switches["try_acquisition"].setChecked(False)
+    dock.previews.switches["try_merging"].setChecked(True)
+    dock.previews.epsilon.setValue(25)
     _until(lambda: inspector.layers.picture("try_merging") is not None)
     viewer.theme = "light"
     _save_window(viewer, "merging")

@@ -115,7 +115,7 @@ def run_simulated(
     def on_job_finished(result: JobResult) -> None:
         if result.status != "done":
             failures.append(result.reason or result.status)
-        elif session.model_round is not None:  # before the first one superpixels are cut
+        elif session.model_round is not None:  # the first job cuts superpixels
             tell(f"round {session.model_round}: {session.clicks.total} clicks")
 
     def on_tick() -> None:
@@ -125,9 +125,9 @@ def run_simulated(
             ticks.stop()
             bench.stage.set_wanted("prediction", True)
             QTimer.singleShot(SETTLE_MS, finish)
-        elif bench.query is not None:
+        elif bench.opened is not None and bench.query is not None:
             session.submit(answer(bench.query))
-            bench.ask()
+            bench.opened.ask()
 
     def finish() -> None:
         viewer.screenshot(str(screenshot), canvas_only=False, flash=False)

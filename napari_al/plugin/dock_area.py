@@ -1,4 +1,4 @@
-"""The window that a dock widget is in: room to answer in it, and the session's end with it."""
+"""The window around a dock widget: its height in the window, and closing the session with it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QMessageBox, QWidget
 
 from napari_al.errors import InputError
 from napari_al.plugin.viewers import close_workbench
-from napari_al.plugin.widgets.dock_space import Room
+from napari_al.plugin.widgets.dock_space import DockSpace
 
 if TYPE_CHECKING:
     from napari_al.plugin.control.workbench import Workbench
@@ -20,7 +20,7 @@ MIN_HEIGHT_PX = 520
 """Below it, question, classes and the tabs under them cannot be seen at once."""
 
 
-class Docking(QObject):
+class DockArea(QObject):
     """Watches the window around a dock widget.
 
     Parameters
@@ -33,8 +33,8 @@ class Docking(QObject):
     def __init__(self, dock: QWidget, bench: Workbench) -> None:
         super().__init__(dock)
         self._dock, self._bench = dock, bench
-        self._window: weakref.ref[QWidget] | None = None  # strong, it would keep both for ever
-        Room(dock, MIN_HEIGHT_PX)
+        self._window: weakref.ref[QWidget] | None = None  # a strong reference would keep both alive
+        DockSpace(dock, MIN_HEIGHT_PX)
 
     def main_window(self) -> QWidget:
         """Return the outermost widget around the dock."""
@@ -43,8 +43,8 @@ class Docking(QObject):
             widget = widget.parentWidget()
         return widget
 
-    def look(self) -> None:
-        """Find the window; called when the dock shows."""
+    def find_window(self) -> None:
+        """Watch the window; called when the dock is shown."""
         window = self.main_window()
         if window is not self._dock and (self._window is None or self._window() is not window):
             self._window = weakref.ref(window)
@@ -53,9 +53,12 @@ class Docking(QObject):
     # ---- closing
 
     def may_close(self) -> bool:
-        """Whether no answer would be lost; if one would, that is for the user to say."""
+        """Whether no answer would be lost; otherwise the user decides."""
+        opened = self._bench.opened
+        if opened is None:
+            return True
         try:
-            self._bench.handing_in.keep_unsaved()
+            opened.submission.rescue_unsaved()
         except InputError as error:
             buttons = QMessageBox.StandardButton
             words = f"{error}\n\nClose anyway, and lose them?"
@@ -66,7 +69,7 @@ class Docking(QObject):
         return True
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
-        """Close the session when the window has closed (it may also refuse to)."""
+        """Close the session after the window has closed, which it may refuse to."""
         window = self._window
         if (
             window is not None
@@ -77,9 +80,14 @@ class Docking(QObject):
             if not self.may_close():
                 event.ignore()
                 return True
-            self._bench.stage.may_end = True
+            _set_closing(self._bench, True)
             QTimer.singleShot(0, partial(_close_if_gone, window, weakref.ref(self._bench)))
         return bool(super().eventFilter(watched, event))
+
+
+def _set_closing(bench: Workbench, closing: bool) -> None:
+    if bench.opened is not None:
+        bench.opened.display.is_closing = closing
 
 
 def _close_if_gone(window: weakref.ref[QWidget], bench: weakref.ref[Workbench]) -> None:
@@ -90,6 +98,6 @@ def _close_if_gone(window: weakref.ref[QWidget], bench: weakref.ref[Workbench]) 
         is_gone = True
     if open_bench is None:
         return
-    open_bench.stage.may_end = False
+    _set_closing(open_bench, False)
     if is_gone:
         close_workbench(open_bench.viewer)

@@ -1,4 +1,4 @@
-"""What napari's Preferences say; the manifest (``napari.yaml``) declares it."""
+"""The page of this plugin in napari's Preferences; ``napari.yaml`` declares it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from typing import Any, Literal
 PLUGIN = "napari-al"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Preferences:
-    """Defaults for new projects and for the view; the same as in the manifest."""
+    """Defaults for new projects and for the view, equal to those of the manifest.
+
+    Each viewer has its own copy, which the panels of the dock change.
+    """
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     budget: int = 100
@@ -23,7 +26,7 @@ class Preferences:
 
 
 def load() -> Preferences:
-    """Return what the user prefers; the defaults with a napari that has no such page."""
+    """Return the user's preferences; the defaults with a napari that has no such page."""
     try:
         from napari.settings import get_plugin_settings
     except ImportError:  # before napari 0.9

@@ -16,7 +16,7 @@ _WORKBENCHES: dict[int, Workbench] = {}
 
 
 def workbench_of(viewer: Viewer) -> Workbench:
-    """Return a viewer's workbench, until `close_workbench`."""
+    """Return a viewer's workbench; made when first asked for."""
     own = getattr(viewer, "__wrapped__", viewer)  # napari hands plugins a proxy
     if id(own) not in _WORKBENCHES:
         _WORKBENCHES[id(own)] = Workbench(own)
@@ -29,12 +29,12 @@ def find_workbench(viewer: Viewer) -> Workbench | None:
 
 
 def is_annotating() -> bool:
-    """Whether a project is annotated in any viewer."""
-    return any(bench.session is not None for bench in _WORKBENCHES.values())
+    """Whether a session is open in any viewer."""
+    return any(bench.opened is not None for bench in _WORKBENCHES.values())
 
 
 def close_workbench(viewer: Viewer) -> None:
-    """Close a viewer's session and let go of the viewer; may be called again."""
+    """Close a viewer's session and forget the viewer; may be called again."""
     own = getattr(viewer, "__wrapped__", viewer)
     bench = _WORKBENCHES.pop(id(own), None)
     if bench is not None:

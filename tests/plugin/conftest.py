@@ -76,7 +76,7 @@ class Desk:
     def until_asked(self) -> None:
         """Wait until a query is on screen and counted."""
         self.until(lambda: self.dock.bench.query is not None)
-        self.until(lambda: not self.dock.bench.upkeep._later.isActive())
+        self.until(lambda: not self.dock.bench.opened.updates._later.isActive())
         self.until(lambda: self.dock.bench.stage.image == self.query.region.image)
 
 

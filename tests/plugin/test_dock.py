@@ -315,7 +315,7 @@ def test_a_session_outlives_its_dock_and_ends_with_the_window(open_session):
 
 def test_closing_leaves_no_connection_and_no_key(open_session):
     desk = open_session()
-    session, bench, viewer = desk.session, desk.dock.bench, desk.viewer
+    session, opened, viewer = desk.session, desk.dock.bench.opened, desk.viewer
     keys = dict(viewer.keymap)
     desk.dock.annotate.tabs.setCurrentIndex(4)
     desk.press("Close this project")
@@ -323,7 +323,7 @@ def test_closing_leaves_no_connection_and_no_key(open_session):
     assert len(keys) > 20
     assert not viewer.keymap
     assert not viewer.layers
-    assert len(bench._links) == 0
+    assert len(opened.connections) == len(desk.dock._session_connections) == 0
 
 
 def test_costs_as_csv(open_session, tmp_path):

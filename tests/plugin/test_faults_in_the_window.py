@@ -43,7 +43,7 @@ def test_answers_that_cannot_be_written_wait_and_are_written_later(open_session)
             desk.until_asked()
         assert "kept in memory" in desk.dock.annotate._message.text()
         assert desk.session.n_unsaved == len(desk.session.answers()) == 2
-    desk.dock.bench.handing_in._saving.setInterval(1)
+    desk.dock.bench.opened.submission._retry.setInterval(1)
     desk.until(lambda: desk.session.n_unsaved == 0)
     assert "on disk again" in desk.dock.annotate._message.text()
     with Session.open(desk.session.project.path, read_only=True) as reader:
@@ -95,7 +95,7 @@ def test_an_image_that_vanishes_or_changes_size_is_named_and_the_others_go_on(
 ):
     data = write_data(tmp_path / "data")
     desk = open_session(data=data, budget=50)
-    desk.until(lambda: not desk.dock.bench.stage._pictures._under_way)
+    desk.until(lambda: not desk.dock.bench.stage._pictures.is_busy)
     coming = {query.region.image: query for query in desk.session.upcoming(60)}
     gone, replaced, *_ = (image for image in coming if image != desk.query.region.image)
     (data / "train" / "images" / f"{gone}.png").unlink()
@@ -104,9 +104,9 @@ def test_an_image_that_vanishes_or_changes_size_is_named_and_the_others_go_on(
     desk.dock.bench.events.told.connect(seen.append)
     desk.dock.bench.stage._pictures._kept.clear()
     for image in (gone, replaced):
-        desk.dock.bench.go_to(coming[image])
+        desk.dock.bench.opened.go_to(coming[image])
         desk.until(lambda image=image: any(image in words for words in seen))
-    desk.dock.bench.ask()
+    desk.dock.bench.opened.ask()
     desk.until_asked()
     desk.key(Qt.Key.Key_1)
     assert len(desk.session.answers()) == 1
@@ -148,11 +148,11 @@ def test_the_question_on_screen_stays_while_scores_come_in(open_session):
         desk.until_asked()
     desk.key(Qt.Key.Key_H)
     on_screen, asked = desk.query, []
-    desk.dock.bench.events.asked.connect(asked.append)
+    desk.dock.bench.events.query_changed.connect(asked.append)
     refreshed = []
     desk.session.events.scores_changed.connect(lambda: refreshed.append(desk.query))
     desk.until(lambda: desk.session.scores_round == 1 and not desk.session.is_busy)
-    desk.until(lambda: not desk.dock.bench.upkeep._scored.isActive())
+    desk.until(lambda: not desk.dock.bench.opened.updates._scored.isActive())
     assert not asked
     assert len(refreshed) >= 2, "image by image, and in the end"
     assert all(query is on_screen for query in refreshed)
@@ -176,12 +176,12 @@ def test_what_a_dock_has_begun_ends_unheard_when_it_is_closed(open_session, tmp_
     desk = open_session()
     bench, path = desk.dock.bench, desk.session.project.path
     if begun == "export":
-        desk.dock.leaving.export("png", "answers", tmp_path / "labels")
-        thread = desk.dock.leaving._pool
+        desk.dock.exporter.export_labels(desk.session, "png", "answers", tmp_path / "labels")
+        thread = desk.dock.exporter._background._pool
     else:
         desk.dock.annotate.leave_wanted.emit()
         desk.dock.opening.open_project(path)
-        thread = desk.dock.opening._pool
+        thread = desk.dock.opening._background._pool
     thread.submit(int).result()  # done; the window has not heard of it yet
     _close_dock(desk)
     QApplication.processEvents()
@@ -218,7 +218,7 @@ def test_of_two_answers_about_a_region_the_one_that_was_picked_is_changed(open_s
     earlier = replace(query, round=0)
     for asked, outcome in ((earlier, "skipped"), (query, "unsure")):
         desk.session.submit(Answer(asked, (), Clicks(class_clicks=1), outcome=outcome))
-    bench.go_to(query)
+    bench.opened.go_to(query)
     desk.key(Qt.Key.Key_2)
     assert [a.outcome for a in desk.session.answers()] == ["skipped", "labelled"]
     desk.key(Qt.Key.Key_Z, CTRL)
@@ -227,7 +227,7 @@ def test_of_two_answers_about_a_region_the_one_that_was_picked_is_changed(open_s
     desk.key(Qt.Key.Key_3)
     assert [(a.outcome, a.class_ids) for a in desk.session.answers()[1:]] == [("labelled", (2,))]
     desk.key(Qt.Key.Key_Z, CTRL)
-    bench.ask()
+    bench.opened.ask()
     desk.key(Qt.Key.Key_Z, CTRL)  # what had no answer before gets one of its own
     desk.key(Qt.Key.Key_4)
     assert [(a.outcome, a.class_ids) for a in desk.session.answers()] == [
@@ -239,12 +239,12 @@ def test_of_two_answers_about_a_region_the_one_that_was_picked_is_changed(open_s
 def test_seconds_go_on_while_a_region_is_mended_and_are_shared_by_several(open_session):
     desk = open_session()
     bench = desk.dock.bench
-    bench.answering.question.since -= 20
+    bench.answering.state.seen_at -= 20
     desk.key(Qt.Key.Key_D)
     desk.key(Qt.Key.Key_1)
     desk.key(Qt.Key.Key_1)
     desk.until_asked()
-    bench.answering.question.since -= 20
+    bench.answering.state.seen_at -= 20
     bench.answering.answer_many(desk.session.upcoming(2), 0)
     seconds = [round(answer.seconds, -1) for answer in desk.session.answers()]
     assert seconds == [20, 0, 10, 10]

@@ -17,7 +17,7 @@ from napari_al.plugin.annotate.model_panel import ModelPanel
 from napari_al.plugin.annotate.progress_panel import ProgressPanel
 from napari_al.plugin.annotate.queue_panel import QueuePanel
 from napari_al.plugin.annotate.view_panel import ViewPanel
-from napari_al.plugin.control.answer_statistics import Tally, duration
+from napari_al.plugin.control.answer_statistics import AnswerStatistics, duration
 from napari_al.plugin.control.keys import hint
 from napari_al.plugin.widgets.form_parts import button, scrolled, text
 
@@ -215,16 +215,16 @@ class AnnotatePage(QWidget):
         self._rest.setCheckable(name is not None)
         self._rest.setChecked(name is not None)
 
-    def show_tally(self, tally: Tally, spent: int, budget: int) -> None:
+    def show_statistics(self, statistics: AnswerStatistics, spent: int, budget: int) -> None:
         """Show what it has cost, and how long the rest of the budget may take."""
-        self.classes.set_counts(tally.counts)
-        self.progress.show_tally(tally, self._classes)
+        self.classes.set_counts(statistics.counts)
+        self.progress.show_statistics(statistics, self._classes)
         self._budget.setRange(0, budget)
         self._budget.setValue(min(spent, budget))
         self._budget.setFormat(f"{spent} of {budget} clicks")
         left = max(0, budget - spent)
-        pace = tally.seconds_a_click
-        words = f"{tally.n_queries} queries in all · {left} clicks left"
+        pace = statistics.seconds_per_click
+        words = f"{statistics.n_queries} queries in all · {left} clicks left"
         if pace is not None and left:
             words += f" · about {duration(pace * left)}"
         self._left.setText(words)

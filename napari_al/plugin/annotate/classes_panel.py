@@ -85,7 +85,7 @@ class ClassesPanel(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._buttons: list[ClassButton] = []
-        self._begun = ""
+        self._key_prefix = ""
         self._search = QLineEdit()
         self._search.setPlaceholderText(f"Find a class ({hint('find_class')}), Enter chooses it")
         self._search.setClearButtonEnabled(True)
@@ -129,9 +129,9 @@ class ClassesPanel(QWidget):
         for button in self._buttons:
             button.set_count(counts.get(button.info.id, 0))
 
-    def set_begun(self, keys: str) -> None:
+    def set_key_prefix(self, keys: str) -> None:
         """Show only the classes whose keys begin so."""
-        self._begun = keys
+        self._key_prefix = keys
         self._filter(self._search.text())
 
     def find(self) -> None:
@@ -156,7 +156,7 @@ class ClassesPanel(QWidget):
         found = [
             b
             for b in self._buttons
-            if wanted in b.info.name.casefold() and b.key.startswith(self._begun)
+            if wanted in b.info.name.casefold() and b.key.startswith(self._key_prefix)
         ]
         found.sort(key=lambda b: not b.info.name.casefold().startswith(wanted))
         for button in self._buttons:

@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QFrame, QGridLayout, QLabel, QWidget
 
 from napari_al.plugin.control.keys import ACTIONS, shown
 from napari_al.plugin.widgets.form_parts import text
-from napari_al.plugin.widgets.theme import Tones, style_sheet
+from napari_al.plugin.widgets.theme import ThemeColors, style_sheet
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,13 +32,13 @@ class HelpOverlay(QFrame):
         self,
         over: QWidget,
         classes: Sequence[tuple[str, str]],
-        tones: Tones,
+        colors: ThemeColors,
     ) -> None:
         super().__init__(over)
         self.setObjectName("keys")
         self.setStyleSheet(
-            style_sheet(tones)
-            + f"#keys {{ background: {tones.background}; border: 1px solid {tones.frame};"
+            style_sheet(colors)
+            + f"#keys {{ background: {colors.background}; border: 1px solid {colors.frame};"
             " border-radius: 8px; }"
         )
         self._focus_before = over.focusWidget()

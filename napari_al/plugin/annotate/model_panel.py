@@ -10,13 +10,13 @@ from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QProgressBar, QVBoxLayout, QW
 from napari_al.core.stopping import STEP_CLICKS, GainEstimate, estimate_gain
 from napari_al.plugin.control.answer_statistics import duration
 from napari_al.plugin.widgets.form_parts import button, text
-from napari_al.plugin.widgets.line_chart import Curve
+from napari_al.plugin.widgets.line_chart import LineChart
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_al.plugin.preferences import Preferences
-    from napari_al.plugin.widgets.theme import Tones
+    from napari_al.plugin.widgets.theme import ThemeColors
     from napari_al.session.rounds.job_process import JobProgress
 
 _STAGES = {
@@ -51,8 +51,8 @@ class ModelPanel(QWidget):
         self._auto.toggled.connect(self.auto_changed.emit)
         self._bar = QProgressBar()
         self._stage = text("", "muted")
-        self.loss = Curve("Loss", "step", digits=2)
-        self.miou = Curve("Model mIoU on the validation images", "clicks", digits=2, dots=True)
+        self.loss = LineChart("Loss", "step", digits=2)
+        self.miou = LineChart("Model mIoU on the validation images", "clicks", digits=2, dots=True)
         self._advice = text("", "muted")
         self._advice.setToolTip("a 90 % interval; mIoU taken to grow with the logarithm of clicks")
         buttons = QHBoxLayout()
@@ -82,10 +82,10 @@ class ModelPanel(QWidget):
         """Begin with what the user prefers."""
         self._auto.setChecked(preferences.train_when_spent)
 
-    def set_tones(self, tones: Tones) -> None:
+    def set_colors(self, colors: ThemeColors) -> None:
         """Use a theme's colours."""
-        self.loss.set_tones(tones)
-        self.miou.set_tones(tones)
+        self.loss.set_colors(colors)
+        self.miou.set_colors(colors)
 
     def show_state(self, state: str) -> None:
         """Say which model it is and how many answers it is behind."""

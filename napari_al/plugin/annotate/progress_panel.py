@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from qtpy.QtWidgets import QLabel
 
     from napari_al.formats.dataset import ClassInfo
-    from napari_al.plugin.control.answer_statistics import Tally
-    from napari_al.plugin.control.coverage_statistics import Ledger
+    from napari_al.plugin.control.answer_statistics import AnswerStatistics
+    from napari_al.plugin.control.coverage_statistics import CoverageStatistics
 
 _ROWS = (
     ("queries", "Queries", "answers in force"),
@@ -82,29 +82,29 @@ class ProgressPanel(QWidget):
                 self._names[key].setVisible(wanted)
                 self._values[key].setVisible(wanted)
 
-    def show_tally(self, tally: Tally, classes: Sequence[ClassInfo]) -> None:
+    def show_statistics(self, statistics: AnswerStatistics, classes: Sequence[ClassInfo]) -> None:
         """Show new figures."""
-        clicks, ended = tally.clicks, tally.by_outcome
+        clicks, ended = statistics.clicks, statistics.by_outcome
         shown = {
-            "queries": str(tally.n_queries),
+            "queries": str(statistics.n_queries),
             "class": str(clicks.class_clicks),
             "polygon": str(clicks.polygon_clicks),
             "intersection": str(clicks.intersection_clicks),
-            "accepted": str(tally.n_accepted),
-            "corrected": str(tally.n_corrected),
+            "accepted": str(statistics.n_accepted),
+            "corrected": str(statistics.n_corrected),
             "without": f"{ended['skipped']} · {ended['unsure']} · {ended['ignored']}",
-            "query_s": _seconds(tally.seconds_a_query),
-            "click_s": _seconds(tally.seconds_a_click),
-            "worked": duration(tally.worked_s),
+            "query_s": _seconds(statistics.seconds_per_query),
+            "click_s": _seconds(statistics.seconds_per_click),
+            "worked": duration(statistics.active_s),
         }
         for key, value in shown.items():
             self._values[key].setText(value)
-        self._by_class.setText(_table(tally, classes))
+        self._by_class.setText(_table(statistics, classes))
 
-    def show_ledger(self, ledger: Ledger, classes: Sequence[ClassInfo]) -> None:
+    def show_coverage(self, coverage: CoverageStatistics, classes: Sequence[ClassInfo]) -> None:
         """Show what takes time to find out."""
-        self._values["drawn"].setText(f"{ledger.drawn_clicks} clicks")
-        shares = [(c.name, c.color, ledger.px_by_class[c.id]) for c in classes]
+        self._values["drawn"].setText(f"{coverage.drawn_clicks} clicks")
+        shares = [(c.name, c.color, coverage.px_by_class[c.id]) for c in classes]
         self.shares.set_shares(shares)
 
     def _save(self) -> None:
@@ -113,11 +113,11 @@ class ProgressPanel(QWidget):
             self.csv_wanted.emit(Path(name))
 
 
-def _table(tally: Tally, classes: Sequence[ClassInfo]) -> str:
+def _table(statistics: AnswerStatistics, classes: Sequence[ClassInfo]) -> str:
     """Return what each class has cost, as a table in rich text."""
     rows = [("", "answers", "clicks", "time")]
     for info in classes:
-        cost = tally.by_class.get(info.id)
+        cost = statistics.by_class.get(info.id)
         if cost is not None:
             clicks, time = f"{cost.clicks:.4g}", duration(cost.seconds)
             rows.append((escape(info.name), str(cost.n_answers), clicks, time))

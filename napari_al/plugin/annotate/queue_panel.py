@@ -120,7 +120,7 @@ class QueuePanel(QWidget):
         mode = QAbstractItemView.SelectionMode
         self._coming.setSelectionMode(mode.ExtendedSelection if bulk else mode.SingleSelection)
 
-    def show_coming(self, queries: Sequence[Query], image_of: ImageOf) -> None:
+    def show_upcoming(self, queries: Sequence[Query], image_of: ImageOf) -> None:
         """Show the next queries, as far as their images are there."""
         self._waiting["coming"] = partial(self._fill_coming, queries, image_of)
         self._fill()

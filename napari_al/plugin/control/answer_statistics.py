@@ -1,4 +1,4 @@
-"""What the answers have cost: live figures, and the table behind them."""
+"""Statistics over answers (clicks, seconds, classes), updated incrementally; answers as CSV."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class ClassCost:
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
-    """Figures over the answers in force.
+class AnswerStatistics:
+    """Statistics over the answers in force.
 
     Attributes
     ----------
@@ -45,9 +45,9 @@ class Tally:
         ``labelled``, ``skipped``, ``unsure``, ``ignored``.
     n_accepted, n_corrected : int
         Of correction queries.
-    seconds_a_query, seconds_a_click : float or None
+    seconds_per_query, seconds_per_click : float or None
         Medians over queries answered within 30 s; None while there are none.
-    worked_s : float
+    active_s : float
         All seconds, pauses left out.
     """
 
@@ -57,9 +57,9 @@ class Tally:
     by_outcome: Counter[str]
     n_accepted: int
     n_corrected: int
-    seconds_a_query: float | None
-    seconds_a_click: float | None
-    worked_s: float
+    seconds_per_query: float | None
+    seconds_per_click: float | None
+    active_s: float
 
     @property
     def counts(self) -> dict[int, int]:
@@ -67,17 +67,17 @@ class Tally:
         return {class_id: cost.n_answers for class_id, cost in self.by_class.items()}
 
 
-class Changes:
-    """Tells what has changed in a list of answers, for sums that go on instead of anew each time.
+class AnswerChanges:
+    """Finds what has changed in a list of answers, so that sums can be updated.
 
-    What answers mean must not change meanwhile.
+    Start a new one when the classes change, and with them what answers mean.
     """
 
     def __init__(self) -> None:
         self._answers: Sequence[Answer] = ()
 
-    def of(self, answers: Sequence[Answer]) -> tuple[Sequence[Answer], Sequence[Answer]]:
-        """Return the answers that are gone since last time, and those that are new.
+    def since_last(self, answers: Sequence[Answer]) -> tuple[Sequence[Answer], Sequence[Answer]]:
+        """Return the answers removed since the last call, and those added.
 
         An answer that comes after one of these counts as both. Answers are added at the end and
         taken back from there, or else one moves to the end (``amend``): where the last one of the
@@ -91,42 +91,42 @@ class Changes:
         return before[n_same:], answers[n_same:]
 
 
-class Teller:
-    """Makes tallies, from what has changed since the last one.
+class StatisticsAccumulator:
+    """Computes statistics from what has changed since the last call.
 
-    Classes that change need another one.
+    Start a new one when the classes change.
     """
 
     def __init__(self) -> None:
-        self._changes = Changes()
+        self._changes = AnswerChanges()
         self._by_class: dict[int, ClassCost] = {}
         self._by_outcome: Counter[str] = Counter()
         self._kinds = [0, 0, 0]
         self._n_accepted = self._n_corrected = 0
         self._seconds: list[float] = []  # ascending, as is the next
-        self._a_click: list[float] = []
+        self._per_click: list[float] = []
 
-    def tally(self, answers: Sequence[Answer]) -> Tally:
-        """Count answers."""
-        gone, new = self._changes.of(answers)
+    def update(self, answers: Sequence[Answer]) -> AnswerStatistics:
+        """Return statistics over these answers."""
+        gone, new = self._changes.since_last(answers)
         for answer in gone:
             self._count(answer, -1)
         for answer in new:
             self._count(answer, 1)
-        return Tally(
+        return AnswerStatistics(
             n_queries=len(answers),
             clicks=Clicks(*self._kinds),
             by_class=self._by_class.copy(),
             by_outcome=self._by_outcome.copy(),
             n_accepted=self._n_accepted,
             n_corrected=self._n_corrected,
-            seconds_a_query=_middle(self._seconds),
-            seconds_a_click=_middle(self._a_click),
-            worked_s=sum(self._seconds),
+            seconds_per_query=_median(self._seconds),
+            seconds_per_click=_median(self._per_click),
+            active_s=sum(self._seconds),
         )
 
     def _count(self, answer: Answer, n: Literal[1, -1]) -> None:
-        """Add an answer, or take it out."""
+        """Add an answer (1) or remove it (-1)."""
         self._by_outcome[answer.outcome] += n
         clicks = answer.clicks
         self._kinds[0] += n * clicks.class_clicks
@@ -136,7 +136,7 @@ class Teller:
             accepted = answer.class_ids == (answer.query.pseudo_label,)
             self._n_accepted += n * accepted
             self._n_corrected += n * (not accepted)
-        is_work = 0 < answer.seconds <= PAUSE_S
+        is_counted = 0 < answer.seconds <= PAUSE_S
         share = n / max(1, len(answer.class_ids))
         for class_id in answer.class_ids:
             before = self._by_class.pop(class_id, ClassCost())
@@ -144,19 +144,19 @@ class Teller:
                 self._by_class[class_id] = ClassCost(
                     before.n_answers + n,
                     before.clicks + share * clicks.total,
-                    before.seconds + share * answer.seconds * is_work,
+                    before.seconds + share * answer.seconds * is_counted,
                 )
-        if is_work:
-            change = insort if n > 0 else _take_out
+        if is_counted:
+            change = insort if n > 0 else _remove
             change(self._seconds, answer.seconds)
-            change(self._a_click, answer.seconds / max(1, clicks.total))
+            change(self._per_click, answer.seconds / max(1, clicks.total))
 
 
-def _take_out(ascending: list[float], value: float) -> None:
+def _remove(ascending: list[float], value: float) -> None:
     del ascending[bisect_left(ascending, value)]
 
 
-def _middle(ascending: Sequence[float]) -> float | None:
+def _median(ascending: Sequence[float]) -> float | None:
     """Return the median."""
     n = len(ascending)
     return None if n == 0 else (ascending[(n - 1) // 2] + ascending[n // 2]) / 2
@@ -170,7 +170,7 @@ _COLUMNS = (
 
 
 def to_csv(answers: Iterable[Answer], classes: Sequence[ClassInfo]) -> str:
-    """Return one row an answer, as CSV with a header.
+    """Return answers as CSV with a header, one row each.
 
     ``drawn_clicks`` estimates what drawing the region exactly would have cost
     (``core.geometry.outlines``), which takes some milliseconds an answer.
@@ -204,7 +204,7 @@ def to_csv(answers: Iterable[Answer], classes: Sequence[ClassInfo]) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a length of time as people say it: ``40 s``, ``3 min``, ``1 h 20 min``."""
+    """Return a duration in words: ``40 s``, ``3 min``, ``1 h 20 min``."""
     if seconds < 59.5:
         return f"{round(seconds)} s"
     minutes = round(seconds / 60)

@@ -1,4 +1,4 @@
-"""Figures that take time: what answers cover, and what drawing the same would have cost."""
+"""Statistics that need a thread: pixels labelled by class, clicks of drawing the same regions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from napari_al.core.geometry.outlines import drawn_clicks
-from napari_al.plugin.control.answer_statistics import Changes
+from napari_al.plugin.control.answer_statistics import AnswerChanges
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,41 +16,41 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Ledger:
+class CoverageStatistics:
     """Sums over answers.
 
     Attributes
     ----------
     drawn_clicks : int
-        What outlining the same regions exactly by polygons would have cost, about.
+        Estimated clicks of outlining the same regions by polygons.
     px_by_class : Counter
-        Pixels that got a class, by class id; regions with several classes are left out.
+        Labelled pixels by class id; regions with several classes are left out.
     """
 
     drawn_clicks: int
     px_by_class: Counter[int]
 
 
-class Bookkeeper:
-    """Makes ledgers, from what has changed since the last one. For a thread of its own."""
+class CoverageAccumulator:
+    """Computes coverage from what has changed since the last call; for one thread at a time."""
 
     def __init__(self) -> None:
-        self._changes = Changes()
-        self._known: dict[str, int] = {}  # clicks to draw it, by answer: they take a while
+        self._changes = AnswerChanges()
+        self._known: dict[str, int] = {}  # drawn clicks by answer id; slow to compute
         self._drawn = 0
         self._px_by_class: Counter[int] = Counter()
 
-    def balance(self, answers: Sequence[Answer]) -> Ledger:
-        """Sum answers up."""
-        gone, new = self._changes.of(answers)
+    def update(self, answers: Sequence[Answer]) -> CoverageStatistics:
+        """Return coverage of these answers."""
+        gone, new = self._changes.since_last(answers)
         for answer in gone:
-            self._sum_up(answer, -1)
+            self._count(answer, -1)
         for answer in new:
-            self._sum_up(answer, 1)
-        return Ledger(self._drawn, self._px_by_class.copy())
+            self._count(answer, 1)
+        return CoverageStatistics(self._drawn, self._px_by_class.copy())
 
-    def _sum_up(self, answer: Answer, n: Literal[1, -1]) -> None:
-        """Add an answer, or take it out."""
+    def _count(self, answer: Answer, n: Literal[1, -1]) -> None:
+        """Add an answer (1) or remove it (-1)."""
         mask = answer.query.region.mask
         if answer.id not in self._known:
             self._known[answer.id] = drawn_clicks(mask)

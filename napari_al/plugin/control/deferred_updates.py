@@ -1,4 +1,4 @@
-"""What may wait until the next query has been painted: figures, and pictures to come."""
+"""Debounced updates: statistics and pictures that may wait until the next query is painted."""
 
 from __future__ import annotations
 
@@ -9,89 +9,90 @@ from napari_al.session.log.records import Answer, AutomaticCorrection
 
 if TYPE_CHECKING:
     from napari_al.plugin.control.events import WorkbenchEvents
-    from napari_al.plugin.control.statistics_controller import Figures
-    from napari_al.plugin.layers.displayed_image import Stage
+    from napari_al.plugin.control.statistics_controller import StatisticsController
+    from napari_al.plugin.layers.displayed_image import ImageDisplay
     from napari_al.session.log.records import Query, Record
     from napari_al.session.session import Session
 
 LATER_MS = 30
 """After the next query has been painted."""
 IDLE_MS = 1500
-"""Without an answer; then there is time for what is only pretty."""
+"""Without an answer; thumbnails of napari's layer list wait for that."""
 SETTLE_MS = 400
-"""A job brings scores in image by image; pictures are made anew this often at most."""
+"""Scores arrive image by image during a job; overlays are redrawn at most this often."""
 AHEAD_MS = 40
-"""After scores that may have changed what comes next."""
+"""After new scores, which may have changed the next queries."""
 N_AHEAD = 6
-"""Queries whose pictures are made in advance."""
+"""Queries whose images are loaded in advance."""
 
 
-class Upkeep:
-    """Brings pictures and figures of one session up to date, each when there is time.
+class DeferredUpdates:
+    """Brings pictures and statistics of one session up to date when there is time.
 
     Parameters
     ----------
+    session : Session
     events : WorkbenchEvents
-    stage : Stage
-    figures : Figures
+    display : ImageDisplay
+    statistics : StatisticsController
     """
 
-    def __init__(self, events: WorkbenchEvents, stage: Stage, figures: Figures) -> None:
-        self._events, self._stage, self._figures = events, stage, figures
-        self._session: Session | None = None
-        self._later = timer(LATER_MS, self._catch_up)
-        self._idle = timer(IDLE_MS, stage.layers.refresh_thumbnails)
+    def __init__(
+        self,
+        session: Session,
+        events: WorkbenchEvents,
+        display: ImageDisplay,
+        statistics: StatisticsController,
+    ) -> None:
+        self._session, self._events = session, events
+        self._display, self._statistics = display, statistics
+        self._later = timer(LATER_MS, self._update)
+        self._idle = timer(IDLE_MS, display.layers.refresh_thumbnails)
         self._scored = timer(SETTLE_MS, self._on_scores_settled)
         self._ahead = timer(AHEAD_MS, self._load_ahead)
 
-    def open(self, session: Session | None) -> None:
-        """Look after another session from now on; None: after nobody's."""
-        self._session = session
-        for waiting in (self._later, self._idle, self._scored, self._ahead):
-            waiting.stop()
+    def close(self) -> None:
+        """Cancel all updates."""
+        for pending in (self._later, self._idle, self._scored, self._ahead):
+            pending.stop()
 
-    def soon(self) -> None:
-        """Tell the figures and what comes next, shortly."""
+    def schedule(self) -> None:
+        """Update the statistics and the next queries shortly."""
         self._later.start()
 
-    # ---- slots
-
-    def on_asked(self, _: Query | None) -> None:
-        """Begin to wait: for the query to be painted, for the annotator to pause."""
+    def on_query_changed(self, _: Query | None) -> None:
+        """Wait for the query to be painted, and for the annotator to pause."""
         self._later.start()
         self._idle.start()
 
-    def on_changed(self, records: tuple[Record, ...]) -> None:
-        """Have pictures and figures made again that answers, undo or redo have changed."""
+    def on_records_changed(self, records: tuple[Record, ...]) -> None:
+        """Redraw the overlays that answers, undo or redo have changed."""
         for record in records:
             if isinstance(record, Answer):
-                self._stage.outdate(record.query.region.image)
+                self._display.invalidate(record.query.region.image)
             elif isinstance(record, AutomaticCorrection):
-                self._stage.outdate(record.region.image)
+                self._display.invalidate(record.region.image)
         self._later.start()
 
     def on_scores_changed(self) -> None:
-        """Take up new scores, not each time that some come in."""
-        for waiting in (self._ahead, self._scored):
-            if not waiting.isActive():
-                waiting.start()
-
-    # ---- inside
+        """Schedule the updates that new scores need, unless they are scheduled already."""
+        for pending in (self._ahead, self._scored):
+            if not pending.isActive():
+                pending.start()
 
     def _on_scores_settled(self) -> None:
-        self._stage.outdate_all()
+        self._display.invalidate_all()
         self._events.job_changed.emit()
         self._later.start()
 
-    def _catch_up(self) -> None:
-        self._figures.count()
-        self._events.came_up.emit(self._load_ahead())
+    def _update(self) -> None:
+        self._statistics.update()
+        self._events.upcoming_changed.emit(self._load_ahead())
 
     def _load_ahead(self) -> tuple[Query, ...]:
-        """Have the images made that come next, so that a key need not wait for one."""
-        session = self._session
-        if session is None or not session.has_scores:
+        """Load the images of the next queries, so that a key need not wait for one."""
+        if not self._session.has_scores:
             return ()
-        coming = tuple(session.upcoming(N_AHEAD))
-        self._stage.request(dict.fromkeys(q.region.image for q in coming), overlays=True)
-        return coming
+        upcoming = tuple(self._session.upcoming(N_AHEAD))
+        self._display.request(dict.fromkeys(q.region.image for q in upcoming), overlays=True)
+        return upcoming

@@ -1,4 +1,4 @@
-"""What a workbench tells its views."""
+"""Events of a workbench: each says what changed; all are emitted on the window's thread."""
 
 from __future__ import annotations
 
@@ -13,46 +13,48 @@ if TYPE_CHECKING:
 
 
 class WorkbenchEvents(SignalGroup):
-    """What views listen to; all on the window's thread."""
+    """What views of a workbench listen to."""
 
-    opened = Signal()
+    opened = Signal(object)
+    """An ``OpenSession``."""
     closed = Signal()
-    asked = Signal(object)
-    """The query now on screen, or None: ``Workbench.pause`` says why."""
+    query_changed = Signal(object)
+    """The query on screen, or None: ``OpenSession.pause`` says why."""
     classes_changed = Signal()
     """Classes were added, renamed, recoloured or merged, or such an edit was undone."""
-    begun = Signal(str)
-    """The first of a class's two keys was pressed; "" = no longer."""
-    chosen = Signal(object)
-    """The classes chosen so far for the query on screen (frozenset)."""
+    key_prefix_changed = Signal(str)
+    """The first key of a class with two keys was pressed; "" = no longer."""
+    choice_changed = Signal(object)
+    """Ids of the classes chosen so far for the query on screen (frozenset)."""
     rest_changed = Signal(object)
-    """The class that the rest of a rectangle gets, or None."""
-    counted = Signal(object)
-    """A new ``Tally``."""
-    balanced = Signal(object)
-    """A new ``Ledger``, some time after the tally."""
-    came_up = Signal(tuple)
-    """The queries that come next."""
-    progressed = Signal(object)
-    """A ``JobProgress``."""
+    """Class id of a rectangle's pixels outside all polygons, or None."""
+    statistics_changed = Signal(object)
+    """``AnswerStatistics``."""
+    coverage_changed = Signal(object)
+    """``CoverageStatistics``; computed in a thread, so later than the former."""
+    upcoming_changed = Signal(tuple)
+    """The next queries."""
+    job_progress = Signal(object)
+    """``JobProgress``."""
     job_changed = Signal()
-    """A job began or ended, or another model's scores are there."""
-    proposed = Signal(tuple)
-    """Corrections to look at; ``Trainer.decide`` takes the decision."""
+    """A job started or ended, or scores of another model were loaded."""
+    corrections_proposed = Signal(tuple)
+    """Corrections to review; ``TrainingController.decide`` takes the decision."""
     told = Signal(str)
-    """A sentence for the person at the screen."""
-    find_class = Signal()
-    """The search field for classes is wanted."""
-    edit_classes = Signal()
-    """The page to edit classes on is wanted."""
-    help = Signal()
-    """The page with all keys is wanted, or no longer."""
+    """A message for the user."""
+    find_class_requested = Signal()
+    edit_classes_requested = Signal()
+    help_requested = Signal()
 
     def attempt(self, action: Callable[[], object]) -> bool:
-        """Do something that input can make fail; say what went wrong and return False then."""
+        """Run an action that input can make fail; report the error and return False then."""
         try:
             action()
         except (InputError, OSError) as error:
-            self.told.emit(str(error))
+            self.report(error)
             return False
         return True
+
+    def report(self, error: InputError | OSError) -> None:
+        """Show an error to the user."""
+        self.told.emit(str(error))

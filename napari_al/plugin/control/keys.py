@@ -1,4 +1,4 @@
-"""Which key does what: one table for bindings, buttons' labels and the help page.
+"""What each key does: one table for bindings, button labels and the help page.
 
 Keys are written as napari writes them (``Space``, ``Control-Z``).
 """
@@ -73,9 +73,9 @@ CLASS_KEYS = (*"1234567890", *(c for c in "QWERTYUIOPASDFGHJKLZXCVBNM" if c not 
 def class_keys(n_classes: int, preferred: str = "") -> tuple[str, ...]:
     """Return what to type for each class: a key, or two where there are more classes than keys.
 
-    First those of ``preferred`` (one character a key) that are free, then digits, then letters in
-    the order in which they lie on the keyboard, without those that do something else. With many
-    classes the last of these keys only begin a pair: ``M1``, ``M2``, ...
+    First the free ones of ``preferred`` (one character a key), then digits, then letters in
+    keyboard order, except those of actions. With many classes the last of these keys are only
+    prefixes of pairs: ``M1``, ``M2``, ...
 
     Examples
     --------
@@ -84,12 +84,12 @@ def class_keys(n_classes: int, preferred: str = "") -> tuple[str, ...]:
     >>> class_keys(26)[22:]
     ('V', 'N', 'M1', 'M2')
     """
-    wished = [key for key in preferred.upper() if key in CLASS_KEYS]
-    order = list(dict.fromkeys((*wished, *CLASS_KEYS)))
+    preferred_keys = [key for key in preferred.upper() if key in CLASS_KEYS]
+    order = list(dict.fromkeys((*preferred_keys, *CLASS_KEYS)))
     n_keys = len(order)
-    n_begin = max(0, -(-(n_classes - n_keys) // (n_keys - 1)))
-    pairs = [begin + key for begin in order[n_keys - n_begin :] for key in order]
-    return (*order[: n_keys - n_begin], *pairs)[:n_classes]
+    n_prefixes = max(0, -(-(n_classes - n_keys) // (n_keys - 1)))
+    pairs = [prefix + key for prefix in order[n_keys - n_prefixes :] for key in order]
+    return (*order[: n_keys - n_prefixes], *pairs)[:n_classes]
 
 
 _SHOWN = {
@@ -101,7 +101,7 @@ _SHOWN = {
 
 
 def shown(key: str) -> str:
-    """Return a key as people write it: ``Control-Shift-Z`` → ``Ctrl+Shift+Z``."""
+    """Return a key as shown to the user: ``Control-Shift-Z`` → ``Ctrl+Shift+Z``."""
     if key in _SHOWN:
         return _SHOWN[key]
     return "+".join(_SHOWN.get(part, part) for part in key.split("-") if part)

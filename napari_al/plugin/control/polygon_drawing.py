@@ -1,4 +1,4 @@
-"""Drawing a precise answer: polygons in a Shapes layer, each with a class."""
+"""Drawing a precise answer: polygons in a napari Shapes layer, each with a class."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ UNNAMED = "#ffffff"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Drawing:
-    """What was drawn for an answer: corners and class of each polygon, class of the rest.
+    """Polygons of an answer: corners and class of each, class of the pixels outside all of them.
 
-    The answer itself keeps pixels only; with this it can be shown and changed as it was drawn.
+    The answer itself stores pixels only; this allows to edit it as it was drawn.
     """
 
     polygons: tuple[NDArray[np.float64], ...]
@@ -38,11 +38,11 @@ class Drawing:
     rest: int | None
 
 
-class Sketch:
-    """The polygons drawn for one query, and the class of each.
+class PolygonEditor:
+    """Edits the polygons of one query.
 
-    A polygon gets the class that was chosen when it was begun, or while it is drawn; one drawn
-    before any was chosen gets the first one that is.
+    A polygon gets the class that is chosen while it is drawn; one drawn before any class was
+    chosen gets the first one that is.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Sketch:
 
     def choose(self, class_id: int) -> None:
         """Draw with this class from now on."""
-        self._take_in()
+        self._sync()
         if not self._is_drawing:
             self._layer.selected_data = set()
         self.class_id = class_id
@@ -90,11 +90,11 @@ class Sketch:
             self._recolor()
 
     def fill_rest(self) -> None:
-        """Take what no polygon covers for the chosen class; a second time: for none."""
+        """Give pixels outside all polygons the chosen class; a second time: none."""
         self.rest = None if self.rest == self.class_id else self.class_id
 
     def undo(self) -> bool:
-        """Take the last polygon away, or the rest; return whether there was any."""
+        """Remove the last polygon, or the class of the rest; return whether there was one."""
         self._finish()
         if self._layer.nshapes:
             self._layer.selected_data = {self._layer.nshapes - 1}
@@ -105,7 +105,7 @@ class Sketch:
         return had_rest
 
     def pieces(self) -> tuple[tuple[Piece, ...], Clicks]:
-        """Return what has been drawn so far, and the clicks it took."""
+        """Return the parts drawn so far, and the clicks they took."""
         self._finish()
         named = [
             (np.asarray(corners, float), class_id)
@@ -122,17 +122,17 @@ class Sketch:
 
     @property
     def drawing(self) -> Drawing:
-        """What has been drawn and closed (`pieces` closes all), to be shown again."""
+        """The closed polygons (`pieces` closes all)."""
         closed = self._layer.data[: len(self._class_ids)]
         polygons = tuple(np.array(corners, float) for corners in closed)
         return Drawing(polygons, tuple(self._class_ids), self.rest)
 
     def is_on(self, layer: Layer) -> bool:
-        """Whether this is the layer that is drawn in."""
+        """Whether the polygons are in this layer."""
         return self._layer is layer
 
-    def leave(self) -> None:
-        """Clear the layer and put it away until the next drawing."""
+    def close(self) -> None:
+        """Clear and hide the layer."""
         self._clear()
         self._layer.visible = False
 
@@ -141,8 +141,8 @@ class Sketch:
         """Whether the last polygon is not closed yet (napari calls it a path until then)."""
         return bool(self._layer.nshapes > 0 and self._layer.shape_type[-1] == "path")
 
-    def _take_in(self) -> None:
-        """Note the class of polygons that have been closed since the last time."""
+    def _sync(self) -> None:
+        """Assign classes to polygons closed since the last call."""
         n_closed = self._layer.nshapes - self._is_drawing
         del self._class_ids[n_closed:]  # the user deleted some
         self._class_ids += [self.class_id] * (n_closed - len(self._class_ids))
@@ -150,7 +150,7 @@ class Sketch:
     def _finish(self) -> None:
         self._layer.mode = "pan_zoom"  # closes a polygon that is being drawn
         self._layer.mode = "add_polygon"
-        self._take_in()
+        self._sync()
 
     def _clear(self) -> None:
         self._layer.mode = "pan_zoom"

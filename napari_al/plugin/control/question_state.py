@@ -1,4 +1,4 @@
-"""A question while it is being answered: what is asked, and what has been said to it so far."""
+"""State of a question while it is being answered."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from napari_al.plugin.control.polygon_drawing import Drawing, Sketch
+    from napari_al.plugin.control.polygon_drawing import Drawing, PolygonEditor
     from napari_al.session.log.records import Outcome, Piece, Query
 
 RESHAPED = ("dominant", "multi-class")
@@ -26,49 +26,49 @@ ONE_CLICK = Clicks(class_clicks=1)
 
 
 @dataclass(eq=False)
-class Question:
-    """A query, and what has been said to it.
+class QuestionState:
+    """A query, and the answer to it as far as it is given.
 
     Attributes
     ----------
     query : Query
     replaced : Answer, optional
-        The query has been answered before; the next answer takes the place of this one.
+        An earlier answer to the query, which the next answer replaces.
     parts : tuple of Query
-        Of a region that was cut in two: those still to ask.
+        Of a region that was cut: the parts still to ask about.
     given : tuple of Answer
-        And the answers to the others. All go in together.
-    before : Question, optional
-        What was asked before the region was cut, or its last part answered.
+        Answers to the other parts; all are submitted together.
+    before : QuestionState, optional
+        The state before the region was cut, or before its last part was answered.
     chosen : frozenset of int
         The classes chosen so far, where there may be several.
     drawing : Drawing, optional
-        What was drawn for an earlier answer, to begin with.
-    sketch : Sketch, optional
-        What has been drawn so far, where it is drawn.
-    since : float, optional
-        When its region was first to be seen (`time.perf_counter`).
+        Drawing of the earlier answer, which the editor starts with.
+    editor : PolygonEditor, optional
+        Of the polygons drawn so far, for precise queries.
+    seen_at : float, optional
+        When its region was first visible (`time.perf_counter`).
     """
 
     query: Query
     replaced: Answer | None = None
     parts: tuple[Query, ...] = ()
     given: tuple[Answer, ...] = ()
-    before: Question | None = None
+    before: QuestionState | None = None
     chosen: frozenset[int] = frozenset()
     drawing: Drawing | None = None
-    sketch: Sketch | None = None
-    since: float | None = None
+    editor: PolygonEditor | None = None
+    seen_at: float | None = None
 
-    def see(self) -> None:
-        """Count the seconds from now on, if they do not count yet."""
-        if self.since is None:
-            self.since = time.perf_counter()
+    def start_clock(self) -> None:
+        """Count the seconds from now on, unless they are counted already."""
+        if self.seen_at is None:
+            self.seen_at = time.perf_counter()
 
     @property
     def seconds(self) -> float:
-        """For how long the region has been there to look at."""
-        return 0.0 if self.since is None else round(time.perf_counter() - self.since, 3)
+        """Seconds since the region was first visible."""
+        return 0.0 if self.seen_at is None else round(time.perf_counter() - self.seen_at, 3)
 
     def answer(
         self,
@@ -83,23 +83,23 @@ class Question:
         )
 
     def choose(self, class_id: int) -> Answer | None:
-        """Take a class: for the answer, or for one of several."""
+        """Take a class; return the answer if it is complete with it."""
         if self.query.query_type in ("dominant", "correction"):
             return self.answer((class_id,))
-        if self.sketch is not None:
-            self.sketch.choose(class_id)
+        if self.editor is not None:
+            self.editor.choose(class_id)
             self.chosen = frozenset({class_id})
         else:
             self.chosen ^= {class_id}
         return None
 
     def accept(self, class_ids: Collection[int]) -> Answer:
-        """Return the answer that the label is right, or what has been chosen or drawn.
+        """Return the answer that the label is right, or with what was chosen or drawn.
 
         Raises
         ------
         InputError
-            Something has to be chosen first, of these classes.
+            If something has to be chosen first, of these classes.
         """
         match self.query.query_type:
             case "correction":
@@ -113,7 +113,7 @@ class Question:
                 chosen = tuple(sorted(self.chosen))
                 return self.answer(chosen, Clicks(class_clicks=len(chosen)))
             case "precise":
-                pieces, clicks = ((), ONE_CLICK) if self.sketch is None else self.sketch.pieces()
+                pieces, clicks = ((), ONE_CLICK) if self.editor is None else self.editor.pieces()
                 if not pieces:
                     raise InputError("Choose a class and draw, or fill the rest with it (R).")
                 drawn = tuple(sorted({piece.class_id for piece in pieces}))
@@ -121,19 +121,19 @@ class Question:
             case "dominant":
                 raise InputError("Choose the class that most of it belongs to.")
 
-    # ---- mending the region
+    # ---- editing the region
 
-    def cut(self, image: NDArray[np.uint8] | None) -> Question:
-        """Return the question about one of two parts of the region; the other one comes next.
+    def cut(self, image: NDArray[np.uint8] | None) -> QuestionState:
+        """Return the question about the first of two parts of the region; the other comes next.
 
         Parameters
         ----------
-        image : (H, W) or (H, W, 3) uint8, as it is shown; None while it is not.
+        image : (H, W) or (H, W, 3) uint8, as displayed; None while it is not.
 
         Raises
         ------
         InputError
-            It cannot be cut.
+            If it cannot be cut.
         """
         if self.query.query_type not in RESHAPED or self.replaced is not None or image is None:
             raise InputError("This region cannot be cut.")
@@ -147,26 +147,26 @@ class Question:
 
     @property
     def n_parts(self) -> int:
-        """How many parts the region has been cut into, those that have an answer included."""
+        """Parts that the region has been cut into, those with an answer included."""
         return 1 + len(self.parts) + len(self.given)
 
-    def next_part(self, answer: Answer) -> Question | None:
-        """Return the question about the next part, this one being answered; None after the last."""
+    def next_part(self, answer: Answer) -> QuestionState | None:
+        """Return the question about the next part after this answer; None after the last part."""
         if not self.parts:
             return None
         part, *parts = self.parts
-        return Question(part, parts=tuple(parts), given=(*self.given, answer), before=self)
+        return QuestionState(part, parts=tuple(parts), given=(*self.given, answer), before=self)
 
-    def joined(self, region_map: NDArray[np.int32], position: tuple[int, int]) -> Question:
-        """Return the question about this region and the one at a pixel, or without that again.
+    def joined(self, region_map: NDArray[np.int32], pixel_rc: tuple[int, int]) -> QuestionState:
+        """Return the question about this region joined with the one at a pixel, or without it.
 
         Raises
         ------
         InputError
-            There is no region, or nothing can be joined.
+            If there is no region, or the query does not allow it.
         """
         if self.query.query_type not in RESHAPED or self.before is not None:
             raise InputError("Regions cannot be joined here.")
         region = self.query.region
-        ids, mask = toggle_region(region.ids, region_map, position)
+        ids, mask = toggle_region(region.ids, region_map, pixel_rc)
         return replace(self, query=replace(self.query, region=replace(region, ids=ids, mask=mask)))

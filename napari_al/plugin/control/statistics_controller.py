@@ -1,90 +1,62 @@
-"""Live figures of a session: counted when there is time, so that the next query comes first."""
+"""Live statistics of a session: counts at once, coverage when a thread has summed it up."""
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING
 
-from napari_al.plugin.control.answer_statistics import Teller
-from napari_al.plugin.control.coverage_statistics import Bookkeeper
+from napari_al.plugin.control.answer_statistics import StatisticsAccumulator
+from napari_al.plugin.control.coverage_statistics import CoverageAccumulator
+from napari_al.plugin.widgets.background import Background
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from concurrent.futures import Future
-
-    from napari_al.plugin.control.answer_statistics import Tally
-    from napari_al.plugin.control.coverage_statistics import Ledger
+    from napari_al.plugin.control.answer_statistics import AnswerStatistics
     from napari_al.plugin.control.events import WorkbenchEvents
+    from napari_al.plugin.widgets.main_thread import Dispatch
     from napari_al.session.session import Session
 
 
-class Figures:
-    """Tells tallies at once and ledgers when a thread has made them.
+class StatisticsController:
+    """Keeps the statistics of one session up to date.
 
     Parameters
     ----------
+    session : Session
     events : WorkbenchEvents
     dispatch : callable
         Runs a function on the window's thread.
     """
 
-    def __init__(
-        self, events: WorkbenchEvents, dispatch: Callable[[Callable[[], None]], None]
-    ) -> None:
-        self._events, self._dispatch = events, dispatch
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="figures")
-        self._session: Session | None = None
-        self._teller, self._bookkeeper = Teller(), Bookkeeper()
-        self._is_busy = self._is_outdated = False  # the thread, and what it makes
-        self._learnt: tuple[int, int] | None = None  # a round, and the answers its model knows
+    def __init__(self, session: Session, events: WorkbenchEvents, dispatch: Dispatch) -> None:
+        self._session, self._events = session, events
+        self._background = Background(dispatch, n_threads=1)  # an accumulator is not thread-safe
+        self._trained_on: tuple[int, int] | None = None  # a round, and its model's answers
+        self.reset()
 
-    def open(self, session: Session | None) -> None:
-        """Count another session's answers from now on; None: nobody's."""
-        self._session = session
-        self._teller, self._bookkeeper = Teller(), Bookkeeper()
-        self._is_outdated, self._learnt = False, None
+    def reset(self) -> None:
+        """Count from the start: what answers mean has changed."""
+        self._background.drop_all()
+        self._answers, self._coverage = StatisticsAccumulator(), CoverageAccumulator()
 
     def close(self) -> None:
         """End the thread."""
-        self._session = None
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._background.close()
 
-    def count(self) -> None:
-        """Tell new figures."""
-        if self._session is not None:
-            self._events.counted.emit(self.tally())
-            self._balance(self._session)
+    def update(self) -> None:
+        """Emit new statistics; coverage follows from the thread."""
+        self._events.statistics_changed.emit(self.current())
+        work = partial(self._coverage.update, self._session.answers())
+        emit = self._events.coverage_changed.emit
+        self._background.request("coverage", work, emit, self._events.report)
 
-    def tally(self) -> Tally:
-        """Return figures over the answers there are."""
-        return self._teller.tally(() if self._session is None else self._session.answers())
+    def current(self) -> AnswerStatistics:
+        """Return statistics over the answers in force."""
+        return self._answers.update(self._session.answers())
 
     def n_answers_behind(self) -> int:
-        """Return how many answers the model whose scores show has not learnt from."""
-        session = self._session
-        if session is None:
-            return 0
-        shown = session.scores_round
-        if self._learnt is None or self._learnt[0] != shown:
-            rows = (row for row in session.rounds() if row["round"] == str(shown))
-            self._learnt = shown, sum(int(row.get("queries") or 0) for row in rows)
-        return max(0, len(session.answers()) - self._learnt[1])
-
-    def _balance(self, session: Session) -> None:
-        """Sum up what takes time, in the thread; what is under way is heard out first."""
-        self._is_outdated = self._is_busy
-        if not self._is_busy:
-            self._is_busy = True
-            made = self._thread.submit(self._bookkeeper.balance, session.answers())
-            made.add_done_callback(
-                lambda done: self._dispatch(lambda: self._on_balanced(session, done))
-            )
-
-    def _on_balanced(self, session: Session, done: Future[Ledger]) -> None:
-        self._is_busy = False
-        if self._session is None or done.cancelled():
-            return
-        if session is self._session:
-            self._events.balanced.emit(done.result())
-        if self._is_outdated:
-            self._balance(self._session)
+        """Return the number of answers that the model on screen was not trained on."""
+        shown = self._session.scores_round
+        if self._trained_on is None or self._trained_on[0] != shown:
+            rows = (row for row in self._session.rounds() if row["round"] == str(shown))
+            self._trained_on = shown, sum(int(row.get("queries") or 0) for row in rows)
+        return max(0, len(self._session.answers()) - self._trained_on[1])

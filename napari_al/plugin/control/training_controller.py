@@ -1,20 +1,23 @@
-"""Rounds: when training starts, what comes before it, and what follows."""
+"""When training starts, which corrections are reviewed before it, and how its job ended."""
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Literal
 
-from napari_al.errors import InputError
+from psygnal import Signal
+
+from napari_al.plugin.widgets.background import Background
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from concurrent.futures import Future
 
+    from napari_al.errors import InputError
     from napari_al.plugin.control.events import WorkbenchEvents
-    from napari_al.plugin.layers.displayed_image import Stage
+    from napari_al.plugin.layers.displayed_image import ImageDisplay
+    from napari_al.plugin.preferences import Preferences
+    from napari_al.plugin.widgets.main_thread import Dispatch
     from napari_al.session.log.records import AutomaticCorrection
-    from napari_al.session.rounds.job_process import JobProgress, JobResult
+    from napari_al.session.rounds.job_process import JobResult
     from napari_al.session.session import Session
 
     Corrections = tuple[AutomaticCorrection, ...]
@@ -22,62 +25,54 @@ if TYPE_CHECKING:
 Pause = Literal[
     "", "scoring", "training", "proposing", "reviewing", "spent", "done", "stopped", "failed"
 ]
-"""Why there is no query."""
+"""Why there is no query; "" = there may be one."""
 
 
-class Trainer:
+class TrainingController:
     """Starts and follows the jobs of one session.
 
     Parameters
     ----------
+    session : Session
     events : WorkbenchEvents
-    stage : Stage
+    display : ImageDisplay
+    preferences : Preferences
+        Whether training starts by itself, and whether corrections are reviewed.
     dispatch : callable
         Runs a function on the window's thread.
-    go_on : callable
-        Shows the next query where none is, or why there is none (``Pause``); called when a job
-        has begun, or could not be.
-    wait : callable
-        Shows none, and why, whatever is asked.
     """
+
+    advanced = Signal(str)
+    """Training has started ("": the next query can be asked), or a ``Pause``: why it has not."""
+    review_started = Signal()
+    """No query may be asked until `decide`."""
 
     def __init__(
         self,
+        session: Session,
         events: WorkbenchEvents,
-        stage: Stage,
-        dispatch: Callable[[Callable[[], None]], None],
-        go_on: Callable[[Pause], None],
-        wait: Callable[[Pause], None],
+        display: ImageDisplay,
+        preferences: Preferences,
+        dispatch: Dispatch,
     ) -> None:
-        self._events, self._stage, self._dispatch = events, stage, dispatch
-        self._go_on, self._wait = go_on, wait
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="trainer")
-        self._session: Session | None = None
-        self._proposing: Future[Corrections] | None = None
-        self.when_spent = True
-        self.review = True
+        self._session, self._events, self._display = session, events, display
+        self._preferences = preferences
+        self._background = Background(dispatch, n_threads=1)
         self.last_result: JobResult | None = None
 
-    def open(self, session: Session | None) -> None:
-        """Follow another session's jobs from now on; None: nobody's."""
-        self._session, self._proposing, self.last_result = session, None, None
-
     def close(self) -> None:
-        """End the thread."""
-        self._session = None
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        """End the thread; proposed corrections are discarded."""
+        self._background.close()
 
-    def get_going(self) -> Pause:
+    def prepare_query(self) -> Pause:
         """Start what the next query waits for; return why there is none, "" if there may be."""
         session = self._session
-        if session is None:
-            return "done"
         if session.round < 1 or session.budget_is_spent:
             if session.is_training:
                 return "training"
-            if session.round >= 1 and not self.when_spent:
+            if session.round >= 1 and not self._preferences.train_when_spent:
                 return "spent"
-            return self._train_or_propose(session)
+            return self.train()
         if session.scores_are_complete:
             return "done"
         if not session.is_busy and not self._start(session.start_scoring):
@@ -85,73 +80,53 @@ class Trainer:
         return "scoring"
 
     def train(self) -> Pause:
-        """Start training now; return what keeps it from beginning, "" if it has begun."""
-        return "done" if self._session is None else self._train_or_propose(self._session)
-
-    def stop(self) -> None:
-        """Stop the job that is running."""
-        if self._session is not None:
-            self._events.attempt(self._session.stop_job)
-
-    def _train_or_propose(self, session: Session) -> Pause:
-        """Start training, unless there may be corrections to look at before."""
+        """Start training, or have corrections proposed first; return what it waits for."""
+        session = self._session
         automatic = session.config.method.correction == "automatic" and session.round >= 1
         if automatic and not session.is_training:
-            self._propose(session)
+            self._propose()
             return "proposing"
         return "" if self._start(session.start_training) else "failed"
 
+    def stop(self) -> None:
+        """Stop the job that is running."""
+        self._events.attempt(self._session.stop_job)
+
     def _start(self, job: Callable[[], None]) -> bool:
-        begun = self._events.attempt(job)
+        started = self._events.attempt(job)
         self._events.job_changed.emit()
-        return begun
+        return started
 
     # ---- corrections that a model proposes
 
-    def _propose(self, session: Session) -> None:
-        """Have corrections proposed, in a thread; `_on_proposed` goes on."""
-        if self._proposing is None:
-            self._proposing = self._thread.submit(session.propose_corrections)
-            self._proposing.add_done_callback(
-                lambda done: self._dispatch(lambda: self._on_proposed(session, done))
-            )
+    def _propose(self) -> None:
+        if not self._background.is_pending("corrections"):
+            work = self._session.propose_corrections
+            self._background.request("corrections", work, self._on_proposed, self._on_no_proposal)
 
-    def _on_proposed(self, session: Session, done: Future[Corrections]) -> None:
-        if session is not self._session or done.cancelled():
-            return
-        self._proposing = None
-        error = done.exception()
-        if error is not None and not isinstance(error, InputError | OSError):
-            raise error
-        if error is not None:
-            self._events.told.emit(str(error))
-        proposed = () if error is not None else done.result()
-        if proposed and self.review:
-            self._wait("reviewing")
-            self._events.proposed.emit(proposed)
+    def _on_proposed(self, corrections: Corrections) -> None:
+        if corrections and self._preferences.review_corrections:
+            self.review_started.emit()
+            self._events.corrections_proposed.emit(corrections)
         else:
-            self.decide(proposed, ())
+            self.decide(corrections, ())
+
+    def _on_no_proposal(self, error: InputError | OSError) -> None:
+        self._events.report(error)
+        self.decide((), ())
 
     def decide(self, accepted: Corrections, refused: Corrections) -> None:
-        """Accept and refuse corrections that were proposed, then train."""
+        """Accept and refuse proposed corrections, then train."""
         session = self._session
-        if session is None:
-            return
         if not self._events.attempt(lambda: session.decide_corrections(accepted, refused)):
-            self._go_on("failed")  # training now would be without them
+            self.advanced.emit("failed")  # training now would miss them
             return
         for image in {correction.region.image for correction in accepted}:
-            self._stage.outdate(image)
-        self._go_on("" if self._start(session.start_training) else "failed")
-
-    # ---- slots
-
-    def on_job_progress(self, progress: JobProgress) -> None:
-        """Pass a job's progress on."""
-        self._events.progressed.emit(progress)
+            self._display.invalidate(image)
+        self.advanced.emit("" if self._start(session.start_training) else "failed")
 
     def on_job_finished(self, result: JobResult) -> None:
-        """Take note of how a job ended."""
+        """Remember how a job ended, and report failures."""
         self.last_result = result
         self._events.job_changed.emit()
         if result.status == "failed":

@@ -1,6 +1,6 @@
-"""The dock widget in which a researcher steps through the rounds of a project.
+"""The dock widget to inspect a project's rounds; opening it, and finding it in a viewer.
 
-It shows what its `Inspector` does and hands clicks to it.
+It shows what its `Inspector` does and calls it for what is clicked.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QSizePolicy, QTabWidget, QVBoxLayout, QWidget
 
 from napari_al.plugin.inspect.controller import Inspector
-from napari_al.plugin.inspect.overlays_panel import PicturesPanel
-from napari_al.plugin.inspect.preview_panel import TryPanel
+from napari_al.plugin.inspect.overlays_panel import OverlaysPanel
+from napari_al.plugin.inspect.preview_panel import PreviewPanel
 from napari_al.plugin.inspect.region_panel import RegionPanel
 from napari_al.plugin.inspect.round_bar import RoundBar
 from napari_al.plugin.viewers import find_dock, find_workbench, open_window
 from napari_al.plugin.widgets.connection_list import ConnectionList
-from napari_al.plugin.widgets.dock_space import Room
+from napari_al.plugin.widgets.dock_space import DockSpace
 from napari_al.plugin.widgets.form_parts import scrolled
-from napari_al.plugin.widgets.theme import style_sheet, tones_of
+from napari_al.plugin.widgets.theme import style_sheet, theme_colors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,14 +47,14 @@ class InspectDock(QWidget):
         self.viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)  # a proxy for plugins
         self.inspector = Inspector(self.viewer)
         self.bar = RoundBar()
-        self.pictures, self.region, self.tries = PicturesPanel(), RegionPanel(), TryPanel()
+        self.overlays, self.region, self.previews = OverlaysPanel(), RegionPanel(), PreviewPanel()
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
         self.tabs.tabBar().setExpanding(True)
         for name, page, tip in (
-            ("Pictures", self.pictures, "what the round did to this image"),
+            ("Pictures", self.overlays, "what the round did to this image"),
             ("Region", self.region, "the region that was clicked"),
-            ("Try out", self.tries, "what other choices would have given"),
+            ("Try out", self.previews, "what other choices would have given"),
         ):
             self.tabs.setTabToolTip(self.tabs.addTab(scrolled(page), name), tip)
         self.tabs.setVisible(False)
@@ -66,52 +66,53 @@ class InspectDock(QWidget):
         column.addStretch()
         self.setMinimumWidth(MIN_WIDTH_PX)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
-        Room(self, MIN_HEIGHT_PX)
+        DockSpace(self, MIN_HEIGHT_PX)
         self.on_theme()
-        self.links = ConnectionList()
+        self.connections = ConnectionList()
         self._connect()
-        self.destroyed.connect(partial(_end, self.links, self.inspector))
+        self.destroyed.connect(partial(_close, self.connections, self.inspector))
 
     def _connect(self) -> None:
-        inspector, events, tries = self.inspector, self.inspector.events, self.inspector.tries
-        self.links.connect_all(
+        inspector, events = self.inspector, self.inspector.events
+        previews = inspector.previews
+        self.connections.connect_all(
             (events.opened, self.on_opened),
             (events.closed, self.on_closed),
             (events.classes_changed, self.on_classes_changed),
-            (events.moved, self.on_moved),
+            (events.round_changed, self.on_round_changed),
             (events.image_changed, self.bar.show_image),
-            (events.wanted_changed, self.on_wanted_changed),
-            (events.drawn, self.pictures.show_reason),
-            (events.described, self.region.show_facts),
-            (events.picked, self.on_picked),
-            (tries.merged, self.tries.show_merging),
-            (tries.cut, self.tries.show_cutting),
-            (tries.compared, self.tries.show_comparison),
-            (inspector.maker.progressed, self.bar.show_progress),
+            (events.overlays_changed, self.on_overlays_changed),
+            (events.overlay_shown, self.overlays.show_reason),
+            (events.region_described, self.region.show_facts),
+            (events.region_clicked, self.on_region_clicked),
+            (previews.merged, self.previews.show_merging),
+            (previews.cut, self.previews.show_cutting),
+            (previews.compared, self.previews.show_comparison),
+            (inspector.requests.progressed, self.bar.show_progress),
             (events.told, self.bar.show_message),
             (self.bar.folder_chosen, self.open),
-            (self.bar.round_chosen, inspector.move_to),
+            (self.bar.round_chosen, inspector.go_to_round),
             (self.bar.image_chosen, inspector.show_image),
-            (self.bar.stop_wanted, inspector.maker.give_up),
-            (self.pictures.wanted, inspector.set_wanted),
+            (self.bar.stop_wanted, inspector.requests.cancel_rebuild),
+            (self.overlays.toggled, inspector.set_shown),
             (self.region.pixel_chosen, inspector.pick),
-            (self.tries.merging_wanted, tries.merge),
-            (self.tries.cutting_wanted, tries.cut_into),
-            (self.tries.acquisition_wanted, tries.ask_by),
-            (self.tries.ended, tries.end),
+            (self.previews.merging_wanted, previews.merge),
+            (self.previews.cutting_wanted, previews.cut_into),
+            (self.previews.acquisition_wanted, previews.compare),
+            (self.previews.ended, previews.end),
             (self.viewer.events.theme, self.on_theme),
             (self.viewer.layers.events.inserted, self.on_layer_inserted),
         )
 
     def open(self, path: Path) -> None:
-        """Look at the project in a folder; elsewhere, if this window is annotated in."""
+        """Show the project in a folder; in another window if this one is used to annotate."""
         self.bar.show_message("")
         inspect(self.viewer, path)
 
     # ---- slots
 
     def on_opened(self) -> None:
-        """Fit everything to a project."""
+        """Show a project."""
         inspection = self.inspector.inspection
         if inspection is None:
             return
@@ -119,17 +120,17 @@ class InspectDock(QWidget):
 
         self.bar.show_message("")
         self.bar.show_project(inspection)
-        self.pictures.set_pictures(available(inspection))
-        self.tries.set_project(inspection.config)
+        self.overlays.set_overlays(available(inspection))
+        self.previews.set_project(inspection.config)
         self.on_classes_changed()
         self.tabs.setCurrentIndex(0)
         self.tabs.setVisible(True)
 
     def on_classes_changed(self) -> None:
-        """Name classes as they are called now."""
+        """Show the names and colours of the classes in force."""
         inspection = self.inspector.inspection
         if inspection is not None:
-            self.pictures.set_classes(inspection.config.classes)
+            self.overlays.set_classes(inspection.config.classes)
             self.region.set_classes(inspection.classes)
 
     def on_closed(self) -> None:
@@ -137,22 +138,22 @@ class InspectDock(QWidget):
         self.bar.show_project(None)
         self.tabs.setVisible(False)
 
-    def on_moved(self, record: RoundRecord) -> None:
+    def on_round_changed(self, record: RoundRecord) -> None:
         """Show another round."""
         if self.inspector.inspection is not None:
             self.bar.show_record(record, self.inspector.inspection.rounds)
-            self.pictures.show_record(record)
+            self.overlays.show_record(record)
 
-    def on_wanted_changed(self) -> None:
-        """Follow which pictures are shown."""
-        self.pictures.show_wanted(self.inspector.wanted)
+    def on_overlays_changed(self) -> None:
+        """Show which overlays are switched on."""
+        self.overlays.show_switches(self.inspector.shown_keys)
 
-    def on_picked(self) -> None:
-        """Turn to the region: it was clicked."""
+    def on_region_clicked(self) -> None:
+        """Show the tab of the region that was clicked."""
         self.tabs.setCurrentIndex(REGION_TAB)
 
     def on_layer_inserted(self, *_: object) -> None:
-        """Make room where somebody begins to annotate in this window."""
+        """Close the project when somebody begins to annotate in this window."""
         bench = find_workbench(self.viewer)
         is_open = self.inspector.inspection is not None
         if is_open and bench is not None and bench.session is not None:
@@ -160,10 +161,10 @@ class InspectDock(QWidget):
             self.bar.show_message("This window is annotated in; open the project here again.")
 
     def on_theme(self, *_: object) -> None:
-        """Take on the colours of napari's theme."""
-        tones = tones_of(self.viewer.theme)
-        self.setStyleSheet(style_sheet(tones))
-        self.region.set_tones(tones)
+        """Use the colours of napari's theme."""
+        colors = theme_colors(self.viewer.theme)
+        self.setStyleSheet(style_sheet(colors))
+        self.region.set_colors(colors)
 
 
 def find_inspect_dock(viewer: napari.Viewer) -> InspectDock | None:
@@ -174,7 +175,7 @@ def find_inspect_dock(viewer: napari.Viewer) -> InspectDock | None:
 def inspect(viewer: napari.Viewer, path: Path) -> InspectDock:
     """Show the rounds of a project; in a new window where this one is used to annotate."""
     bench = find_workbench(viewer)
-    if bench is not None and bench.session is not None:
+    if bench is not None and bench.opened is not None:
         viewer = open_window()
     found = find_inspect_dock(viewer)
     if found is None:
@@ -184,7 +185,7 @@ def inspect(viewer: napari.Viewer, path: Path) -> InspectDock:
     return found
 
 
-def _end(links: ConnectionList, inspector: Inspector, *_: object) -> None:
-    links.close()
+def _close(connections: ConnectionList, inspector: Inspector, *_: object) -> None:
+    connections.close()
     with suppress(RuntimeError):  # the program ends, and Qt has deleted the timers before
         inspector.end()

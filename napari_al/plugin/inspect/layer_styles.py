@@ -1,7 +1,7 @@
-"""How each picture of a round is shown: its layer's kind, colours and place in the order.
+"""How each overlay of a round is shown: its layer's kind, colours and place in the order.
 
-Colours that do not stand for classes are those of Okabe and Ito, which people who see colours
-differently can tell apart.
+Colours that do not stand for classes are those of Okabe and Ito, which colour-blind people can
+distinguish.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from napari_al.plugin.layers.layer_kinds import class_colors, class_names, score_limits
+from napari_al.plugin.layers.layer_kinds import class_layer, score_layer
 from napari_al.session.inspection.overlays import PICTURES, Shows
 
 if TYPE_CHECKING:
@@ -42,11 +42,10 @@ OPACITY: dict[Shows, float] = {
     "classes": 0.7, "numbers": 0.65, "cells": 0.6, "codes": 0.8, "lines": 0.9,
 }  # fmt: skip
 COLORMAPS = {"merged_counts": "viridis"}
-DEFAULT_COLORMAP = "inferno"
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class OverlayKind:
     """What a layer is called and how its values are shown (``round_pictures.Picture``)."""
 
     name: str
@@ -54,21 +53,21 @@ class Kind:
     codes: tuple[str, ...] = ()
 
 
-TRIES: dict[str, Kind] = {
-    "try_heatmap": Kind("Try: the other's scores", "numbers"),
-    "try_batches": Kind(
+PREVIEW_KINDS: dict[str, OverlayKind] = {
+    "try_heatmap": OverlayKind("Try: the other's scores", "numbers"),
+    "try_batches": OverlayKind(
         "Try: batches",
         "codes",
         ("in both batches", "in this round's only", "in the other's only"),
     ),
-    "try_merging": Kind("Try: merged regions", "cells"),
-    "try_cut": Kind("Try: superpixels", "lines"),
+    "try_merging": OverlayKind("Try: merged regions", "cells"),
+    "try_cut": OverlayKind("Try: superpixels", "lines"),
 }
 """Previews of other choices, above everything else."""
 
-KINDS: dict[str, Kind] = {
-    **{key: Kind(row.name, row.shows, row.codes) for key, row in PICTURES.items()},
-    **TRIES,
+KINDS: dict[str, OverlayKind] = {
+    **{key: OverlayKind(row.name, row.shows, row.codes) for key, row in PICTURES.items()},
+    **PREVIEW_KINDS,
 }
 """From the bottom up."""
 
@@ -85,24 +84,18 @@ def make_overlay(
     key: str, picture: NDArray[Any], classes: Sequence[ClassInfo], common: dict[str, Any]
 ) -> Layer:
     """Return a new layer; ``common`` are arguments that every kind takes."""
-    from napari.layers import Image, Labels
-
     kind = KINDS[key]
+    common = {**common, "opacity": OPACITY[kind.shows]}
     if kind.shows == "numbers":
-        return Image(
-            picture,
-            colormap=COLORMAPS.get(key, DEFAULT_COLORMAP),
-            contrast_limits=score_limits(picture),
-            opacity=OPACITY["numbers"],
-            **common,
-        )
+        return score_layer(picture, common, COLORMAPS.get(key))
     if kind.shows == "classes":
-        colors, features = class_colors(classes), class_names(classes)
+        layer = class_layer(picture, classes, common)
     else:
+        from napari.layers import Labels
+
         colors = _colors(dict(enumerate(_palette(key), start=1)))
         features = {"index": list(range(len(kind.codes) + 1)), kind.name: ["", *kind.codes]}
-    opacity = OPACITY[kind.shows]
-    layer = Labels(picture, colormap=colors, features=features, opacity=opacity, **common)
+        layer = Labels(picture, colormap=colors, features=features, **common)
     layer.editable = False
     return layer
 

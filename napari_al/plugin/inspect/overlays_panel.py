@@ -1,4 +1,4 @@
-"""Which pictures of a round lie over the image: switches, in the order of a round's steps."""
+"""Switches of a round's overlays, in the order of the round's steps."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
 STEPS: tuple[Step, ...] = ("asked", "answered", "trained on", "model", "truth")
 N_IN_ROW = 3
-"""Colours in a row of a legend."""
+"""Colours per row of a legend."""
 INDENT_PX = 20
-"""Of what stands below a switch."""
+"""Of texts below a switch."""
 
 
-class PicturesPanel(QWidget):
-    """A switch a picture, and a legend of each that has colours of its own."""
+class OverlaysPanel(QWidget):
+    """One switch per overlay, with a legend where it has colours of its own."""
 
-    wanted = Signal(str, bool)
+    toggled = Signal(str, bool)
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,8 +43,8 @@ class PicturesPanel(QWidget):
         self._column = QVBoxLayout(self)
         self._column.setSpacing(3)
 
-    def set_pictures(self, pictures: Mapping[str, Picture]) -> None:
-        """Offer these."""
+    def set_overlays(self, pictures: Mapping[str, Picture]) -> None:
+        """Offer these overlays."""
         while (item := self._column.takeAt(0)) is not None:
             if (widget := item.widget()) is not None:
                 widget.deleteLater()
@@ -64,7 +64,7 @@ class PicturesPanel(QWidget):
         self._column.addStretch()
 
     def set_classes(self, classes: Sequence[ClassInfo]) -> None:
-        """List these; of merged ones what they count as."""
+        """List the classes; for merged ones what they count as."""
         names = [
             info.name
             if info.merged_into is None
@@ -79,7 +79,7 @@ class PicturesPanel(QWidget):
         switch = QCheckBox(picture.name)
         switch.setToolTip(picture.tip)
         switch.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        switch.toggled.connect(partial(self.wanted.emit, key))
+        switch.toggled.connect(partial(self.toggled.emit, key))
         self._switches[key] = switch
         colors = legend(key)
         row = QHBoxLayout()
@@ -119,8 +119,8 @@ class PicturesPanel(QWidget):
         for step, title in self._titles.items():
             title.setText(words[step])
 
-    def show_wanted(self, keys: Collection[str]) -> None:
-        """Follow what was switched elsewhere."""
+    def show_switches(self, keys: Collection[str]) -> None:
+        """Set the switches; what is not in ``keys`` is off."""
         for key, switch in self._switches.items():
             switch.blockSignals(True)
             switch.setChecked(key in keys)
@@ -129,7 +129,7 @@ class PicturesPanel(QWidget):
                 self._reasons[key].setVisible(False)
 
     def show_reason(self, key: str, reason: str) -> None:
-        """Say why a picture is not there; "" = it is."""
+        """Show why an overlay is missing; "" = it is there."""
         if key in self._reasons:
             self._reasons[key].setText(reason)
             self._reasons[key].setVisible(bool(reason) and self._switches[key].isChecked())
@@ -145,7 +145,7 @@ def make_legend(named: Sequence[tuple[str, str]], *, n_in_row: int = N_IN_ROW) -
 def show_legend(
     label: QLabel, named: Sequence[tuple[str, str]], *, n_in_row: int = N_IN_ROW
 ) -> None:
-    """Have a label show (name, ``#rrggbb``), a few in a row; long names wrap."""
+    """Show (name, ``#rrggbb``) pairs in a label, a few per row; long names wrap."""
     cells = [
         f'<td style="padding-right: 4px">{_image(swatch(color, 10))}</td>'
         f'<td style="padding-right: 8px">{escape(name)}</td>'

@@ -27,15 +27,15 @@ SMALLEST, LARGEST = 10, 4000
 """Superpixels an image, on a logarithmic slider."""
 
 
-class TryPanel(QWidget):
-    """Three switches, each with its control and what comes of it."""
+class PreviewPanel(QWidget):
+    """Three switches, each with its control and its result."""
 
     merging_wanted = Signal(float)
     cutting_wanted = Signal(int)
     acquisition_wanted = Signal(str, bool)
-    """The function, and whether its scores are to be seen, too."""
+    """The function, and whether to show its scores, too."""
     ended = Signal(str)
-    """A preview is not wanted any more; its name as of ``Tries.end``."""
+    """A preview was switched off; its name."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -94,7 +94,7 @@ class TryPanel(QWidget):
         return group
 
     def set_project(self, config: ProjectConfig) -> None:
-        """Begin with a project's own choices; offer what fits its method."""
+        """Start with a project's settings; offer what fits its method."""
         has_superpixels = config.method.regions in ("seeds", "slic")
         merges = has_superpixels and config.method.query != "correction"
         for name, fits in (("try_merging", merges), ("try_cut", has_superpixels)):
@@ -114,12 +114,12 @@ class TryPanel(QWidget):
 
     @property
     def chosen_epsilon(self) -> float:
-        """What the slider stands at."""
+        """Value of the slider."""
         return round(int(self.epsilon.value()) * EPSILON_STEP, 4)
 
     @property
     def chosen_size(self) -> int:
-        """Superpixels an image that the slider stands at."""
+        """Superpixels per image, the value of the slider."""
         share = int(self.n_per_image.value()) / SIZE_STEPS
         return round(SMALLEST * exp(share * log(LARGEST / SMALLEST)))
 
@@ -158,10 +158,10 @@ class TryPanel(QWidget):
         for widget in (self._codes, self.with_scores):
             widget.setVisible(visible)
 
-    # ---- what comes of it
+    # ---- results
 
     def show_merging(self, result: Merging | str) -> None:
-        """Say what merging gives, or why it gives nothing."""
+        """Show the result of merging, or why there is none."""
         words = result
         if not isinstance(result, str):
             words = (
@@ -171,7 +171,7 @@ class TryPanel(QWidget):
         self._results["try_merging"].setText(str(words))
 
     def show_cutting(self, result: Cutting | str) -> None:
-        """Say what cutting gives."""
+        """Show the result of cutting."""
         words = result
         if not isinstance(result, str):
             words = f"{result.n_regions} superpixels."
@@ -180,7 +180,7 @@ class TryPanel(QWidget):
         self._results["try_cut"].setText(str(words))
 
     def show_comparison(self, result: Comparison | str) -> None:
-        """Say how far the two functions agree."""
+        """Show how far the two functions agree."""
         self._show_codes(not isinstance(result, str))
         words = result
         if not isinstance(result, str):
@@ -201,5 +201,5 @@ def _slider(n_steps: int, tip: str) -> QSlider:
 
 
 def _step_of(n_per_image: int) -> int:
-    """Return the slider's step that comes nearest to a number of superpixels."""
+    """Return the slider's step nearest to a number of superpixels."""
     return round(SIZE_STEPS * log(max(n_per_image, 1) / SMALLEST) / log(LARGEST / SMALLEST))

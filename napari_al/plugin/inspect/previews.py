@@ -1,4 +1,4 @@
-"""Previews of other choices in the image and round that are looked at."""
+"""Previews of other choices (epsilon, superpixel size, acquisition function) in image and round."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from psygnal import Signal
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from napari_al.plugin.inspect.overlay_cache import Maker
     from napari_al.plugin.inspect.overlay_layers import InspectLayers
+    from napari_al.plugin.inspect.overlay_requests import OverlayRequests
     from napari_al.session.inspection.overlays import Look
     from napari_al.session.inspection.previews import Comparison, Cutting, Merging
 
@@ -19,42 +19,42 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "try_cut": ("try_cut",),
     "try_acquisition": ("try_heatmap", "try_batches"),
 }
-"""The pictures of each preview."""
+"""Layers of each preview."""
 
 
-class Tries:
-    """Shows what other choices would have given, and follows to other images and rounds.
+class Previews:
+    """Shows what other choices would have given; updated for other images and rounds.
 
-    Each signal carries what came of it, or a sentence why nothing did.
+    Each signal carries the result, or a message why there is none.
 
     Parameters
     ----------
     layers : InspectLayers
-    maker : Maker
+    requests : OverlayRequests
     """
 
     merged = Signal(object)
-    """A ``Merging`` or a sentence."""
+    """``Merging``, or a message."""
     cut = Signal(object)
-    """A ``Cutting`` or a sentence."""
+    """``Cutting``, or a message."""
     compared = Signal(object)
-    """A ``Comparison`` or a sentence."""
+    """``Comparison``, or a message."""
 
-    def __init__(self, layers: InspectLayers, maker: Maker) -> None:
-        self._layers, self._maker = layers, maker
+    def __init__(self, layers: InspectLayers, requests: OverlayRequests) -> None:
+        self._layers, self._requests = layers, requests
         self._look: Look | None = None
-        self._wished: dict[str, Callable[[Look], None]] = {}
+        self._active: dict[str, Callable[[Look], None]] = {}
 
-    def look_at(self, look: Look) -> None:
-        """Preview everything that is wished for in another image or round."""
+    def show(self, look: Look) -> None:
+        """Update all active previews for another image or round."""
         self._look = look
-        for ask in list(self._wished.values()):
+        for ask in list(self._active.values()):
             ask(look)
 
     def close(self) -> None:
-        """Wish for nothing any more."""
+        """Stop all previews."""
         self._look = None
-        self._wished.clear()
+        self._active.clear()
 
     def merge(self, epsilon: float) -> None:
         """Preview the superpixels merged at another epsilon."""
@@ -68,7 +68,7 @@ class Tries:
             self._layers.show("try_merging", merging.cells)
             self.merged.emit(merging)
 
-        self._wish("try_merging", make, show, self.merged.emit)
+        self._start("try_merging", make, show, self.merged.emit)
 
     def cut_into(self, n_per_image: int) -> None:
         """Preview superpixels of another size."""
@@ -85,10 +85,10 @@ class Tries:
             self._layers.show("try_cut", lines)
             self.cut.emit(cutting)
 
-        self._wish("try_cut", make, show, self.cut.emit)
+        self._start("try_cut", make, show, self.cut.emit)
 
-    def ask_by(self, name: str, with_scores: bool) -> None:
-        """Preview what another acquisition function would have asked, and perhaps its scores."""
+    def compare(self, name: str, with_scores: bool) -> None:
+        """Preview the batch of another acquisition function, and optionally its scores."""
 
         def make(look: Look) -> Comparison:
             from napari_al.session.inspection.previews import compare_acquisitions
@@ -103,29 +103,29 @@ class Tries:
             self._layers.show("try_batches", comparison.batches)
             self.compared.emit(comparison)
 
-        self._wish("try_acquisition", make, show, self.compared.emit)
+        self._start("try_acquisition", make, show, self.compared.emit)
 
     def end(self, slot: str) -> None:
-        """Show a preview no longer."""
-        self._wished.pop(slot, None)
-        self._maker.drop(slot)
+        """Stop a preview."""
+        self._active.pop(slot, None)
+        self._requests.drop(slot)
         self._hide(slot)
 
-    def _wish(
+    def _start(
         self,
         slot: str,
         make: Callable[[Look], Any],
         show: Callable[[Any], None],
         explain: Callable[[str], None],
     ) -> None:
-        def why_not(reason: str) -> None:
+        def explain_missing(reason: str) -> None:
             self._hide(slot)
             explain(reason)
 
         def ask(look: Look) -> None:
-            self._maker.ask(slot, look, make, show, why_not)
+            self._requests.request(slot, look, make, show, explain_missing)
 
-        self._wished[slot] = ask
+        self._active[slot] = ask
         if self._look is not None:
             ask(self._look)
 

@@ -1,18 +1,22 @@
-"""The child process that makes again what a project's cache no longer holds: one job at a time."""
+"""Rebuilds what a project's cache no longer holds, in a child process, one item at a time."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari_al.plugin.control.child_job import ChildJob
+from napari_al.session.rounds.job_process import JobProgress
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from napari_al.plugin.widgets.main_thread import Dispatch
     from napari_al.session.inspection.inspection import Inspection, Missing
-    from napari_al.session.rounds.job_process import Job, JobProgress, JobResult
+    from napari_al.session.rounds.job_process import JobResult
 
 
-class Remaker:
-    """Runs ``restoring.restore`` for one thing after the other.
+class RebuildJob:
+    """Runs ``rebuild_cache.restore``; an item is tried once.
 
     Parameters
     ----------
@@ -26,62 +30,51 @@ class Remaker:
 
     def __init__(
         self,
-        dispatch: Callable[[Callable[[], None]], None],
+        dispatch: Dispatch,
         on_ended: Callable[[str], None],
         on_progress: Callable[[JobProgress | None], None],
     ) -> None:
-        self._dispatch, self._on_ended, self._on_progress = dispatch, on_ended, on_progress
-        self._job: Job | None = None
-        self._missing: Missing | None = None
-        self._in_vain: set[Missing] = set()
+        self._on_ended, self._on_progress = on_ended, on_progress
+        self._job = ChildJob(dispatch)
+        self._current: Missing | None = None
+        self._tried: set[Missing] = set()
 
-    def want(self, inspection: Inspection, missing: Missing) -> bool:
-        """Make something unless a job runs: then ask again later. False if it ended in vain."""
-        if missing in self._in_vain:
+    def request(self, inspection: Inspection, missing: Missing) -> bool:
+        """Rebuild an item, unless a job runs: then ask again later. False if that was in vain."""
+        if missing in self._tried:
             return False
-        if self._job is None:
-            self._start(inspection, missing)
+        if not self._job.is_running:
+            self._current = missing
+            self._job.start(
+                "napari_al.session.rounds.rebuild_cache:restore",
+                inspection.job_args(missing),
+                threads=inspection.config.training.threads,
+                on_progress=self._on_progress,
+                on_finished=self._on_finished,
+            )
+            self._on_progress(JobProgress("scoring", 0, len(inspection.data.train)))
         return True
 
-    def give_up(self) -> None:
-        """End the job, and do not begin it again before ``stop``."""
-        if self._missing is not None:
-            self._in_vain.add(self._missing)
-        self._end_job()
+    def cancel(self) -> None:
+        """Kill the job; its item is not tried again before `reset`."""
+        if self._current is not None:
+            self._tried.add(self._current)
+        self._kill()
 
-    def stop(self) -> None:
-        """End the job; what was given up or failed may be tried again."""
-        self._in_vain.clear()
-        self._end_job()
+    def reset(self) -> None:
+        """Kill the job; every item may be tried again."""
+        self._tried.clear()
+        self._kill()
 
-    def _start(self, inspection: Inspection, missing: Missing) -> None:
-        from napari_al.session.rounds.job_process import Job, JobProgress
-
-        job = self._job = Job(
-            "napari_al.session.rounds.rebuild_cache:restore",
-            inspection.job_args(missing),
-            threads=inspection.config.training.threads,
-            on_progress=lambda progress: self._dispatch(lambda: self._hear(job, progress)),
-            on_finished=lambda result: self._dispatch(lambda: self._on_finished(job, result)),
-        )
-        self._missing = missing
-        job.start()
-        self._on_progress(JobProgress("scoring", 0, len(inspection.data.train)))
-
-    def _hear(self, job: Job, progress: JobProgress) -> None:
-        if job is self._job:
-            self._on_progress(progress)
-
-    def _on_finished(self, job: Job, result: JobResult) -> None:
-        if job is not self._job or self._missing is None:
-            return
-        self._in_vain.add(self._missing)  # what it did not make, it never will
-        self._job = self._missing = None
+    def _on_finished(self, result: JobResult) -> None:
+        if self._current is not None:
+            self._tried.add(self._current)
+        self._current = None
         self._on_progress(None)
         self._on_ended(result.reason)
 
-    def _end_job(self) -> None:
-        job, self._job, self._missing = self._job, None, None
-        if job is not None:
-            job.abandon()
+    def _kill(self) -> None:
+        self._current = None
+        if self._job.is_running:
+            self._job.abandon()
             self._on_progress(None)

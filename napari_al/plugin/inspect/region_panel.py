@@ -18,15 +18,15 @@ from qtpy.QtWidgets import (
 )
 
 from napari_al.plugin.widgets.form_parts import swatch, text
-from napari_al.plugin.widgets.line_chart import Curve
-from napari_al.plugin.widgets.probability_bars import Bars
+from napari_al.plugin.widgets.line_chart import LineChart
+from napari_al.plugin.widgets.probability_bars import ProbabilityBars
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_al.core.sieving import ConfidenceCurve
     from napari_al.formats.dataset import ClassInfo
-    from napari_al.plugin.widgets.theme import Tones
+    from napari_al.plugin.widgets.theme import ThemeColors
     from napari_al.session.inspection.region_facts import ModelView, RegionFacts
     from napari_al.session.log.records import Answer, AutomaticCorrection
 
@@ -48,7 +48,7 @@ class RegionPanel(QWidget):
         self._title = text("", "title")
         self._about = text()
         self._notes = text("", "muted")
-        self.bars = Bars()
+        self.bars = ProbabilityBars()
         self._bvsb = text("", "muted")
         self.neighbours = _table(("Neighbour", "JS", "mostly"))
         self.neighbours.itemClicked.connect(
@@ -58,7 +58,7 @@ class RegionPanel(QWidget):
         self._neighbours_title.setToolTip(
             "Jensen-Shannon, of mean class probabilities; a click goes there"
         )
-        self.curve = Curve("Confidence in its class, pixels sorted", "pixels, %", dots=True)
+        self.curve = LineChart("Confidence in its class, pixels sorted", "pixels, %", dots=True)
         self._knee = text("", "muted")
         self._history_title = text("Answers", "title")
         self.history = text()
@@ -86,10 +86,10 @@ class RegionPanel(QWidget):
         """Name classes like this."""
         self._classes = classes
 
-    def set_tones(self, tones: Tones) -> None:
+    def set_colors(self, colors: ThemeColors) -> None:
         """Use a theme's colours."""
-        self.bars.set_tones(tones)
-        self.curve.set_tones(tones)
+        self.bars.set_colors(colors)
+        self.curve.set_colors(colors)
 
     def show_facts(self, facts: RegionFacts | None) -> None:
         """Show another region; None: none."""

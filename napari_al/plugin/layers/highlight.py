@@ -3,7 +3,7 @@
 The picture is an array of codes, finer than the image by a whole factor, so that lines can be
 thinner than an image pixel when one zooms in. What lies outside the region is darkened; the region
 itself is not painted over, but for a line where it ends with the picture. Its outline has two
-tones, so that one of them shows on any picture.
+colors, so that one of them shows on any picture.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The kinds of layers there are: names, order, colours, and how each is made."""
+"""Kinds of layers: names, order, colours, and how each is made."""
 
 from __future__ import annotations
 
@@ -58,15 +58,14 @@ def make_layer(
     common: dict[str, Any],
 ) -> Layer:
     """Return a new layer; ``common`` are arguments that every kind takes."""
-    from napari.layers import Image, Labels, Shapes
+    from napari.layers import Image, Shapes
 
     if kind in CLASS_KINDS:
-        colors, names = class_colors(classes), class_names(classes)
-        return Labels(picture, colormap=colors, features=names, **common)
+        return class_layer(picture, classes, common)
     if kind == "drawing":
         return Shapes(ndim=2, edge_width=1, **common)
     if kind == "heatmap":
-        return Image(picture, colormap="inferno", contrast_limits=score_limits(picture), **common)
+        return score_layer(picture, common)
     if kind == "image":
         return Image(picture, **common)
     colors, limits = (
@@ -84,13 +83,33 @@ def make_layer(
     )
 
 
+def class_layer(
+    class_map: NDArray[Any] | None, classes: Sequence[ClassInfo], common: dict[str, Any]
+) -> Layer:
+    """Return a layer of class ids in the classes' colours."""
+    from napari.layers import Labels
+
+    colors, names = class_colors(classes), class_names(classes)
+    return Labels(class_map, colormap=colors, features=names, **common)
+
+
+def score_layer(
+    scores: NDArray[Any] | None, common: dict[str, Any], colormap: str | None = None
+) -> Layer:
+    """Return a heatmap: bright values are high, NaN is clear."""
+    from napari.layers import Image
+
+    limits = score_limits(scores)
+    return Image(scores, colormap=colormap or "inferno", contrast_limits=limits, **common)
+
+
 def load_units() -> Callable[[], None]:
     """Read the units of measurement that napari's layers need; for any thread, as it takes 0.2 s.
 
-    Returns what puts them in their place, for the window's thread. pint reads its own units when
-    the first of them is wanted, and another thread that wants one meanwhile finds a part of them:
-    an image opened just then would fail. So they are read apart from pint's own, and are not used
-    if those have been read by then.
+    Returns a function that installs them, for the window's thread. pint fills its registry when
+    the first unit is used, and another thread that uses one meanwhile finds it half full: an image
+    opened just then would fail. So another registry is filled here, and only installed if pint's
+    own is still empty.
     """
     import pint
     from pint.registry import LazyRegistry
@@ -108,9 +127,9 @@ def load_units() -> Callable[[], None]:
 def load_layers() -> None:
     """Import what napari imports with its first layers; for any thread.
 
-    Else the window stands still for it, 0.5 s, when the first image shows. What has been loaded
-    stays: looking for garbage in it would stop all for 0.1 s at times. Layers themselves are not
-    made here: pint's registry of units cannot be set up in two threads at once.
+    Otherwise the window freezes for 0.5 s when the first image shows. The imported modules are
+    frozen for the garbage collector, which would otherwise stop everything for 0.1 s. No layer is
+    made here: pint's registry of units cannot be filled by two threads at once.
     """
     gc.freeze()
     for name in LOADED_WITH_LAYERS:

@@ -1,22 +1,23 @@
-"""Pictures made off the window's thread, and kept while they may be needed again."""
+"""Cache of a session's pictures (images and overlays), made in worker threads."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from napari_al.core.geometry.adjacency import borders
-from napari_al.errors import InputError
+from napari_al.plugin.widgets.background import Background
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
+    from napari_al.plugin.widgets.main_thread import Dispatch
     from napari_al.session.session import Session
 
 PictureKind = Literal["image", "borders", "prediction", "heatmap", "answers", "targets"]
@@ -26,15 +27,16 @@ KINDS: tuple[PictureKind, ...] = (
 """From the bottom up."""
 
 MAX_BYTES = 400_000_000
+"""Of pictures kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """Which picture of which image; a new ``stamp`` makes older ones outdated."""
+    """Which picture of which image; a higher ``version`` replaces lower ones."""
 
     image: str
     kind: PictureKind
-    stamp: tuple[int, int] = (0, 0)
+    version: tuple[int, int] = (0, 0)
 
 
 def make_picture(session: Session, key: Key) -> NDArray[Any] | None:
@@ -55,7 +57,7 @@ def make_picture(session: Session, key: Key) -> NDArray[Any] | None:
 
 
 def displayed(pixels: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return (H, W, C) pixels of any type as they are shown: (H, W) or (H, W, 3) uint8.
+    """Return (H, W, C) pixels of any type as displayed: (H, W) or (H, W, 3) uint8.
 
     8-bit pixels stay as they are; others are stretched so that all but the extreme 0.2 % of them
     fit. Of more than three channels the first three are shown, of two the first.
@@ -70,7 +72,7 @@ def displayed(pixels: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 class PictureStore:
-    """Makes pictures of a session in threads; keeps the ones used last.
+    """Makes pictures of a session in threads; keeps the most recently used ones (400 MB).
 
     Parameters
     ----------
@@ -85,56 +87,56 @@ class PictureStore:
     def __init__(
         self,
         session: Session,
-        dispatch: Callable[[Callable[[], None]], None],
+        dispatch: Dispatch,
         on_ready: Callable[[Key, str | None], None],
     ) -> None:
-        self._session, self._dispatch, self._on_ready = session, dispatch, on_ready
-        self._pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="pictures")
+        self._session, self._on_ready = session, on_ready
+        self._background = Background(dispatch)
         self._kept: OrderedDict[Key, NDArray[Any] | None] = OrderedDict()
         self._newest: dict[tuple[str, PictureKind], Key] = {}
-        self._under_way: set[Key] = set()
         self._n_bytes = 0
 
     def get(self, key: Key) -> NDArray[Any] | None:
-        """Return a picture that is ready, else None."""
+        """Return a picture that is ready, else None; marks it as used."""
         if key in self._kept:
             self._kept.move_to_end(key)
         return self._kept.get(key)
 
     def is_ready(self, key: Key) -> bool:
-        """Whether a picture has been made (``get`` gives None for one there is none of)."""
+        """Whether a picture has been made; `get` may still return None: there is none yet."""
         return key in self._kept
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether any picture is being made."""
+        return self._background.is_busy
+
     def request(self, key: Key) -> None:
-        """Have a picture made unless it is ready or under way."""
-        if key not in self._kept and key not in self._under_way:
-            self._under_way.add(key)
-            future = self._pool.submit(make_picture, self._session, key)
-            future.add_done_callback(lambda done: self._dispatch(lambda: self._keep(key, done)))
+        """Make a picture in the background unless it is ready or requested already."""
+        if key not in self._kept and not self._background.is_pending(key):
+            self._background.request(
+                key,
+                partial(make_picture, self._session, key),
+                partial(self._keep, key),
+                lambda error: self._keep(key, None, str(error)),
+            )
 
     def close(self) -> None:
-        """Drop everything; what is under way ends unheard."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """Drop everything, also what is being made."""
+        self._background.close()
         self._kept.clear()
-        self._under_way.clear()
 
-    def _keep(self, key: Key, done: Future[NDArray[Any] | None]) -> None:
-        if key not in self._under_way or done.cancelled():
+    def _keep(self, key: Key, picture: NDArray[Any] | None, error: str | None = None) -> None:
+        latest = self._newest.get((key.image, key.kind), key)
+        if latest.version > key.version:
             return
-        self._under_way.discard(key)
-        error = done.exception()
-        if error is not None and not isinstance(error, InputError | OSError):
-            raise error
-        outdated = self._newest.get((key.image, key.kind), key)
-        if outdated.stamp > key.stamp:
-            return
-        self._drop(outdated)
+        self._drop(latest)
         self._newest[key.image, key.kind] = key
-        self._kept[key] = None if error is not None else done.result()
-        self._n_bytes += _n_bytes(self._kept[key])
+        self._kept[key] = picture
+        self._n_bytes += _n_bytes(picture)
         while self._n_bytes > MAX_BYTES and len(self._kept) > 1:
             self._drop(next(iter(self._kept)))
-        self._on_ready(key, None if error is None else str(error))
+        self._on_ready(key, error)
 
     def _drop(self, key: Key) -> None:
         self._n_bytes -= _n_bytes(self._kept.pop(key, None))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _NEEDS = "needs initial_labels and masks in the data folder"
 
 
-class QuestionBox(QWidget):
+class MethodChoice(QWidget):
     """A question to choose, and under it the methods that ask it."""
 
     changed = Signal()

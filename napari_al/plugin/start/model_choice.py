@@ -9,13 +9,13 @@ from qtpy.QtWidgets import QCheckBox, QFormLayout, QLineEdit, QWidget
 from napari_al.learning.networks.catalogue import SEGMENTERS, segmenter_info
 from napari_al.learning.networks.pretrained import PRETRAINED
 from napari_al.plugin.start.new_session import SEGMENTER
-from napari_al.plugin.widgets.form_parts import Folded, choice, text
+from napari_al.plugin.widgets.form_parts import CollapsibleBox, choice, text
 
 if TYPE_CHECKING:
     from napari_al.session.project.config import TrainingSettings
 
 
-class ModelChoice(Folded):
+class ModelChoice(CollapsibleBox):
     """The segmenter, its first weights, and whether its backbone stays as it is."""
 
     def __init__(self) -> None:

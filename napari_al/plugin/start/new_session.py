@@ -1,4 +1,4 @@
-"""From what was chosen on the start page to an open session."""
+"""What a folder contains, and a new project from the choices of the start page. No Qt."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 LABEL_SUFFIXES = (".png", ".tif", ".tiff", ".bmp")
 N_LABELS_READ = 500
-"""Of a folder of label images, to find out the classes."""
+"""Of a folder of label images, to determine its classes."""
 QUESTIONS: dict[QueryType, tuple[str, str]] = {
     "dominant": ("Which class is it mostly?", "one click a region"),
     "multi-class": ("Which classes are in it?", "a click for each class"),
@@ -38,8 +38,8 @@ QUESTIONS: dict[QueryType, tuple[str, str]] = {
     "precise": ("Draw it exactly", "polygons in a rectangle; the dearest"),
 }
 SEGMENTER = "filters"
-"""Of a project begun in a window: after few answers it is better than the network that learns from
-scratch, and a round takes seconds without a GPU (docs/segmenters.md)."""
+"""Default in the window: better than training from scratch after few answers, and a round takes
+seconds without a GPU (docs/segmenters.md)."""
 RECOMMENDED: dict[QueryType, str] = {
     "dominant": "classbal",
     "multi-class": "multi-class",
@@ -49,8 +49,8 @@ RECOMMENDED: dict[QueryType, str] = {
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a folder turned out to be.
+class FolderContents:
+    """What was found in a folder.
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ class Found:
     data : DataFolder or None
         None for a project.
     classes_known : bool
-        Whether the folder says its classes.
+        Whether the folder names its classes.
     classes_found : bool
         Whether they were found in its labels, without names.
     """
@@ -78,7 +78,7 @@ class Found:
 
 @dataclass(frozen=True)
 class StartChoice:
-    """Everything that a new project needs; its method may also be among the settings."""
+    """Choices for a new project; the method may also be among the settings."""
 
     source: Path | ViewerImages
     classes: tuple[ClassInfo, ...]
@@ -87,8 +87,12 @@ class StartChoice:
     settings: dict[str, Any] = field(default_factory=dict)
 
 
-def look(path: Path, *, skip_broken: bool = False, rules: ImageRules | None = None) -> Found:
-    """Find out what a folder (or a file in one) is; labels are only read where the classes are not.
+def read_folder(
+    path: Path, *, skip_broken: bool = False, rules: ImageRules | None = None
+) -> FolderContents:
+    """Return what a folder (or the folder of a file) contains.
+
+    Labels are only read where the classes are not known otherwise.
 
     Raises
     ------
@@ -99,21 +103,21 @@ def look(path: Path, *, skip_broken: bool = False, rules: ImageRules | None = No
     if path.is_file():
         path = path.parent
     if (path / "config.json").is_file():
-        return Found(path, is_project=True)
+        return FolderContents(path, is_project=True)
     are_known = (path / "classes.json").is_file()
     unnamed = None if are_known else default_classes([f"class {i}" for i in range(255)])
     data = DataFolder.open(
         path, skip_broken=skip_broken, classes=unnamed, rules=rules, check_labels=False
     )
     if are_known:
-        return Found(path, data=data)
+        return FolderContents(path, data=data)
     unlabelled = set(data.without("labels"))
     labelled = [name for name in data.train if name not in unlabelled][:N_LABELS_READ]
     maps = (data.labels(name) for name in labelled)
     n_classes = _n_classes(class_map for class_map in maps if class_map is not None)
     if n_classes:
         data = replace(data, classes=data.classes[:n_classes])
-    return Found(path, data=data, classes_known=False, classes_found=n_classes > 0)
+    return FolderContents(path, data=data, classes_known=False, classes_found=n_classes > 0)
 
 
 def classes_of_labels(folder: Path) -> tuple[ClassInfo, ...]:
@@ -141,7 +145,7 @@ def _n_classes(class_maps: Iterable[NDArray[Any]]) -> int:
 
 
 def suggest_project(source: Path | None, method: str) -> Path:
-    """Return a folder that is not there yet: beside the data, or else at home."""
+    """Return a folder that does not exist yet: beside the data, or in the home directory."""
     home = Path.home() / "napari-al"
     base = home / "images" if source is None else source
     parent = base.parent if os.access(base.parent, os.W_OK) else home
@@ -153,7 +157,7 @@ def suggest_project(source: Path | None, method: str) -> Path:
 
 
 def create(choice: StartChoice, dispatch: Dispatch) -> Session:
-    """Make the project and open it.
+    """Create the project and open it.
 
     Raises
     ------
@@ -178,7 +182,7 @@ def create(choice: StartChoice, dispatch: Dispatch) -> Session:
 
 
 def _config(data: DataFolder, choice: StartChoice) -> ProjectConfig:
-    """Make the settings; weights that are missing are better found out now than after a round."""
+    """Return the settings; fails now rather than after a round if weights are missing."""
     from napari_al.learning.networks.pretrained import find_weights
     from napari_al.session.project.settings import make_config
 

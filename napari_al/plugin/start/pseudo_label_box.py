@@ -17,7 +17,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_al.plugin.start.new_session import suggest_project
-from napari_al.plugin.widgets.form_parts import Folded, button, text
+from napari_al.plugin.widgets.form_parts import CollapsibleBox, button, text
 from napari_al.tools.pseudo_label import PseudoLabelling
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _DEFAULTS = PseudoLabelling.model_fields
 _STAGES = {"loading": "Loading the models…", "pseudo-labels": "Labelling images"}
 
 
-class LabelMaker(Folded):
+class PseudoLabelBox(CollapsibleBox):
     """What Grounded-SAM needs, a button that starts it, its progress with a button to stop."""
 
     make_wanted = Signal(object)

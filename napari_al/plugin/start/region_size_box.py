@@ -11,7 +11,7 @@ from napari_al.plugin.widgets.form_parts import button, text
 
 if TYPE_CHECKING:
     from napari_al.methods.table import Regions
-    from napari_al.plugin.start.region_preview import Cut
+    from napari_al.plugin.start.region_preview import RegionCount
 
 SETTLE_MS = 120
 """After the slider has moved."""
@@ -23,7 +23,7 @@ _STEPS = (16, 32, 64, 100, 150, 200, 300, 400, 600, 800, 1200, 2000, 4000, 8000)
 """Superpixels an image, along the slider."""
 
 
-class RegionsBox(QWidget):
+class RegionSizeBox(QWidget):
     """A slider, and a button for another image to try it on.
 
     Attributes
@@ -73,10 +73,10 @@ class RegionsBox(QWidget):
         self.size.setEnabled(regions not in _NO_SIZE)
         self._tell()
 
-    def show_cut(self, cut: Cut) -> None:
+    def show_count(self, count: RegionCount) -> None:
         """Say how the regions came out."""
         self._text.setText(
-            f"{cut.n_regions} regions an image, of about {cut.side_px}×{cut.side_px} pixels"
+            f"{count.n_regions} regions an image, of about {count.side_px}×{count.side_px} pixels"
         )
 
     def _on_size(self, step: int) -> None:

@@ -21,11 +21,11 @@ from qtpy.QtWidgets import (
 
 from napari_al.errors import InputError
 from napari_al.plugin.start.class_list import ClassList
-from napari_al.plugin.start.method_choice import QuestionBox
+from napari_al.plugin.start.method_choice import MethodChoice
 from napari_al.plugin.start.model_choice import ModelChoice
 from napari_al.plugin.start.new_session import StartChoice, suggest_project
-from napari_al.plugin.start.pseudo_label_box import LabelMaker
-from napari_al.plugin.start.region_size_box import RegionsBox
+from napari_al.plugin.start.pseudo_label_box import PseudoLabelBox
+from napari_al.plugin.start.region_size_box import RegionSizeBox
 from napari_al.plugin.widgets.form_parts import button, choice, scrolled, text
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from napari_al.formats.dataset import ClassInfo, DataFolder
     from napari_al.plugin.preferences import Preferences
-    from napari_al.plugin.start.new_session import Found
+    from napari_al.plugin.start.new_session import FolderContents
     from napari_al.plugin.start.viewer_images import ViewerImages
     from napari_al.session.project.config import ProjectConfig
 
@@ -66,10 +66,10 @@ class StartPage(QWidget):
         self.class_list.failed.connect(self.show_message)
         self.class_list.changed.connect(self._refresh)
         self.class_list.changed.connect(lambda: self.show_message(""))
-        self.question = QuestionBox()
+        self.question = MethodChoice()
         self.question.changed.connect(self._on_method)
-        self.label_maker = LabelMaker()
-        self.regions = RegionsBox()
+        self.pseudo_labels = PseudoLabelBox()
+        self.regions = RegionSizeBox()
         self.regions.changed.connect(self.preview_wanted.emit)
         self.budget = QSpinBox()
         self.budget.setRange(1, 1_000_000)
@@ -105,7 +105,7 @@ class StartPage(QWidget):
         column.addWidget(self.class_list)
         column.addWidget(text("Question", "title"))
         column.addWidget(self.question)
-        column.addWidget(self.label_maker)
+        column.addWidget(self.pseudo_labels)
         column.addWidget(text("Regions", "title"))
         column.addWidget(self.regions)
         form = QFormLayout()
@@ -172,7 +172,7 @@ class StartPage(QWidget):
             self.project.setText(str(project))
             self._own_project = True
 
-    def show_found(self, found: Found) -> None:
+    def show_found(self, found: FolderContents) -> None:
         """Show what a folder turned out to be."""
         data = found.data
         if data is None:
@@ -262,7 +262,7 @@ class StartPage(QWidget):
     def _on_source(self, *, can_correct: bool) -> None:
         self._own_project = False
         self.question.set_can_correct(can_correct)
-        self.label_maker.set_source(self.source if isinstance(self.source, Path) else None)
+        self.pseudo_labels.set_source(self.source if isinstance(self.source, Path) else None)
         self.show_message("")
         self._refresh()
         self.preview_wanted.emit()

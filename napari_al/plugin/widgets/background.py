@@ -1,4 +1,4 @@
-"""Work off the window's thread of which only the newest wish counts."""
+"""Work off the window's thread: results come back on it, and per slot the latest request wins."""
 
 from __future__ import annotations
 
@@ -8,84 +8,91 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from napari_al.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable
     from concurrent.futures import Future
 
+    from napari_al.plugin.widgets.main_thread import Dispatch
 
-class _Wish(NamedTuple):
-    """What is being done, and what becomes of its result if nobody hears it."""
 
+class _Request(NamedTuple):
     future: Future[Any]
-    unheard: Callable[[Any], object]
+    on_dropped: Callable[[Any], object]
 
 
-class Latest:
-    """Does things in threads; of each slot only the newest wish, whatever ends first.
+class Background:
+    """Worker threads of one owner.
 
-    A wish that was overtaken is not begun any more; if it is under way, its result is not heard.
+    A request that is superseded is not started any more; if it is running, its result is
+    discarded.
 
     Parameters
     ----------
     dispatch : callable
         Runs a function on the window's thread.
+    n_threads : int
+        With one, requests run in the order in which they were made.
     """
 
-    def __init__(self, dispatch: Callable[[Callable[[], None]], None]) -> None:
+    def __init__(self, dispatch: Dispatch, n_threads: int = 2) -> None:
         self._dispatch = dispatch
-        self._pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="latest")
-        self._newest: dict[str, _Wish] = {}
+        self._pool = ThreadPoolExecutor(n_threads, thread_name_prefix="napari-al")
+        self._requests: dict[Hashable, _Request] = {}
 
-    def ask(
+    def request(
         self,
-        slot: str,
+        slot: Hashable,
         work: Callable[[], Any],
-        then: Callable[[Any], object],
-        failed: Callable[[InputError | OSError], object],
-        unheard: Callable[[Any], object] = lambda _: None,
+        on_done: Callable[[Any], object],
+        on_error: Callable[[InputError | OSError], object],
+        on_dropped: Callable[[Any], object] = lambda _: None,
     ) -> None:
-        """Do ``work`` in a thread, then call ``then`` or ``failed`` on the window's.
+        """Run ``work`` in a thread, then ``on_done`` or ``on_error`` on the window's thread.
 
-        ``unheard`` gets the result instead if the wish is dropped meanwhile: from any thread, and
-        also where the window's does nothing any more.
+        ``on_dropped`` gets the result instead if the request is dropped meanwhile: from any
+        thread, also when `dispatch` runs nothing any more. Use it to release what was opened.
         """
         self.drop(slot)
         future = self._pool.submit(work)
-        self._newest[slot] = _Wish(future, unheard)
+        self._requests[slot] = _Request(future, on_dropped)
 
-        def heard() -> None:
-            wish = self._newest.get(slot)
-            if wish is None or wish.future is not future:
+        def deliver() -> None:
+            current = self._requests.get(slot)
+            if current is None or current.future is not future:
                 return
-            del self._newest[slot]
+            del self._requests[slot]
             error = future.exception()
             if isinstance(error, InputError | OSError):
-                failed(error)
+                on_error(error)
             elif error is not None:
                 raise error
             else:
-                then(future.result())
+                on_done(future.result())
 
-        future.add_done_callback(lambda _: self._dispatch(heard))
+        future.add_done_callback(lambda _: self._dispatch(deliver))
 
     @property
     def is_busy(self) -> bool:
-        """Whether any wish is neither done nor dropped."""
-        return bool(self._newest)
+        """Whether any request is neither delivered nor dropped."""
+        return bool(self._requests)
 
-    def drop(self, slot: str) -> None:
-        """Hear nothing more of a slot's wishes so far."""
-        wish = self._newest.pop(slot, None)
-        if wish is not None and not wish.future.cancel():
-            wish.future.add_done_callback(
-                lambda done: None if done.exception() else wish.unheard(done.result())
+    def is_pending(self, slot: Hashable) -> bool:
+        """Whether a slot's request is neither delivered nor dropped."""
+        return slot in self._requests
+
+    def drop(self, slot: Hashable) -> None:
+        """Cancel a slot's request, or discard its result."""
+        request = self._requests.pop(slot, None)
+        if request is not None and not request.future.cancel():
+            request.future.add_done_callback(
+                lambda done: None if done.exception() else request.on_dropped(done.result())
             )
 
     def drop_all(self) -> None:
-        """Hear nothing more of any wish so far."""
-        for slot in list(self._newest):
+        """Cancel every request, or discard its result."""
+        for slot in list(self._requests):
             self.drop(slot)
 
     def close(self) -> None:
-        """End it; what is under way ends unheard."""
+        """Drop all requests and end the threads once running work has ended."""
         self.drop_all()
         self._pool.shutdown(wait=False)

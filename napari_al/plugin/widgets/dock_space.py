@@ -6,7 +6,7 @@ from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
 
-class Room(QObject):
+class DockSpace(QObject):
     """Gives a docked widget the height it needs, from the docks above and below it.
 
     Where they cannot give it, all of them become tabs, for the window would grow otherwise. It is

@@ -75,7 +75,7 @@ def swatch(color: str, size: int = 14) -> QPixmap:
     return pixmap
 
 
-class Folded(QCollapsible):
+class CollapsibleBox(QCollapsible):
     """A box that is closed until it is wanted.
 
     Its arrow is text: superqt draws one in the palette's colour, black also in napari's dark theme.

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
     from qtpy.QtGui import QPaintEvent
 
-    from napari_al.plugin.widgets.theme import Tones
+    from napari_al.plugin.widgets.theme import ThemeColors
 
 MAX_POINTS = 600
 
 
-class Curve(QWidget):
+class LineChart(QWidget):
     """One line over a grid of two: title, last value, and the range of both axes.
 
     Parameters
@@ -39,9 +39,9 @@ class Curve(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setFixedHeight(128)
 
-    def set_tones(self, tones: Tones) -> None:
+    def set_colors(self, colors: ThemeColors) -> None:
         """Use a theme's colours."""
-        self._colors = (tones.text, tones.muted, tones.warning)
+        self._colors = (colors.text, colors.muted, colors.warning)
         self.update()
 
     def set_points(self, points: Sequence[tuple[float, float]]) -> None:

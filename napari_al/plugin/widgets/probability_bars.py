@@ -1,4 +1,4 @@
-"""Bars of class probabilities."""
+"""ProbabilityBars of class probabilities."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
     from qtpy.QtGui import QPaintEvent
 
-    from napari_al.plugin.widgets.theme import Tones
+    from napari_al.plugin.widgets.theme import ThemeColors
 
 ROW_PX = 19
 NAME_SHARE = 0.34
 
 
-class Bars(QWidget):
+class ProbabilityBars(QWidget):
     """One bar a class, the most probable first; name on the left, number behind the bar."""
 
     def __init__(self) -> None:
@@ -29,9 +29,9 @@ class Bars(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setFixedHeight(0)
 
-    def set_tones(self, tones: Tones) -> None:
+    def set_colors(self, colors: ThemeColors) -> None:
         """Use a theme's colours."""
-        self._colors = (tones.text, tones.frame)
+        self._colors = (colors.text, colors.frame)
         self.update()
 
     def set_rows(self, rows: Sequence[tuple[str, str, float]]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Tones:
+class ThemeColors:
     """What our own painting needs of a theme, as ``#rrggbb``."""
 
     text: str
@@ -20,13 +20,13 @@ class Tones:
     font_pt: int
 
 
-def tones_of(theme_name: str) -> Tones:
-    """Return the tones of one of napari's themes."""
+def theme_colors(theme_name: str) -> ThemeColors:
+    """Return the colors of one of napari's themes."""
     from napari.utils.theme import get_theme
 
     theme = get_theme(theme_name)
     text, background = _rgb(theme.text), _rgb(theme.background)
-    return Tones(
+    return ThemeColors(
         text=_hex(text),
         muted=_hex(_mixed(text, background, 0.62)),
         field=_hex(_rgb(theme.foreground)),
@@ -38,39 +38,39 @@ def tones_of(theme_name: str) -> Tones:
     )
 
 
-def style_sheet(tones: Tones) -> str:
+def style_sheet(colors: ThemeColors) -> str:
     """Return the style of the dock's own kinds of labels and buttons (property ``role``)."""
-    pt = tones.font_pt
+    pt = colors.font_pt
     return f"""
         QLabel {{ background: transparent; font-size: {pt + 1}pt; }}
         QLabel[role="question"] {{ font-size: {pt + 5}pt; font-weight: 600; }}
         QLabel[role="title"] {{ font-size: {pt + 3}pt; font-weight: 600; }}
-        QLabel[role="muted"] {{ color: {tones.muted}; font-size: {pt}pt; }}
+        QLabel[role="muted"] {{ color: {colors.muted}; font-size: {pt}pt; }}
         QLabel[role="figure"] {{ font-size: {pt + 3}pt; font-weight: 600; }}
         QLabel[role="message"] {{
-            color: {tones.warning}; background: {tones.field};
+            color: {colors.warning}; background: {colors.field};
             padding: 4px 6px; border-radius: 3px;
         }}
         QLabel[role="key"] {{
-            color: {tones.text}; border: 1px solid {tones.frame}; border-radius: 3px;
+            color: {colors.text}; border: 1px solid {colors.frame}; border-radius: 3px;
             padding: 0px 3px; font-size: {pt}pt; font-weight: 600;
         }}
         QPushButton[role="class"] {{
             padding: 0px; border: 2px solid transparent; border-radius: 4px; text-align: left;
         }}
         QPushButton[role="class"]:checked {{
-            border: 2px solid {tones.text}; background-color: {tones.accent};
+            border: 2px solid {colors.text}; background-color: {colors.accent};
         }}
         QPushButton[role="main"] {{
-            background-color: {tones.accent}; font-weight: 600; padding: 7px;
+            background-color: {colors.accent}; font-weight: 600; padding: 7px;
             font-size: {pt + 2}pt;
         }}
-        QPushButton[role="main"]:disabled {{ background-color: {tones.field}; }}
+        QPushButton[role="main"]:disabled {{ background-color: {colors.field}; }}
         QProgressBar {{
-            border: 0px; border-radius: 3px; background: {tones.field}; color: {tones.text};
+            border: 0px; border-radius: 3px; background: {colors.field}; color: {colors.text};
             text-align: center; min-height: 18px; max-height: 18px; font-size: {pt}pt;
         }}
-        QProgressBar::chunk {{ background: {tones.accent}; border-radius: 3px; }}
+        QProgressBar::chunk {{ background: {colors.accent}; border-radius: 3px; }}
         QGroupBox {{
             font-size: {pt + 2}pt; font-weight: 600; border: 0px; margin-top: 18px; padding: 2px;
         }}

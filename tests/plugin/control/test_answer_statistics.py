@@ -26,7 +26,7 @@ def _answer(class_ids=(0,), *, seconds=1.0, clicks=None, outcome="labelled", **q
 
 
 def test_tally_counts_by_kind_and_leaves_pauses_out():
-    found = answer_statistics.Teller().tally(
+    found = answer_statistics.StatisticsAccumulator().update(
         [
             _answer((0,), seconds=1),
             _answer((1, 2), seconds=4, clicks=Clicks(class_clicks=2), query_type="multi-class"),
@@ -40,8 +40,8 @@ def test_tally_counts_by_kind_and_leaves_pauses_out():
     assert found.clicks == Clicks(class_clicks=7)
     assert found.counts == {0: 1, 1: 2, 2: 1, 3: 1, 4: 1}
     assert (found.n_accepted, found.n_corrected) == (1, 1)
-    assert found.seconds_a_query == 2
-    assert found.worked_s == 11
+    assert found.seconds_per_query == 2
+    assert found.active_s == 11
     assert found.by_outcome["unsure"] == 1
     assert found.by_class[1] == answer_statistics.ClassCost(
         n_answers=2, clicks=2, seconds=2
@@ -50,7 +50,7 @@ def test_tally_counts_by_kind_and_leaves_pauses_out():
 
 
 def test_an_empty_tally_knows_no_seconds():
-    assert answer_statistics.Teller().tally([]).seconds_a_query is None
+    assert answer_statistics.StatisticsAccumulator().update([]).seconds_per_query is None
 
 
 def _assert_alike(tally, fresh):
@@ -63,7 +63,10 @@ def _assert_alike(tally, fresh):
 
 def test_running_sums_are_those_of_a_fresh_start(tmp_path):
     rng = np.random.default_rng(0)
-    teller, bookkeeper = answer_statistics.Teller(), coverage_statistics.Bookkeeper()
+    statistics, coverage = (
+        answer_statistics.StatisticsAccumulator(),
+        coverage_statistics.CoverageAccumulator(),
+    )
     with AnnotationLog(tmp_path / "log.sqlite") as log:
         for _ in range(120):
             active = log.active()
@@ -78,13 +81,14 @@ def test_running_sums_are_those_of_a_fresh_start(tmp_path):
                     log.append([_answer((int(rng.integers(5)),), seconds=float(rng.random()))])
             if rng.random() < 0.7:
                 _assert_alike(
-                    teller.tally(log.active()), answer_statistics.Teller().tally(log.active())
+                    statistics.update(log.active()),
+                    answer_statistics.StatisticsAccumulator().update(log.active()),
                 )
-                fresh = coverage_statistics.Bookkeeper().balance(log.active())
-                assert bookkeeper.balance(log.active()) == fresh
+                fresh = coverage_statistics.CoverageAccumulator().update(log.active())
+                assert coverage.update(log.active()) == fresh
 
 
-def test_a_ledger_knows_pixels_by_class():
+def test_coverage_counts_pixels_by_class():
     region = Region("a", (1,), Mask.from_array(np.ones((5, 5), bool)))
     square = Query(region, "dominant", 0.5, 1, 0)
     answers = [
@@ -92,7 +96,7 @@ def test_a_ledger_knows_pixels_by_class():
         Answer(square, (1, 2), Clicks(2)),
         Answer(square, (), Clicks(1), outcome="unsure"),
     ]
-    found = coverage_statistics.Bookkeeper().balance(answers)
+    found = coverage_statistics.CoverageAccumulator().update(answers)
     assert found.px_by_class == {2: 25}
     assert found.drawn_clicks >= 15
 

@@ -7,11 +7,12 @@ import pytest
 
 from napari_al.errors import InputError
 from napari_al.plugin.control.events import WorkbenchEvents
-from napari_al.plugin.control.training_controller import Trainer
+from napari_al.plugin.control.training_controller import TrainingController
+from napari_al.plugin.preferences import Preferences
 
 
 class Proposing:
-    """As much of a session as a trainer asks for; ``can_write``: whether its log does."""
+    """As much of a session as a controller needs; ``can_write``: whether its log does."""
 
     round = 1
     is_training = False
@@ -31,31 +32,67 @@ class Proposing:
         self.n_trainings += 1
 
 
+class Window:
+    """Makes controllers; runs what their threads have to report."""
+
+    def __init__(self):
+        self._calls, self._made, self.advanced = Queue(), [], []
+
+    def controller(self, session):
+        made = TrainingController(
+            session, WorkbenchEvents(), SimpleNamespace(), Preferences(), self._calls.put
+        )
+        made.advanced.connect(self.advanced.append)
+        self._made.append(made)
+        return made
+
+    def run_next_call(self):
+        self._calls.get(timeout=10)()
+
+    def close(self):
+        for made in self._made:
+            made.close()
+
+
 @pytest.fixture
-def trainer():
-    waiting = Queue()
-    made = Trainer(WorkbenchEvents(), SimpleNamespace(), waiting.put, [].append, [].append)
-    made.hear = lambda: waiting.get(timeout=10)()  # what a thread has to say
-    made.went_on = made._go_on.__self__
-    yield made
-    made.close()
+def window():
+    window = Window()
+    yield window
+    window.close()
 
 
-def test_a_project_opened_meanwhile_gets_corrections_of_its_own(trainer):
+def test_a_project_opened_meanwhile_gets_corrections_of_its_own(window):
     first, second = Proposing(), Proposing()
-    for session in (first, second):
-        trainer.open(session)
-        assert trainer.train() == "proposing"
-    trainer.hear()
+    earlier = window.controller(first)
+    assert earlier.train() == "proposing"
+    window._calls.put(window._calls.get(timeout=10))  # proposed, not reported yet
+    earlier.close()
+    assert window.controller(second).train() == "proposing"
+    window.run_next_call()
     assert (first.n_trainings, second.n_trainings) == (0, 0)
-    trainer.hear()
+    window.run_next_call()
     assert (first.n_trainings, second.n_trainings) == (0, 1)
-    assert trainer.went_on == [""]
+    assert window.advanced == [""]
 
 
-def test_no_training_without_corrections_that_could_not_be_written(trainer):
+def test_no_training_without_corrections_that_could_not_be_written(window):
     session = Proposing(can_write=False)
-    trainer.open(session)
-    trainer.decide((), ())
+    window.controller(session).decide((), ())
     assert session.n_trainings == 0
-    assert trainer.went_on == ["failed"]
+    assert window.advanced == ["failed"]
+
+
+def test_what_the_next_query_waits_for():
+    session = SimpleNamespace(
+        round=1, budget_is_spent=True, is_training=False, scores_are_complete=True, is_busy=True
+    )
+    preferences = Preferences(train_when_spent=False)
+    made = TrainingController(session, WorkbenchEvents(), SimpleNamespace(), preferences, print)
+    assert made.prepare_query() == "spent"
+    session.is_training = True
+    assert made.prepare_query() == "training"
+    session.budget_is_spent = False
+    assert made.prepare_query() == "done"
+    session.scores_are_complete = False
+    assert made.prepare_query() == "scoring"
+    made.close()

@@ -66,7 +66,7 @@ class Bench:
 
     def switch(self, key: str) -> None:
         """Click a picture's switch."""
-        box = self.dock.pictures._switches[key]
+        box = self.dock.overlays._switches[key]
         QTest.mouseClick(box, Qt.MouseButton.LeftButton, pos=QPoint(8, box.height() // 2))
 
     def press(self, words: str, nth: int = 0) -> None:
@@ -123,7 +123,7 @@ def test_rounds_are_stepped_through(bench, runs):
     bench.until(lambda: bench.inspector.record.number == 3)
     assert "not trained yet" in bench.dock.bar._summary.text()
     bench.switch("prediction")
-    bench.until(lambda: "not been trained" in bench.dock.pictures._reasons["prediction"].text())
+    bench.until(lambda: "not been trained" in bench.dock.overlays._reasons["prediction"].text())
     assert bench.inspector.layers.picture("prediction") is None
 
 
@@ -133,26 +133,26 @@ def test_every_switch_shows_its_picture(bench, runs, method):
     for key in ("queried", "queried_lines"):
         bench.switch(key)
     assert bench.inspector.layers.shown == ()
-    for key, switch in bench.dock.pictures._switches.items():
+    for key, switch in bench.dock.overlays._switches.items():
         bench.dock.tabs.widget(0).ensureWidgetVisible(switch)
         bench.switch(key)
         bench.until(lambda key=key: bench.inspector.layers.picture(key) is not None)
         shown, made = bench.inspector.layers.picture(key), bench.expected(key)
         assert np.array_equal(shown, made, equal_nan=made.dtype.kind == "f"), key
     names = [layer.name for layer in bench.viewer.layers]
-    order = [KINDS[key].name for key in KINDS if key in bench.dock.pictures._switches]
+    order = [KINDS[key].name for key in KINDS if key in bench.dock.overlays._switches]
     assert [name for name in names if name in order] == order
 
 
 def test_the_eye_and_the_bin_of_the_layer_list(bench, runs):
     bench.open(runs["adaptive-superpixel"])
     bench.viewer.layers[KINDS["queried"].name].visible = False
-    assert bench.inspector.wanted == {"queried_lines"}
-    assert not bench.dock.pictures._switches["queried"].isChecked()
+    assert bench.inspector.shown_keys == {"queried_lines"}
+    assert not bench.dock.overlays._switches["queried"].isChecked()
     bench.viewer.layers[KINDS["queried"].name].visible = True
-    bench.until(lambda: bench.dock.pictures._switches["queried"].isChecked())
+    bench.until(lambda: bench.dock.overlays._switches["queried"].isChecked())
     bench.viewer.layers.remove(KINDS["queried"].name)
-    assert bench.inspector.wanted == {"queried_lines"}
+    assert bench.inspector.shown_keys == {"queried_lines"}
     bench.switch("queried")
     bench.until(lambda: bench.inspector.layers.picture("queried") is not None)
 
@@ -182,7 +182,7 @@ def test_a_clicked_region_is_described(bench, runs):
 def test_other_choices_are_tried(bench, runs):
     bench.open(runs["adaptive-superpixel"])
     bench.dock.tabs.setCurrentIndex(2)
-    tries, layers = bench.dock.tries, bench.inspector.layers
+    tries, layers = bench.dock.previews, bench.inspector.layers
     for name, switch in tries.switches.items():
         QTest.mouseClick(switch, Qt.MouseButton.LeftButton, pos=QPoint(8, switch.height() // 2))
         bench.until(lambda name=name: tries._results[name].text())
@@ -220,7 +220,7 @@ def test_a_result_that_was_overtaken_is_never_shown(bench, runs, monkeypatch):
     row = PICTURES["queried"]
     monkeypatch.setitem(PICTURES, "queried", type(row)(**{**vars(row), "make": slow}))
     shown = []
-    bench.inspector.events.drawn.connect(
+    bench.inspector.events.overlay_shown.connect(
         lambda key, _: shown.append((key, bench.inspector.record.number))
     )
     bench.press("◀")
@@ -229,7 +229,7 @@ def test_a_result_that_was_overtaken_is_never_shown(bench, runs, monkeypatch):
     bench.until(lambda: ("queried", 2) in shown)
     picture = bench.inspector.layers.picture("queried").copy()
     go_on.set()
-    bench.until(lambda: not bench.inspector.maker.is_making)
+    bench.until(lambda: not bench.inspector.requests.is_busy)
     QTest.qWait(50)  # the overtaken one has come in by now
     assert np.array_equal(bench.inspector.layers.picture("queried"), picture)
     assert shown.count(("queried", 2)) == 1
@@ -253,13 +253,13 @@ def test_a_deleted_cache_is_made_again(bench, runs, tmp_path):
     shutil.rmtree(bare / "cache")
     bench.open(bare)
     bench.switch("merged_counts")
-    bench.until(lambda: "again" in bench.dock.pictures._reasons["merged_counts"].text())
+    bench.until(lambda: "again" in bench.dock.overlays._reasons["merged_counts"].text())
     assert bench.dock.bar._stop.isVisible()
     bench.until(lambda: bench.inspector.layers.picture("merged_counts") is not None)
     bench.until(lambda: not bench.dock.bar._stop.isVisible())
     assert not (bare / "cache").exists()
     bench.press("◀")
-    bench.until(lambda: "no model" in bench.dock.pictures._reasons["merged_counts"].text())
+    bench.until(lambda: "no model" in bench.dock.overlays._reasons["merged_counts"].text())
 
 
 def test_making_again_can_be_stopped(bench, runs, tmp_path):
@@ -270,7 +270,7 @@ def test_making_again_can_be_stopped(bench, runs, tmp_path):
     bench.switch("prediction")
     bench.until(bench.dock.bar._stop.isVisible)
     bench.press("Stop")
-    bench.until(lambda: "in the cache" in bench.dock.pictures._reasons["prediction"].text())
+    bench.until(lambda: "in the cache" in bench.dock.overlays._reasons["prediction"].text())
     assert not bench.dock.bar._stop.isVisible()
 
 
@@ -310,7 +310,7 @@ def test_classes_edited_meanwhile_are_taken_up(bench, tmp_path, data_path):
         )
         asked = answer.class_ids[0]
         bench.inspector.pick(answer.query.region.mask.central_pixel())
-        panel, legend = bench.dock.region, bench.dock.pictures._classes
+        panel, legend = bench.dock.region, bench.dock.overlays._classes
         bench.until(lambda: session.config.classes[asked].name in panel.history.text())
 
         made_with = session.config.classes

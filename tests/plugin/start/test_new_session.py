@@ -15,7 +15,7 @@ def test_classes_are_found_in_labels(tmp_path, data_path):
     labels = np.array([[0, 4, 255]], np.uint8).repeat(8, 0).repeat(3, 1)
     iio.imwrite(tmp_path / "labels" / "a.png", labels)
 
-    found = new_session.look(tmp_path)
+    found = new_session.read_folder(tmp_path)
 
     assert found.classes_found
     assert not found.classes_known

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 
 def open_box(desk: Desk) -> None:
-    desk.dock.start.label_maker.expand(animate=False)
-    desk.until(lambda: desk.dock.start.label_maker.make.height() > 0)
+    desk.dock.start.pseudo_labels.expand(animate=False)
+    desk.until(lambda: desk.dock.start.pseudo_labels.make.height() > 0)
 
 
 def fill_in(desk: Desk, data: Path, hub: Path, out: Path) -> None:
-    maker = desk.dock.start.label_maker
+    maker = desk.dock.start.pseudo_labels
     assert maker.make.height() == 0
     desk.dock.opening.look(data)
     desk.until(lambda: desk.dock.start.source == data)
@@ -51,7 +51,7 @@ def test_labels_made_in_the_dock_can_be_corrected_at_once(
     assert DataFolder.open(out).has_initial_labels
     correction = start.question._questions["correction"]
     assert correction.isEnabled()
-    assert "3 images have labels to correct" in start.label_maker._state.text()
+    assert "3 images have labels to correct" in start.pseudo_labels._state.text()
     QTest.mouseClick(correction, Qt.MouseButton.LeftButton)
     assert start.question.method.name == "a2lc"
 
@@ -63,7 +63,7 @@ def test_a_job_that_is_stopped_or_fails_says_so_and_goes_on(
     broken = shutil.copytree(hub_folders, tmp_path / "hub")
     (broken / "sam" / "config.json").write_text("{}")
     fill_in(desk, data, broken, out)
-    maker = desk.dock.start.label_maker
+    maker = desk.dock.start.pseudo_labels
     desk.press("Make")
     assert not maker.make.isEnabled()
     desk.press("Stop")
@@ -81,7 +81,7 @@ def test_the_class_names_are_needed(desk: Desk, data_path: Path, tmp_path: Path)
     desk.until(lambda: desk.dock.start.source == images)
     open_box(desk)
     desk.press("Make")
-    assert "two classes" in desk.dock.start.label_maker._state.text()
+    assert "two classes" in desk.dock.start.pseudo_labels._state.text()
 
 
 def test_the_model_can_be_exported(open_session: Callable[..., Desk], tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_the_model_can_be_exported(open_session: Callable[..., Desk], tmp_path: 
     assert "no model yet" in panel._result.text()
     desk.dock.bench.answering.choose(0)
     desk.until_asked()
-    desk.dock.bench.train()
+    desk.dock.bench.opened.train()
     desk.until(lambda: desk.session.model_round == 1, seconds=120)
     panel._export()
     desk.until(lambda: "The model of round_01 is in" in panel._result.text(), seconds=120)

@@ -1,4 +1,4 @@
-"""Work off the window's thread: of each slot only the newest wish is heard."""
+"""Work off the window's thread: per slot only the latest request is delivered."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from queue import Queue
 import pytest
 
 from napari_al.errors import InputError
-from napari_al.plugin.widgets.background import Latest
+from napari_al.plugin.widgets.background import Background
 
 
 class Slow:
@@ -26,16 +26,18 @@ class Slow:
 
 
 class Window:
-    """Who asks; its thread's calls are run by ``hear``."""
+    """Who asks; its thread's calls are run by ``run_next_call``."""
 
     def __init__(self) -> None:
         self._calls: Queue = Queue()
-        self.latest = Latest(self._calls.put)
-        self.heard: list[object] = []
-        self.unheard: Queue = Queue()
+        self.background = Background(self._calls.put)
+        self.delivered: list[object] = []
+        self.dropped: Queue = Queue()
 
     def ask(self, work, slot="slot"):
-        self.latest.ask(slot, work, self.heard.append, self.heard.append, self.unheard.put)
+        self.background.request(
+            slot, work, self.delivered.append, self.delivered.append, self.dropped.put
+        )
 
     def begin(self, result):
         """Ask for something that is under way when this returns."""
@@ -44,7 +46,7 @@ class Window:
         assert work.begun.wait(30)
         return work
 
-    def hear(self):
+    def run_next_call(self):
         self._calls.get(timeout=30)()
 
 
@@ -52,61 +54,61 @@ class Window:
 def window():
     window = Window()
     yield window
-    window.latest.close()
+    window.background.close()
 
 
 @pytest.mark.parametrize("result", ["found", InputError("no"), OSError("disk")])
-def test_what_comes_of_a_wish_is_heard(window, result):
+def test_the_result_of_a_request_is_delivered(window, result):
     work = window.begin(result)
-    assert window.latest.is_busy
+    assert window.background.is_busy
     work.go_on.set()
-    window.hear()
-    assert window.heard == [result]
-    assert not window.latest.is_busy
-    assert window.unheard.empty()
+    window.run_next_call()
+    assert window.delivered == [result]
+    assert not window.background.is_busy
+    assert window.dropped.empty()
 
 
-@pytest.mark.parametrize("drop", ["overtaken", "drop", "drop_all", "close"])
+@pytest.mark.parametrize("drop", ["superseded", "drop", "drop_all", "close"])
 @pytest.mark.parametrize("when", ["under way", "done", "handed over"])
-def test_a_dropped_result_is_not_heard_and_let_go_of_once(window, drop, when):
+def test_a_dropped_result_is_not_delivered_and_is_released_once(window, drop, when):
     work = window.begin("old")
     if when != "under way":
         work.go_on.set()
-        hear = window._calls.get(timeout=30)
+        call = window._calls.get(timeout=30)
     match drop:
-        case "overtaken":
+        case "superseded":
             newer = window.begin("new")
         case "drop":
-            window.latest.drop("slot")
+            window.background.drop("slot")
         case "drop_all":
-            window.latest.drop_all()
+            window.background.drop_all()
         case "close":
-            window.latest.close()
+            window.background.close()
     if when == "under way":
-        assert window.unheard.empty()
+        assert window.dropped.empty()
         work.go_on.set()
-    assert window.unheard.get(timeout=30) == "old"
+    assert window.dropped.get(timeout=30) == "old"
     if when == "handed over":
-        hear()
-    if drop == "overtaken":
+        call()
+    if drop == "superseded":
         newer.go_on.set()
-        while not window.heard:
-            window.hear()
-        assert window.heard == ["new"]
-    assert window.heard == (["new"] if drop == "overtaken" else [])
-    assert window.unheard.empty()
+        while not window.delivered:
+            window.run_next_call()
+        assert window.delivered == ["new"]
+    assert window.delivered == (["new"] if drop == "superseded" else [])
+    assert window.dropped.empty()
 
 
-def test_what_fails_unheard_is_nothing_to_let_go_of(window):
+def test_a_dropped_failure_has_nothing_to_release(window):
     work = window.begin(InputError("no"))
-    window.latest.drop("slot")
+    window.background.drop("slot")
     work.go_on.set()
-    window.hear()
-    assert window.heard == []
-    assert window.unheard.empty()
+    window.run_next_call()
+    assert window.delivered == []
+    assert window.dropped.empty()
 
 
-def test_a_wish_that_was_overtaken_is_not_begun(window):
+def test_a_superseded_request_is_not_started(window):
     blockers = [Slow(n) for n in range(2)]
     for n, blocker in enumerate(blockers):
         window.ask(blocker, slot=f"slot {n}")
@@ -116,8 +118,8 @@ def test_a_wish_that_was_overtaken_is_not_begun(window):
     window.ask(lambda: "new")
     for blocker in blockers:
         blocker.go_on.set()
-    while len(window.heard) < 3:
-        window.hear()
-    assert set(window.heard) == {0, 1, "new"}
+    while len(window.delivered) < 3:
+        window.run_next_call()
+    assert set(window.delivered) == {0, 1, "new"}
     assert not old.begun.is_set()
-    assert window.unheard.empty()
+    assert window.dropped.empty()

@@ -1,10 +1,10 @@
-"""From the start page to an open session: slow things in a thread, the preview meanwhile."""
+"""From the start page to an open session: folders are read in a thread, images previewed."""
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,8 @@ from napari_al.errors import BrokenDataError, InputError
 from napari_al.plugin.control.deferred_updates import N_AHEAD
 from napari_al.plugin.layers.layer_kinds import load_layers, load_units
 from napari_al.plugin.start.placement_file import read_placement
-from napari_al.plugin.start.region_preview import Preview
+from napari_al.plugin.start.region_preview import RegionPreview
+from napari_al.plugin.widgets.background import Background
 from napari_al.plugin.widgets.main_thread import timer
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
     from napari_al.plugin.control.workbench import Workbench
-    from napari_al.plugin.start.new_session import Found, StartChoice
+    from napari_al.plugin.start.new_session import FolderContents, StartChoice
     from napari_al.plugin.start.start_page import StartPage
     from napari_al.plugin.start.viewer_images import ViewerImages
     from napari_al.session.session import Session
@@ -34,21 +35,21 @@ IDLE_MS = 300
 
 @dataclass(frozen=True)
 class _Opened:
-    """A session with its first questions read ahead, and what of it cannot be used."""
+    """A session whose first queries are loaded, and problems found in it."""
 
     session: Session
     problems: tuple[str, ...]
 
     @classmethod
     def of(cls, session: Session) -> _Opened:
-        """Read, in a thread, what the window would wait for."""
-        with suppress(InputError, OSError):  # whoever asks about the image will say so
+        """Load, in a thread, what the window would wait for."""
+        with suppress(InputError, OSError):  # reported when the image is shown
             session.upcoming(N_AHEAD)
         return cls(session, session.problems)
 
 
-class Opening:
-    """Does what the start page asks for.
+class SessionOpener:
+    """Reads folders and opens sessions for the start page.
 
     Parameters
     ----------
@@ -57,38 +58,41 @@ class Opening:
     """
 
     locked = Signal(object)
-    """Path of a project that another process writes to: it can be looked at only."""
+    """Path of a project that another process writes to: it can be inspected only."""
 
     def __init__(self, bench: Workbench, page: StartPage) -> None:
         self._bench, self._page = bench, page
-        self.regions = Preview(bench.stage.layers, bench.dispatch)
-        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="opening")
+        self.preview = RegionPreview(bench.layers, bench.dispatch)
+        self._background = Background(bench.dispatch, n_threads=1)  # a project is locked by one
         self._idle = timer(IDLE_MS, self._load_ahead)
         self._idle.start()
-        self._found: Found | None = None
-        self._closed = False
+        self._found: FolderContents | None = None
 
-    def close(self, *_: object) -> None:
-        """End the thread; what it still gives is dropped."""
-        self._closed = True
+    def close(self) -> None:
+        """End the thread; a session that it still opens is closed."""
         self._idle.stop()
-        self.regions.close()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self.preview.close()
+        self._background.close()
 
     def open(
         self, path: Path, *, project: Path | None, method: str | None, settings: dict[str, Any]
     ) -> None:
         """Open a project, or a data folder; with a method named, ask at once if possible.
 
-        Else the start page begins with the settings.
+        Otherwise the start page shows the settings.
         """
-        from napari_al.plugin.start.new_session import SEGMENTER, StartChoice, look, suggest_project
+        from napari_al.plugin.start.new_session import (
+            SEGMENTER,
+            StartChoice,
+            read_folder,
+            suggest_project,
+        )
         from napari_al.session.project.settings import image_rules, make_config, merged
 
         chosen = merged({"training": {"segmenter": SEGMENTER}}, settings)
         is_named = method is not None or "method" in settings
 
-        def then(found: Found) -> None:
+        def then(found: FolderContents) -> None:
             self._on_found(found)
             if found.data is None:
                 return
@@ -102,16 +106,16 @@ class Opening:
                 self._page.preset(project, config, settings)
 
         skip_broken = bool(settings.get("skip_broken"))
-        rules = image_rules(settings)
-        self._in_background(lambda: look(path, skip_broken=skip_broken, rules=rules), then)
+        work = partial(read_folder, path, skip_broken=skip_broken, rules=image_rules(settings))
+        self._in_background(work, then)
 
     def look(self, path: Path) -> None:
-        """Find out what a folder is; open it if it is a project."""
-        from napari_al.plugin.start.new_session import look
+        """Show a data folder; open it if it is a project."""
+        from napari_al.plugin.start.new_session import read_folder
 
-        self._in_background(lambda: look(path), self._on_found)
+        self._in_background(lambda: read_folder(path), self._on_found)
 
-    def _on_found(self, found: Found) -> None:
+    def _on_found(self, found: FolderContents) -> None:
         if found.is_project:
             self.open_project(found.path)
             return
@@ -119,7 +123,7 @@ class Opening:
         self._page.show_found(found)
 
     def open_project(self, path: Path) -> None:
-        """Open a project that is there; one that cannot be written to is only looked at."""
+        """Open an existing project; one that is locked is inspected instead."""
         from napari_al.session.project.lock import LockedError
         from napari_al.session.session import Session
 
@@ -139,25 +143,25 @@ class Opening:
         self._in_background(work, then)
 
     def use_sample(self) -> None:
-        """Take the sample data."""
+        """Show the sample data."""
         from napari_al.formats.sample import sample_data_path
 
         self._attempt(lambda: self.look(sample_data_path()))
 
     def use_viewer_images(self) -> None:
-        """Take the images that are open in the viewer."""
+        """Use the images that are open in the viewer."""
         from napari_al.plugin.start.viewer_images import images_of
 
         self._attempt(lambda: self._page.show_viewer_images(images_of(self._bench.viewer)))
 
     def read_labels(self, folder: Path) -> None:
-        """Take the classes of a folder of label images."""
+        """Use the classes of a folder of label images."""
         from napari_al.plugin.start.new_session import classes_of_labels
 
         self._in_background(lambda: classes_of_labels(folder), self._page.class_list.set_classes)
 
     def begin(self, choice: StartChoice) -> None:
-        """Make a project and open it."""
+        """Create a project and open it."""
         from napari_al.plugin.start.new_session import create
 
         dispatch = self._bench.dispatch
@@ -180,9 +184,9 @@ class Opening:
 
     # ---- preview
 
-    def preview(self) -> None:
+    def show_preview(self) -> None:
         """Show an image and the regions it would be cut into."""
-        if self._bench.session is not None:
+        if self._bench.opened is not None:
             return
         source = self._page.source
         if isinstance(source, Path):
@@ -196,13 +200,13 @@ class Opening:
             regions = self._page.question.method.regions
             name = data.train[self._page.regions.image_index % len(data.train)]
             n_regions = self._page.regions.n_per_image
-            self.regions.show((source, name), lambda: data.image(name), regions, n_regions)
+            self.preview.show((source, name), lambda: data.image(name), regions, n_regions)
 
     def _preview_viewer(self, source: ViewerImages) -> None:
         from napari_al.plugin.start.viewer_images import plane_at
 
         place = self._page.regions.image_index % source.n_planes
-        self.regions.show(
+        self.preview.show(
             (id(source), place),
             lambda: plane_at(source, place),
             self._page.question.method.regions,
@@ -213,49 +217,40 @@ class Opening:
     # ---- inside
 
     def _load_ahead(self) -> None:
-        """Load what the first image on screen would have to wait for."""
+        """Import what the first image on screen would have to wait for."""
+        request, raise_ = self._background.request, self._on_error
 
-        def then(done: Future[Callable[[], None]]) -> None:
-            done.result()()
-            self._pool.submit(load_layers)
+        def then(adopt_units: Callable[[], None]) -> None:
+            adopt_units()
+            request("layers", load_layers, lambda _: None, raise_)
 
-        self._hand_back(self._pool.submit(load_units), then)
+        request("units", load_units, then, raise_)
 
     def _in_background(self, work: Callable[[], Any], then: Callable[[Any], None]) -> None:
+        """Run ``work`` in the thread, instead of what it was last asked for, then ``then``."""
+
+        def on_done(result: Any) -> None:
+            self._page.show_busy(False)
+            self._attempt(lambda: then(result))
+
         self._page.show_message("")
         self._page.show_busy(True)
-        self._hand_back(self._pool.submit(work), lambda done: self._on_done(done, then))
+        self._background.request("open", work, on_done, self._on_error, _close_session)
 
-    def _hand_back(self, future: Future[Any], then: Callable[[Future[Any]], object]) -> None:
-        """Go on with what a thread has done, on the window's thread."""
-
-        def go_on() -> None:
-            if not self._closed:
-                then(future)
-            elif (
-                not future.cancelled()
-                and future.exception() is None
-                and isinstance(future.result(), _Opened)
-            ):
-                future.result().session.close()  # or nobody would
-
-        future.add_done_callback(lambda _: self._bench.dispatch(go_on))
-
-    def _on_done(self, done: Future[Any], then: Callable[[Any], None]) -> None:
+    def _on_error(self, error: InputError | OSError) -> None:
         self._page.show_busy(False)
-        error = done.exception()
         if isinstance(error, BrokenDataError):
             words = "start `napari-al label` with --skip-broken"
-            self._page.show_message(str(BrokenDataError(error.fault, words)))
-        elif isinstance(error, InputError | OSError):
-            self._page.show_message(str(error))
-        elif error is not None:
-            raise error
-        else:
-            self._attempt(lambda: then(done.result()))
+            error = BrokenDataError(error.fault, words)
+        self._page.show_message(str(error))
 
     def _attempt(self, action: Callable[[], object]) -> None:
         try:
             action()
         except (InputError, OSError) as error:
             self._page.show_message(str(error))
+
+
+def _close_session(result: Any) -> None:
+    if isinstance(result, _Opened):
+        result.session.close()

@@ -1,0 +1,242 @@
+"""Connects one open session with the pages of the annotation dock, both ways.
+
+A presenter is made when a session is opened and dropped with it. It shows what the session's events
+report, and calls the session's parts for what is clicked.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from napari_al.plugin.annotate.export_actions import Exporter
+    from napari_al.plugin.annotate.pages import AnnotationPages
+    from napari_al.plugin.control.answer_statistics import AnswerStatistics
+    from napari_al.plugin.control.coverage_statistics import CoverageStatistics
+    from napari_al.plugin.control.open_session import OpenSession
+    from napari_al.plugin.widgets.connection_list import ConnectionList
+    from napari_al.session.log.records import AutomaticCorrection, Query
+
+N_THUMBNAILS = 200
+"""Corrections that are shown with a picture."""
+
+
+class AnnotationPresenter:
+    """Shows an open session on the pages.
+
+    Parameters
+    ----------
+    opened : OpenSession
+    pages : AnnotationPages
+    exporter : Exporter
+    connections : ConnectionList
+        Gets the connections; the dock closes it with the session.
+    """
+
+    def __init__(
+        self,
+        opened: OpenSession,
+        pages: AnnotationPages,
+        exporter: Exporter,
+        connections: ConnectionList,
+    ) -> None:
+        self._opened, self._session, self._pages = opened, opened.session, pages
+        self._annotate, self._review, self._editor = pages.annotate, pages.review, pages.editor
+        self._connections = connections
+        self._connect_events()
+        self._connect_pages()
+        self._connect_export(exporter)
+        self._annotate.set_session(self._session, opened.questions.class_keys)
+        self._annotate.model.show_rounds(self._session.rounds())
+        pages.show_page(self._annotate)
+        self.on_job_changed()
+        self.on_view_changed()
+
+    def show_current(self) -> None:
+        """Show the query on screen and what is chosen for it: the session is open already."""
+        self.on_query_changed(self._opened.questions.query)
+        self.on_choice_changed(self._opened.questions.chosen)
+        self._opened.updates.schedule()
+
+    def _connect_events(self) -> None:
+        events, page, display = self._opened.events, self._annotate, self._opened.display
+        self._connections.connect_all(
+            (events.query_changed, self.on_query_changed),
+            (events.choice_changed, self.on_choice_changed),
+            (events.classes_changed, self.on_classes_changed),
+            (events.key_prefix_changed, page.classes.set_key_prefix),
+            (events.rest_changed, self.on_rest_changed),
+            (events.statistics_changed, self.on_statistics_changed),
+            (events.coverage_changed, self.on_coverage_changed),
+            (events.upcoming_changed, self.on_upcoming_changed),
+            (events.job_progress, page.model.show_progress),
+            (events.job_changed, self.on_job_changed),
+            (events.corrections_proposed, self.on_corrections_proposed),
+            (events.find_class_requested, page.classes.find),
+            (events.edit_classes_requested, self.toggle_editor),
+            (display.image_ready, self.on_image_ready),
+            (display.view_changed, self.on_view_changed),
+        )
+
+    def _connect_pages(self) -> None:
+        opened, page = self._opened, self._annotate
+        questions, display, editor = opened.questions, opened.display, self._editor
+        self._connections.connect_all(
+            (page.classes.chosen, questions.choose),
+            (page.accepted, questions.accept),
+            (page.ended, questions.answer_without_class),
+            (page.rest_wanted, questions.fill_rest),
+            (page.undo_wanted, opened.undo),
+            (page.redo_wanted, opened.redo),
+            (page.focus_wanted, display.focus),
+            (page.classes_wanted, self.toggle_editor),
+            (page.model.train_wanted, opened.train),
+            (page.model.stop_wanted, opened.training.stop),
+            (page.model.auto_changed, opened.set_train_when_spent),
+            (page.view.shown, display.set_wanted),
+            (page.view.opacity_changed, display.layers.set_opacity),
+            (page.view.context_changed, display.set_context),
+            (page.view.dim_changed, display.layers.set_dim),
+            (page.view.keep_zoom_changed, self.on_keep_zoom_changed),
+            (page.queue.picked, opened.go_to),
+            (page.queue.many_answered, questions.answer_many),
+            (editor.edited, opened.edit_classes),
+            (editor.undo_wanted, opened.undo),
+            (editor.redo_wanted, opened.redo),
+            (editor.left, self.on_editor_left),
+            (self._review.decided, self.on_decided),
+            (self._review.looked_at, display.show_region),
+        )
+
+    def _connect_export(self, exporter: Exporter) -> None:
+        page, session = self._annotate, self._session
+        self._connections.connect_all(
+            (page.progress.csv_wanted, partial(exporter.save_costs, session)),
+            (page.export.export_wanted, partial(exporter.export_labels, session)),
+            (page.export.model_wanted, partial(exporter.export_model, session)),
+            (page.export.script_wanted, partial(exporter.save_script, session)),
+        )
+
+    # ---- queries and classes
+
+    def on_query_changed(self, query: Query | None) -> None:
+        """Show the question."""
+        self._annotate.show_query(query, self._opened.pause, self._session.config.classes)
+
+    def on_choice_changed(self, class_ids: frozenset[int]) -> None:
+        """Show what has been chosen so far."""
+        self._annotate.show_chosen(class_ids, self._session.config.method.query)
+
+    def on_rest_changed(self, class_id: int | None) -> None:
+        """Show the class of a rectangle's pixels outside all polygons."""
+        classes = self._session.config.classes
+        self._annotate.show_rest(None if class_id is None else classes[class_id].name)
+
+    def on_classes_changed(self) -> None:
+        """Show the classes in force."""
+        config, questions = self._session.config, self._opened.questions
+        self._annotate.set_classes(config.classes, questions.class_keys, config.method.query)
+        self.on_query_changed(questions.query)
+        self.on_choice_changed(questions.chosen)
+        self._show_in_editor()
+
+    def _show_in_editor(self) -> None:
+        counts = self._opened.statistics.current().counts
+        self._editor.show_classes(self._session.config.classes, counts)
+
+    def toggle_editor(self) -> None:
+        """Show the page to edit classes on, or leave it."""
+        shown = self._pages.shown
+        if shown is self._editor:
+            self.on_editor_left()
+        elif shown is self._annotate:
+            self._show_in_editor()
+            self._pages.show_page(self._editor)
+            self._editor.entry.setFocus()
+
+    def on_editor_left(self) -> None:
+        """Show the questions again."""
+        self._pages.setFocus()
+        self._pages.show_page(self._annotate)
+
+    # ---- statistics and rounds
+
+    def on_statistics_changed(self, statistics: AnswerStatistics) -> None:
+        """Show new statistics."""
+        session, page = self._session, self._annotate
+        page.show_statistics(statistics, session.clicks_in_round, session.config.budget)
+        page.undo.setEnabled(session.can_undo)
+        page.redo.setEnabled(session.can_redo)
+        self._show_model_state()
+        page.queue.show_past(session.answers(), self._opened.display.picture_of)
+
+    def on_coverage_changed(self, coverage: CoverageStatistics) -> None:
+        """Show statistics that take time to compute."""
+        self._annotate.progress.show_coverage(coverage, self._session.config.classes)
+
+    def on_upcoming_changed(self, queries: tuple[Query, ...]) -> None:
+        """Show the next queries."""
+        self._annotate.queue.show_upcoming(queries, self._opened.display.picture_of)
+
+    def on_job_changed(self) -> None:
+        """Show whether a job runs, and how the last one ended."""
+        session, model = self._session, self._annotate.model
+        result = self._opened.training.last_result
+        if session.is_busy:
+            model.show_busy(is_training=session.is_training)
+        else:
+            model.show_idle("" if result is None or result.status == "done" else result.reason)
+            model.show_rounds(session.rounds())
+        self._show_model_state()
+
+    def _show_model_state(self) -> None:
+        session = self._session
+        if session.scores_round == 0 and session.model_round is None:
+            words = "No model yet: the first round asks at random."
+            if session.config.method.starts_from_labels:
+                words = "No model yet: it is trained on the initial labels first."
+        else:
+            n_behind = self._opened.statistics.n_answers_behind()
+            words = f"Prediction and heatmap: model of round {session.scores_round}, "
+            words += "up to date." if not n_behind else f"{n_behind} answers old."
+        self._annotate.model.show_state(words)
+
+    # ---- proposed corrections
+
+    def on_corrections_proposed(self, corrections: tuple[AutomaticCorrection, ...]) -> None:
+        """Show the page to review corrections on."""
+        self._review.show_corrections(corrections, self._session.config.classes)
+        self._pages.show_page(self._review)
+        for image in dict.fromkeys(c.region.image for c in corrections[:N_THUMBNAILS]):
+            self.on_image_ready(image)
+            self._opened.display.request([image])
+
+    def on_image_ready(self, image: str) -> None:
+        """Show thumbnails of an image that has been loaded."""
+        picture = self._opened.display.picture_of(image)
+        if picture is not None and self._pages.shown is self._review:
+            self._review.show_thumbnails(image, picture)
+
+    def on_decided(
+        self,
+        accepted: tuple[AutomaticCorrection, ...],
+        refused: tuple[AutomaticCorrection, ...],
+        always: bool,
+    ) -> None:
+        """Apply the decision; ``always``: do not ask again."""
+        self._pages.show_page(self._annotate)
+        self._opened.preferences.review_corrections = not always
+        self._opened.training.decide(accepted, refused)
+
+    # ---- view
+
+    def on_view_changed(self) -> None:
+        """Show which overlays are visible."""
+        layers, view = self._opened.display.layers, self._annotate.view
+        for kind in view.kinds:
+            view.show_overlay(kind, layers.wants(kind), layers.opacity(kind))
+
+    def on_keep_zoom_changed(self, keep: bool) -> None:
+        """Keep the zoom from query to query, or fit it to each region."""
+        self._opened.preferences.keep_zoom = keep

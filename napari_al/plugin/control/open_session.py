@@ -1,0 +1,262 @@
+"""One open session in a viewer: which query comes next, undo, redo, rounds and classes.
+
+Its parts are made with it and dropped with it. Calls go down to them; what changed goes up as
+``WorkbenchEvents``.
+"""
+
+from __future__ import annotations
+
+import gc
+import warnings
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from napari_al.errors import InputError
+from napari_al.plugin.control.answer_submission import AnswerSubmission
+from napari_al.plugin.control.deferred_updates import DeferredUpdates
+from napari_al.plugin.control.question_controller import QuestionController
+from napari_al.plugin.control.question_state import QuestionState
+from napari_al.plugin.control.session_connections import connect_session
+from napari_al.plugin.control.statistics_controller import StatisticsController
+from napari_al.plugin.control.training_controller import TrainingController
+from napari_al.plugin.layers.displayed_image import ImageDisplay
+from napari_al.plugin.widgets.connection_list import ConnectionList
+from napari_al.session.log.records import Answer, ClassEdit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from napari.layers import Layer
+
+    from napari_al.formats.classes import ClassInfo
+    from napari_al.plugin.control.training_controller import Pause
+    from napari_al.plugin.control.workbench import Workbench
+    from napari_al.plugin.layers.camera import Placement
+    from napari_al.plugin.layers.layer_kinds import LayerKind
+    from napari_al.session.log.records import Query
+    from napari_al.session.rounds.job_process import JobResult
+    from napari_al.session.session import Session
+
+
+class OpenSession:
+    """A session and everything that a viewer needs to annotate in it.
+
+    Parameters
+    ----------
+    bench : Workbench
+        Of the viewer.
+    session : Session
+        Closed with this.
+    placement : Placement, optional
+        Where its images lie in the world.
+    sources : iterable of Layer
+        Layers that its images are from; hidden until `close`.
+
+    Attributes
+    ----------
+    pause : Pause
+        Why there is no query on screen.
+    """
+
+    def __init__(
+        self,
+        bench: Workbench,
+        session: Session,
+        placement: Placement | None = None,
+        sources: Iterable[Layer] = (),
+    ) -> None:
+        events, preferences, dispatch = bench.events, bench.preferences, bench.dispatch
+        self.session = session
+        self.events = events
+        self.preferences = preferences
+        self.pause: Pause = ""
+        self.display = ImageDisplay(
+            bench.layers, session, preferences, dispatch, placement, sources
+        )
+        self.submission = AnswerSubmission(session, events)
+        self.questions = QuestionController(
+            session, events, self.display, self.submission, preferences.class_keys
+        )
+        self.training = TrainingController(session, events, self.display, preferences, dispatch)
+        self.statistics = StatisticsController(session, events, dispatch)
+        self.updates = DeferredUpdates(session, events, self.display, self.statistics)
+        self.connections = ConnectionList()
+        connect_session(self.connections, self, bench.viewer)
+
+    def close(self) -> None:
+        """Close the session and remove its layers."""
+        with suppress(InputError):  # closing the session warns of it
+            self.submission.rescue_unsaved()
+        self.connections.close()
+        for part in (self.questions, self.submission, self.training, self.statistics, self.updates):
+            part.close()
+        self.display.close()
+        try:
+            self.session.close()
+        except InputError as error:  # the dock has asked before, if there is one
+            warnings.warn(str(error), stacklevel=3)
+
+    # ---- queries
+
+    def ask(self) -> None:
+        """Show the next query; start what it waits for."""
+        try:
+            query = self._next_query()
+        except (InputError, OSError) as error:
+            self.events.report(error)
+            self._show_pause("failed")
+            return
+        self._show(None if query is None else QuestionState(query))
+
+    def _next_query(self) -> Query | None:
+        """Return the next query; None: what it waits for has been started, if that was possible."""
+        for _ in range(2):  # training begins another round
+            query = self.session.query()
+            if query is not None:
+                return query
+            self.pause = self.training.prepare_query()
+            if self.pause:
+                return None
+        self.pause = "failed"
+        return None
+
+    def _show(self, question: QuestionState | None) -> None:
+        if question is not None:
+            self.pause = ""
+        self.questions.show(question)
+
+    def _show_pause(self, pause: Pause) -> None:
+        self.pause = pause
+        self._show(None)
+
+    def on_advanced(self, pause: Pause = "") -> None:
+        """Ask, or show why not, unless a query is on screen."""
+        if self.questions.query is None:
+            if pause:
+                self._show_pause(pause)
+            else:
+                self.ask()
+
+    def on_review_started(self) -> None:
+        """Show no query while corrections are reviewed."""
+        self._show_pause("reviewing")
+
+    def go_to(self, query: Query) -> None:
+        """Show a query out of turn; if it has an answer, the next answer replaces it."""
+        given = next((a for a in reversed(self.session.answers()) if a.query == query), None)
+        if given is None:
+            self._show(QuestionState(query))
+        else:
+            self._show_again(given, replaced=given)
+
+    def _show_again(self, answer: Answer, replaced: Answer | None) -> None:
+        """Show the query of an answer with what was chosen or drawn for it, to be changed."""
+        several = answer.query.query_type == "multi-class"
+        chosen = frozenset(answer.class_ids if several else ())
+        drawing = self.questions.drawings.get(answer.id)
+        self._show(QuestionState(answer.query, replaced=replaced, chosen=chosen, drawing=drawing))
+        if answer.pieces and drawing is None:
+            self.events.told.emit(
+                "Its polygons are not kept once the project has been closed: draw it again."
+            )
+
+    # ---- undo and redo
+
+    def undo(self) -> None:
+        """Undo the last answer and show its query again.
+
+        In a drawing that is the last polygon, in a region that was cut the last part.
+        """
+        if self.questions.undo():
+            return
+        before = self.session.answers()
+        try:
+            undone = self.session.undo()
+        except (InputError, OSError) as error:
+            self.events.report(error)
+            return
+        match undone:
+            case (Answer() as answer,):
+                earlier = _restored(before, self.session.answers())
+                self._show_again(earlier or answer, replaced=earlier)
+            case (ClassEdit(),):
+                self.events.told.emit("The classes are as they were before.")
+            case ():
+                self.events.told.emit("There is nothing to undo.")
+            case _:
+                self.events.told.emit(f"{len(undone)} labels were taken back.")
+                self.ask()
+
+    def redo(self) -> None:
+        """Redo what was undone last."""
+        try:
+            redone = self.session.redo()
+        except (InputError, OSError) as error:
+            self.events.report(error)
+            return
+        if not redone:
+            self.events.told.emit("There is nothing to redo.")
+        self.ask()
+
+    # ---- rounds and classes
+
+    def train(self) -> None:
+        """Start training now; the query on screen stays."""
+        self.on_advanced(self.training.train())
+
+    def set_train_when_spent(self, on: bool) -> None:
+        """Start training when a round's budget is spent, or wait for `train`."""
+        self.preferences.train_when_spent = on
+        if on:
+            self.on_advanced()
+
+    def edit_classes(self, classes: Sequence[ClassInfo]) -> None:
+        """Replace the classes; the log keeps the edit, undo takes it back."""
+        self.events.attempt(lambda: self.session.edit_classes(classes))
+
+    # ---- slots
+
+    def on_classes_changed(self) -> None:
+        """Show the classes in force; the query on screen stays."""
+        classes = self.session.config.classes
+        self.statistics.reset()
+        self.display.layers.set_classes(classes)
+        self.display.invalidate_all()
+        self.questions.set_classes(classes)
+        self.events.classes_changed.emit()
+        query = self.questions.query
+        if query is not None and query.query_type == "correction":
+            self.ask()  # its label may have another name, or count as another
+        self.updates.schedule()
+
+    def on_scores_changed(self) -> None:
+        """Ask if that waited for scores; a query on screen stays."""
+        if self.pause == "scoring":
+            self.ask()
+
+    def on_round_changed(self, _: int) -> None:
+        """Update statistics: another round has another budget."""
+        if self.pause == "training":
+            self.ask()
+        self.events.job_changed.emit()
+        self.updates.schedule()
+        gc.freeze()  # the answers of the last round stay, too
+
+    def on_job_finished(self, result: JobResult) -> None:
+        """Ask if that waited for a job."""
+        self.training.on_job_finished(result)
+        if self.pause not in ("proposing", "reviewing"):
+            self.on_advanced("" if result.status == "done" else result.status)
+
+    def on_layer_removed(self, layer: Layer, kind: LayerKind | None) -> None:
+        """Make a layer that the user removed again where it is needed."""
+        self.questions.on_layer_removed(layer)
+        self.display.on_layer_removed(kind)
+
+
+def _restored(before: Sequence[Answer], after: Sequence[Answer]) -> Answer | None:
+    """Return the answer that is in force again, if the one undone had replaced it."""
+    if len(before) != len(after):
+        return None
+    pairs = zip(before, after, strict=True)
+    return next((new for old, new in pairs if old.id != new.id), None)
