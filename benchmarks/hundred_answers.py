@@ -97,7 +97,8 @@ def measure(options: argparse.Namespace, folder: Path) -> None:
     statistics = StatisticsAccumulator().update(answers)
     print(
         f"{len(answers)} answers, {statistics.clicks.total} clicks: {took_s:.1f} s on the clock, "
-        f"{statistics.active_s:.1f} s counted, {took_s - options.answers * options.apart:.1f} s waiting"
+        f"{statistics.active_s:.1f} s counted, "
+        f"{took_s - options.answers * options.apart:.1f} s waiting"
     )
     bench.session.events.job_progress.connect(probe.note_stage)
     probe.stage = "starting"

@@ -1,6 +1,6 @@
-"""Dropping a project or a data folder on napari opens the dock with it.
+"""napari's reader: a project or data folder dropped on a viewer opens in the annotation dock.
 
-Where a project is looked at, another project that is dropped is looked at, too.
+Where the inspect dock is open, projects open in that instead.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     Raises
     ------
     InputError
-        If it is no picture of (height, width) with ids from 0 to 255.
+        If it is not a 2-D array with ids from 0 to 255.
     """
     labels = np.asarray(data)
     if labels.ndim != 2 or labels.min(initial=0) < 0 or labels.max(initial=0) > IGNORE:

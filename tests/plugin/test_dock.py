@@ -200,13 +200,13 @@ def test_several_at_once_and_one_undo(open_session):
     desk.dock.annotate.tabs.setCurrentIndex(3)
     queue = desk.dock.annotate.queue
     for row in (0, 2):
-        item = queue._coming.item(row)
-        queue._coming.scrollToItem(item)
+        item = queue._upcoming.item(row)
+        queue._upcoming.scrollToItem(item)
         QTest.mouseClick(
-            queue._coming.viewport(),
+            queue._upcoming.viewport(),
             Qt.MouseButton.LeftButton,
             CTRL,
-            queue._coming.visualItemRect(item).center(),
+            queue._upcoming.visualItemRect(item).center(),
         )
     queue._class.setCurrentIndex(2)
     desk.press("Give")

@@ -1,1 +1,1 @@
-"""The screen on which questions are answered."""
+"""Widgets and presenter of the annotation screen."""

@@ -1,4 +1,4 @@
-"""The page on which one answers: question, classes, what else can be said, what it cost."""
+"""The annotation page: question, class buttons, other answers, budget, and tabs with panels."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ if TYPE_CHECKING:
 
 MESSAGE_S = 8
 MIN_TAB_PX = 150
-_ACCEPT: dict[QueryType, str] = {
+_ACCEPT_TEXTS: dict[QueryType, str] = {
     "correction": "Yes, it is",
     "multi-class": "These are all",
     "precise": "Drawn",
 }
-_HOW: dict[QueryType, str] = {
+_INSTRUCTIONS: dict[QueryType, str] = {
     "multi-class": f"Choose all of them, then {hint('accept')}.",
     "correction": f"{hint('accept')} if it is; else choose its class.",
     "precise": f"Choose a class, click corners, Enter closes; {hint('rest')} fills the rest.",
 }
-_ENDS: tuple[tuple[str, Outcome, ActionName, str], ...] = (
+_OUTCOME_BUTTONS: tuple[tuple[str, Outcome, ActionName, str], ...] = (
     ("Skip", "skipped", "skip", "ask this again in a later round"),
     ("Unsure", "unsure", "unsure", "leave it without a label and do not ask again"),
     ("Ignore", "ignored", "ignore", "none of the classes: train on nothing here"),
@@ -62,10 +62,10 @@ _PAUSES = {
 
 
 class AnnotatePage(QWidget):
-    """What is seen while answering. It shows; `links` connects it."""
+    """Shows what it is told to; the presenter connects it."""
 
     ended = Signal(str)
-    """Answered without a class: skipped, unsure, ignored."""
+    """Answered without a class: ``skipped``, ``unsure``, ``ignored``."""
     accepted = Signal()
     rest_wanted = Signal()
     undo_wanted = Signal()
@@ -88,10 +88,10 @@ class AnnotatePage(QWidget):
         self._about = text("", "muted")
         self._message = text("", "message")
         self._message.setVisible(False)
-        self._quiet = QTimer(self)
-        self._quiet.setSingleShot(True)
-        self._quiet.setInterval(MESSAGE_S * 1000)
-        self._quiet.timeout.connect(lambda: self._message.setVisible(False))
+        self._hide_message = QTimer(self)
+        self._hide_message.setSingleShot(True)
+        self._hide_message.setInterval(MESSAGE_S * 1000)
+        self._hide_message.timeout.connect(lambda: self._message.setVisible(False))
         self._accept = button("", "", self.accepted.emit, key=hint("accept"), role="main")
         self._rest = button(
             "The rest is this class",
@@ -102,27 +102,27 @@ class AnnotatePage(QWidget):
         self._budget = QProgressBar()
         self._budget.setToolTip("clicks spent in this round, of its budget")
         self._left = text("", "muted")
-        self.tabs = self._make_tabs()
+        self.tabs = self._build_tabs()
         column = QVBoxLayout(self)
         column.setContentsMargins(8, 6, 8, 6)
         column.setSpacing(6)
         for widget in (self._question, self._about, self._accept, self.classes, self._rest):
             column.addWidget(widget)
-        column.addLayout(self._make_ends())
-        column.addLayout(self._make_steps())
+        column.addLayout(self._build_outcome_buttons())
+        column.addLayout(self._build_action_buttons())
         for widget in (self._message, self._budget, self._left):
             column.addWidget(widget)
         column.addWidget(self.tabs, 1)
 
-    def _make_ends(self) -> QHBoxLayout:
+    def _build_outcome_buttons(self) -> QHBoxLayout:
         row = QHBoxLayout()
         row.setSpacing(3)
-        for words, outcome, key, tip in _ENDS:
+        for words, outcome, key, tip in _OUTCOME_BUTTONS:
             end = button(words, tip, partial(self.ended.emit, outcome), key=hint(key))
             row.addWidget(end, 1)
         return row
 
-    def _make_steps(self) -> QHBoxLayout:
+    def _build_action_buttons(self) -> QHBoxLayout:
         row = QHBoxLayout()
         row.setSpacing(3)
         self.undo = button("Undo", "take the last answer back", self.undo_wanted.emit)
@@ -143,7 +143,7 @@ class AnnotatePage(QWidget):
             row.addWidget(made, 1)
         return row
 
-    def _make_tabs(self) -> QTabWidget:
+    def _build_tabs(self) -> QTabWidget:
         tabs = QTabWidget()
         tabs.setDocumentMode(True)
         tabs.setMinimumHeight(MIN_TAB_PX)
@@ -170,14 +170,14 @@ class AnnotatePage(QWidget):
     # ---- showing
 
     def set_session(self, session: Session, keys: Sequence[str]) -> None:
-        """Fit the page to a session."""
+        """Show a session's method, classes and budget."""
         query_type = session.config.method.query
         self.set_classes(session.config.classes, keys, query_type)
         self.progress.set_query_type(query_type)
         self.export.set_session(session)
-        self._accept.setVisible(query_type in _ACCEPT)
-        if query_type in _ACCEPT:
-            self._accept.setText(f"{_ACCEPT[query_type]}   {hint('accept')}")
+        self._accept.setVisible(query_type in _ACCEPT_TEXTS)
+        if query_type in _ACCEPT_TEXTS:
+            self._accept.setText(f"{_ACCEPT_TEXTS[query_type]}   {hint('accept')}")
         self._rest.setVisible(query_type == "precise")
         self._budget.setRange(0, session.config.budget)
 
@@ -190,7 +190,7 @@ class AnnotatePage(QWidget):
         self.queue.set_classes(self._classes, bulk=query_type == "dominant")
 
     def show_query(self, query: Query | None, pause: str, classes: tuple[ClassInfo, ...]) -> None:
-        """Put the question."""
+        """Show the question, or why there is none (``pause``)."""
         answering = query is not None
         self.classes.setEnabled(answering)
         self._accept.setEnabled(answering)
@@ -200,7 +200,7 @@ class AnnotatePage(QWidget):
             return
         self._question.setText(question(query, classes))
         about = f"{query.region.image} · {query.region.mask.size} px · round {query.round}"
-        how = _HOW.get(query.query_type)
+        how = _INSTRUCTIONS.get(query.query_type)
         self._about.setText(f"{how}<br>{escape(about)}" if how else escape(about))
 
     def show_chosen(self, class_ids: frozenset[int], query_type: QueryType) -> None:
@@ -209,14 +209,14 @@ class AnnotatePage(QWidget):
         self.classes.set_chosen(class_ids, several=several)
 
     def show_rest(self, name: str | None) -> None:
-        """Show which class the rest of a rectangle gets."""
+        """Show the class of a rectangle's pixels outside all polygons."""
         words = "The rest is this class" if name is None else f"The rest is {name}"
         self._rest.setText(f"{words}   {hint('rest')}")
         self._rest.setCheckable(name is not None)
         self._rest.setChecked(name is not None)
 
     def show_statistics(self, statistics: AnswerStatistics, spent: int, budget: int) -> None:
-        """Show what it has cost, and how long the rest of the budget may take."""
+        """Show clicks and seconds so far, and how long the rest of the budget may take."""
         self.classes.set_counts(statistics.counts)
         self.progress.show_statistics(statistics, self._classes)
         self._budget.setRange(0, budget)
@@ -230,10 +230,10 @@ class AnnotatePage(QWidget):
         self._left.setText(words)
 
     def show_message(self, words: str) -> None:
-        """Show a sentence for a while."""
+        """Show a message for some seconds."""
         self._message.setText(words)
         self._message.setVisible(True)
-        self._quiet.start()
+        self._hide_message.start()
 
 
 def question(query: Query, classes: tuple[ClassInfo, ...]) -> str:

@@ -35,14 +35,14 @@ ROW_PX = 24
 
 
 class ClassEditor(QWidget):
-    """Each change is an edit of its own, at once; undo takes it back like an answer."""
+    """Each change is applied at once as an edit of its own, and undone like an answer."""
 
     edited = Signal(tuple)
-    """All classes as they are to be."""
+    """All classes after the edit."""
     undo_wanted = Signal()
     redo_wanted = Signal()
     left = Signal()
-    """Back to the questions."""
+    """The user wants to go back to the questions."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -133,19 +133,19 @@ class ClassEditor(QWidget):
         self._on_selected()
 
     def show_message(self, words: str) -> None:
-        """Show what went wrong."""
+        """Show an error; "" hides it."""
         self._message.setText(words)
         self._message.setVisible(bool(words))
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
-        """Keep keys from the picture but for those with Ctrl: undo and redo."""
+        """Keep keys from napari's canvas, except those with Ctrl (undo, redo)."""
         if event is None or event.modifiers() & Qt.KeyboardModifier.ControlModifier:
             super().keyPressEvent(event)
 
     # ---- changes
 
     def _change(self, changes: Mapping[int, Mapping[str, Any]]) -> None:
-        """Ask for some fields of some classes to be others."""
+        """Emit an edit that changes some fields of some classes."""
         self.edited.emit(tuple({**c.model_dump(), **changes.get(c.id, {})} for c in self._classes))
 
     def _add(self) -> None:
@@ -157,12 +157,14 @@ class ClassEditor(QWidget):
         ]
         if added:
             self.edited.emit((*self._classes, *added))
-        if len(self._classes) > first:  # it was taken
+        if len(self._classes) > first:  # the edit was accepted
             self.entry.clear()
 
     def _on_renamed(self, item: QListWidgetItem) -> None:
         changes = {item.data(_ID): {"name": item.text()}}
-        QTimer.singleShot(0, lambda: self._change(changes))  # the list is still busy with the item
+        QTimer.singleShot(
+            0, lambda: self._change(changes)
+        )  # not while the list still edits the item
 
     def _on_rename(self) -> None:
         items = self.list.selectedItems()
@@ -180,9 +182,9 @@ class ClassEditor(QWidget):
     def _on_merge(self) -> None:
         into = int(self.into.currentData())
         chosen = {item.data(_ID) for item in self.list.selectedItems()} - {into}
-        followers = {c.id for c in self._classes if c.merged_into in chosen}
+        merged_before = {c.id for c in self._classes if c.merged_into in chosen}
         if chosen:
-            self._change({c: {"merged_into": into} for c in chosen | followers})
+            self._change({c: {"merged_into": into} for c in chosen | merged_before})
 
     def _on_separate(self) -> None:
         items = self.merged.selectedItems() or [self.merged.item(0)]

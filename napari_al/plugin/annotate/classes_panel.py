@@ -1,4 +1,4 @@
-"""The class buttons: colour, name, key and count of each; a search field where there are many."""
+"""Class buttons with colour, name, key and count; a search field where there are many."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ N_WITHOUT_SEARCH = 10
 N_ROWS_SHOWN = 9
 N_ONE_COLUMN = 5
 LONG_NAME = 12
-"""Letters for which half of the dock has no room; one column where most names are so long."""
+"""Letters; with mostly longer names the buttons are in one column."""
 ROW_PX = 32
 KEY_PX = 20
 
@@ -73,12 +73,12 @@ class ClassButton(QPushButton):
         self._count.setText(str(count) if count else "")
 
     def minimumSizeHint(self) -> QSize:
-        """Allow any width: the name is cut where there is no room."""
+        """Allow any width: long names are elided."""
         return QSize(80, ROW_PX - 2)
 
 
 class ClassesPanel(QWidget):
-    """Buttons for all classes; ``chosen`` says which one was clicked."""
+    """Buttons for all classes; ``chosen`` carries the id of the one that was clicked."""
 
     chosen = Signal(int)
 
@@ -113,7 +113,7 @@ class ClassesPanel(QWidget):
             button = ClassButton(info, keys[info.id])
             button.clicked.connect(lambda _=False, class_id=info.id: self.chosen.emit(class_id))
             self._buttons.append(button)
-        self._scroll.setWidget(holder)  # Qt deletes the one before
+        self._scroll.setWidget(holder)  # Qt deletes the former one
         self._search.setVisible(len(self._buttons) > N_WITHOUT_SEARCH)
         self._search.clear()
         self._filter("")
@@ -130,7 +130,7 @@ class ClassesPanel(QWidget):
             button.set_count(counts.get(button.info.id, 0))
 
     def set_key_prefix(self, keys: str) -> None:
-        """Show only the classes whose keys begin so."""
+        """Show only the classes whose keys start with this; "" = all."""
         self._key_prefix = keys
         self._filter(self._search.text())
 
@@ -141,7 +141,7 @@ class ClassesPanel(QWidget):
             self._search.selectAll()
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
-        """Leave the search field on Escape, choose on Enter; neither is for the picture."""
+        """Leave the search field on Escape, choose on Enter; neither key reaches the canvas."""
         if watched is self._search and event is not None and event.type() == QEvent.Type.KeyPress:
             if event.key() == Qt.Key.Key_Escape:
                 self._leave_search()
@@ -165,8 +165,9 @@ class ClassesPanel(QWidget):
         n_columns = self._n_columns
         n_rows = -(-len(found) // n_columns)
         for index, button in enumerate(found):
-            down = not wanted  # all of them: key order runs down the columns
-            row, column = (index % n_rows, index // n_rows) if down else divmod(index, n_columns)
+            # unfiltered, keys run down the columns; search results run along the rows
+            by_column = (index % n_rows, index // n_rows)
+            row, column = divmod(index, n_columns) if wanted else by_column
             self._grid.addWidget(button, row, column)
             button.setVisible(True)
         for column in range(2):

@@ -1,4 +1,4 @@
-"""Leaving with the labels, or with the model."""
+"""Form to export labels, the trained model, or a script that repeats the session."""
 
 from __future__ import annotations
 
@@ -37,13 +37,14 @@ SOURCES = {
 
 
 class ExportPanel(QWidget):
-    """Format, source, folder, button; ``export_wanted`` carries all three."""
+    """Format, source and folder of an export, and how it ended."""
 
     export_wanted = Signal(str, str, Path)
+    """Format, source, folder."""
     model_wanted = Signal(Path, bool)
-    """The folder for the trained model, and whether ONNX is wanted, too."""
+    """Folder for the trained model; whether to write ONNX, too."""
     script_wanted = Signal(Path)
-    """A script that repeats the session is to be written there."""
+    """File for a script that repeats the session."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -100,7 +101,7 @@ class ExportPanel(QWidget):
         self._result.setText(result)
 
     def _on_format(self) -> None:
-        """Suggest a folder for what is to be written, unless one was chosen."""
+        """Suggest a folder for the format, unless the user has chosen one."""
         is_model = self.format.currentData() in MODEL_FORMATS
         self.source.setEnabled(not is_model)
         if self._project is not None and self.folder.text() in ("", self._suggested):

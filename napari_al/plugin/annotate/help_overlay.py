@@ -1,4 +1,4 @@
-"""All keys on one page, over the picture."""
+"""Overlay with all keys."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _CLICKS = {
 
 
 class HelpOverlay(QFrame):
-    """A sheet over the window; a click or any key puts it away."""
+    """Covers the window until a click or any key."""
 
     def __init__(
         self,
@@ -76,21 +76,21 @@ class HelpOverlay(QFrame):
         grid.addWidget(text(words, wrap=False), row, column + 1)
 
     def mousePressEvent(self, event: QMouseEvent | None) -> None:
-        """Go away."""
+        """Hide."""
         if event is not None:
             event.accept()
         self.hide()
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
-        """Go away, and keep the key from the picture: it would be an answer."""
+        """Hide, and keep the key from the canvas, where it would be an answer."""
         if event is not None:
             event.accept()
             if event.key() not in _MODIFIERS:
                 self.hide()
 
     def hideEvent(self, event: QHideEvent | None) -> None:
-        """Give the keyboard back."""
+        """Give the keyboard focus back."""
         super().hideEvent(event)
         if self._focus_before is not None:
-            with suppress(RuntimeError):  # Qt has deleted it: the window is going, too
+            with suppress(RuntimeError):  # Qt has deleted it with the window
                 self._focus_before.setFocus()

@@ -1,4 +1,4 @@
-"""Which model is behind what is shown, and how the next one is getting on."""
+"""State of the model, progress of its training, and charts of loss and mIoU."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _STAGES = {
 
 
 class ModelPanel(QWidget):
-    """State of the model, a button to train, progress with a button to stop, two curves."""
+    """State, buttons to train and to stop, progress, two charts."""
 
     train_wanted = Signal()
     stop_wanted = Signal()
@@ -79,7 +79,7 @@ class ModelPanel(QWidget):
         self.show_idle()
 
     def set_preferences(self, preferences: Preferences) -> None:
-        """Begin with what the user prefers."""
+        """Start with the user's preferences."""
         self._auto.setChecked(preferences.train_when_spent)
 
     def set_colors(self, colors: ThemeColors) -> None:
@@ -88,7 +88,7 @@ class ModelPanel(QWidget):
         self.miou.set_colors(colors)
 
     def show_state(self, state: str) -> None:
-        """Say which model it is and how many answers it is behind."""
+        """Show which model it is and how many answers it was not trained on."""
         self._state.setText(state)
 
     def show_idle(self, ended: str = "") -> None:
@@ -100,7 +100,7 @@ class ModelPanel(QWidget):
         self.stop.setEnabled(False)
 
     def show_busy(self, *, is_training: bool) -> None:
-        """Show that a job is under way; only training keeps another one from beginning."""
+        """Show that a job runs; only training prevents another training."""
         if not self._bar.isVisibleTo(self):
             self._bar.setVisible(True)
             self._bar.setRange(0, 0)

@@ -1,4 +1,4 @@
-"""What the answers have cost so far, by kind."""
+"""Click costs and seconds so far, by kind and by class."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class ProgressPanel(QWidget):
         column.addStretch()
 
     def set_query_type(self, query_type: str) -> None:
-        """Show the rows that this kind of question has."""
+        """Show the rows that apply to a query type."""
         for keys, wanted in (
             (_OF_CORRECTIONS, query_type == "correction"),
             (_OF_DRAWINGS, query_type == "precise"),
@@ -83,7 +83,7 @@ class ProgressPanel(QWidget):
                 self._values[key].setVisible(wanted)
 
     def show_statistics(self, statistics: AnswerStatistics, classes: Sequence[ClassInfo]) -> None:
-        """Show new figures."""
+        """Show new statistics."""
         clicks, ended = statistics.clicks, statistics.by_outcome
         shown = {
             "queries": str(statistics.n_queries),
@@ -102,7 +102,7 @@ class ProgressPanel(QWidget):
         self._by_class.setText(_table(statistics, classes))
 
     def show_coverage(self, coverage: CoverageStatistics, classes: Sequence[ClassInfo]) -> None:
-        """Show what takes time to find out."""
+        """Show statistics that take time to compute."""
         self._values["drawn"].setText(f"{coverage.drawn_clicks} clicks")
         shares = [(c.name, c.color, coverage.px_by_class[c.id]) for c in classes]
         self.shares.set_shares(shares)
@@ -114,7 +114,7 @@ class ProgressPanel(QWidget):
 
 
 def _table(statistics: AnswerStatistics, classes: Sequence[ClassInfo]) -> str:
-    """Return what each class has cost, as a table in rich text."""
+    """Return the costs of each class as a table in rich text."""
     rows = [("", "answers", "clicks", "time")]
     for info in classes:
         cost = statistics.by_class.get(info.id)

@@ -1,4 +1,4 @@
-"""A film strip: what comes next, to answer in one go, and what was answered, to change it."""
+"""Thumbnails of upcoming queries, to answer several at once, and of past answers to change."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ WORDS_PX = 16
 
 
 def thumbnail(image: NDArray[np.uint8], region: Region, color: str | None = None) -> QPixmap:
-    """Return a small square picture of a region and a little around it.
+    """Return a square thumbnail of a region and its surroundings.
 
-    ``color`` frames it, where it has a class.
+    ``color`` frames it if given.
     """
     row0, col0, row1, col1 = region.mask.box
     half = int(0.8 * max(row1 - row0, col1 - col0, 12))
@@ -73,7 +73,7 @@ class QueuePanel(QWidget):
     """Two strips of thumbnails."""
 
     picked = Signal(object)
-    """A query that was clicked."""
+    """The query of a thumbnail that was clicked."""
     many_answered = Signal(list, int)
     """Queries and the class that all of them get."""
 
@@ -81,11 +81,11 @@ class QueuePanel(QWidget):
         super().__init__()
         self._classes: Sequence[ClassInfo] = ()
         self._icons: dict[tuple[object, ...], QIcon] = {}
-        self._waiting: dict[str, Callable[[], None]] = {}  # what to do once it can be seen
-        self._coming = _strip(0)
-        self._coming.setToolTip("double-click: answer this one now; Ctrl+click: select several")
-        self._coming.itemDoubleClicked.connect(self._on_picked)
-        self._coming.itemSelectionChanged.connect(self._on_selected)
+        self._deferred: dict[str, Callable[[], None]] = {}  # updates deferred until visible
+        self._upcoming = _strip(0)
+        self._upcoming.setToolTip("double-click: answer this one now; Ctrl+click: select several")
+        self._upcoming.itemDoubleClicked.connect(self._on_picked)
+        self._upcoming.itemSelectionChanged.connect(self._on_selected)
         self._past = _strip(WORDS_PX)
         self._past.setToolTip("click: go back to it and change the answer")
         self._past.itemClicked.connect(self._on_picked)
@@ -102,7 +102,7 @@ class QueuePanel(QWidget):
         column = QVBoxLayout(self)
         column.setSpacing(4)
         column.addWidget(text("Coming", "title"))
-        column.addWidget(self._coming)
+        column.addWidget(self._upcoming)
         column.addWidget(self._bulk)
         column.addWidget(self._hint)
         column.addWidget(text("Answered, newest first", "title"))
@@ -111,41 +111,41 @@ class QueuePanel(QWidget):
         self._on_selected()
 
     def set_classes(self, classes: Sequence[ClassInfo], *, bulk: bool) -> None:
-        """Use these classes; ``bulk`` where one class can be given to several."""
+        """Use these classes; ``bulk``: several queries can get one class at once."""
         self._classes = classes
         self._class.clear()
         for info in classes:
             self._class.addItem(QIcon(swatch(info.color)), info.name, info.id)
         self._hint.setVisible(bulk)
         mode = QAbstractItemView.SelectionMode
-        self._coming.setSelectionMode(mode.ExtendedSelection if bulk else mode.SingleSelection)
+        self._upcoming.setSelectionMode(mode.ExtendedSelection if bulk else mode.SingleSelection)
 
     def show_upcoming(self, queries: Sequence[Query], image_of: ImageOf) -> None:
-        """Show the next queries, as far as their images are there."""
-        self._waiting["coming"] = partial(self._fill_coming, queries, image_of)
+        """Show the next queries, with thumbnails of images that are loaded."""
+        self._deferred["upcoming"] = partial(self._fill_upcoming, queries, image_of)
         self._fill()
 
     def show_past(self, answers: Sequence[Answer], image_of: ImageOf) -> None:
         """Show the newest answers."""
-        self._waiting["past"] = partial(self._fill_past, answers[-N_PAST:], image_of)
+        self._deferred["past"] = partial(self._fill_past, answers[-N_PAST:], image_of)
         self._fill()
 
     def showEvent(self, event: QShowEvent | None) -> None:
-        """Fill the strips when they come into view: nobody pays for what nobody sees."""
+        """Fill the strips when they become visible: it takes too long while they are hidden."""
         super().showEvent(event)
         self._fill()
 
     def _fill(self) -> None:
-        while self._waiting and self.isVisible():
-            self._waiting.popitem()[1]()
+        while self._deferred and self.isVisible():
+            self._deferred.popitem()[1]()
 
-    def _fill_coming(self, queries: Sequence[Query], image_of: ImageOf) -> None:
-        chosen = {item.data(_DATA).region for item in self._coming.selectedItems()}
-        self._coming.clear()
+    def _fill_upcoming(self, queries: Sequence[Query], image_of: ImageOf) -> None:
+        chosen = {item.data(_DATA).region for item in self._upcoming.selectedItems()}
+        self._upcoming.clear()
         for query in queries:
-            self._add(self._coming, query, image_of, "", None)
-        for row in range(self._coming.count()):
-            item = self._coming.item(row)
+            self._add(self._upcoming, query, image_of, "", None)
+        for row in range(self._upcoming.count()):
+            item = self._upcoming.item(row)
             if item is not None and item.data(_DATA).region in chosen:
                 item.setSelected(True)
 
@@ -179,7 +179,7 @@ class QueuePanel(QWidget):
         strip.addItem(item)
 
     def _icon(self, image: NDArray[np.uint8], region: Region, color: str | None) -> QIcon:
-        """Return a region's thumbnail; made once, while it is in the strips."""
+        """Return a region's thumbnail, cached."""
         key = (region.image, region.mask.box, region.mask.size, color)
         if key not in self._icons:
             if len(self._icons) >= MAX_ICONS:
@@ -191,17 +191,17 @@ class QueuePanel(QWidget):
         self.picked.emit(item.data(_DATA))
 
     def _on_selected(self) -> None:
-        several = len(self._coming.selectedItems()) > 1
+        several = len(self._upcoming.selectedItems()) > 1
         self._bulk.setVisible(several)
 
     def _on_apply(self) -> None:
-        queries = [item.data(_DATA) for item in self._coming.selectedItems()]
-        self._coming.clearSelection()
+        queries = [item.data(_DATA) for item in self._upcoming.selectedItems()]
+        self._upcoming.clearSelection()
         self.many_answered.emit(queries, int(self._class.currentData()))
 
 
 def _fits(region: Region, image: NDArray[np.uint8]) -> bool:
-    """Whether the image has not been replaced by a smaller one."""
+    """Whether the region lies inside the image, which may have been replaced by a smaller one."""
     return bool(region.mask.box[2] <= image.shape[0] and region.mask.box[3] <= image.shape[1])
 
 

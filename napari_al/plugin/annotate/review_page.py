@@ -1,4 +1,4 @@
-"""Corrections that a model proposes, to look at before any is applied."""
+"""Page to review the corrections that a model proposes, before any is applied."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ _DATA: Any = Qt.ItemDataRole.UserRole
 
 
 class ReviewPage(QWidget):
-    """A list with a box to tick for each correction, the surest first."""
+    """A list with a check box for each correction, the most confident first."""
 
     decided = Signal(tuple, tuple, bool)
-    """Accepted, refused, and whether not to ask again."""
+    """Accepted, refused, and whether to apply all without review from now on."""
     looked_at = Signal(object)
     """The region of a correction that was clicked."""
 

@@ -1,4 +1,4 @@
-"""How queries are shown, and which pictures lie over the image."""
+"""Settings of the view: surroundings, zoom, dimming, overlays."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _OVERLAYS: dict[PictureKind, tuple[ActionName | None, str]] = {
 
 
 class ViewPanel(QWidget):
-    """Sliders and switches of the view."""
+    """Sliders and switches of the view; overlays by kind."""
 
     shown = Signal(str, bool)
     opacity_changed = Signal(str, float)
-    context_changed = Signal(float)
+    context_changed = Signal(int)
     keep_zoom_changed = Signal(bool)
     dim_changed = Signal(float)
 
@@ -39,7 +39,7 @@ class ViewPanel(QWidget):
         self._switches: dict[PictureKind, QCheckBox] = {}
         self._sliders: dict[PictureKind, QSlider] = {}
         self.context = _slider(2, 20, 5, "how much of the surroundings is seen around a region")
-        self.context.valueChanged.connect(lambda value: self.context_changed.emit(float(value)))
+        self.context.valueChanged.connect(lambda value: self.context_changed.emit(value))
         self.dim = _slider(0, 90, 40, "how dark everything but the region is")
         self.dim.valueChanged.connect(lambda value: self.dim_changed.emit(value / 100))
         self.keep_zoom = _switch("keep the zoom from query to query")
@@ -75,13 +75,13 @@ class ViewPanel(QWidget):
             grid.addWidget(text(hint(action), "key", wrap=False), row, 2)
 
     def set_preferences(self, preferences: Preferences) -> None:
-        """Begin with what the user prefers."""
+        """Start with the user's preferences."""
         self.context.setValue(preferences.context)
         self.dim.setValue(preferences.dim)
         self.keep_zoom.setChecked(preferences.keep_zoom)
 
     def show_overlay(self, kind: PictureKind, wanted: bool, opacity: float) -> None:
-        """Follow what was changed elsewhere."""
+        """Show a state that was changed elsewhere."""
         for widget in (self._switches[kind], self._sliders[kind]):
             widget.blockSignals(True)
         self._switches[kind].setChecked(wanted)
@@ -91,7 +91,7 @@ class ViewPanel(QWidget):
 
     @property
     def kinds(self) -> tuple[PictureKind, ...]:
-        """The overlays that there are."""
+        """Kinds of overlays."""
         return tuple(_OVERLAYS)
 
 

@@ -1,1 +1,1 @@
-"""The dock in which rounds are looked at."""
+"""The inspect dock: a project's rounds, overlays, regions and previews."""

@@ -1,4 +1,4 @@
-"""The layers of a viewer in which rounds are looked at: an image, pictures over it, a region."""
+"""Layers of the inspect dock: an image, overlays over it, a region's outline."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class InspectLayers:
-    """Owns its layers in one viewer; each comes into being when it first has something to show.
+    """Owns its layers in one viewer; each is made when it first has something to show.
 
     ``added`` is emitted with the key and the layer of each picture.
 
@@ -37,14 +37,14 @@ class InspectLayers:
     added = Signal(str, object)
 
     def __init__(self, viewer: Viewer) -> None:
-        self.is_changing = False  # visibility, by us and not by the user
+        self.is_changing = False  # visibility, by this class rather than the user
         self._viewer = viewer
         self.base = LayerSet(viewer)  # the image below everything, the region's outline above
         self._overlays: dict[str, Layer] = {}
         self._classes: tuple[ClassInfo, ...] = ()
 
     def open(self) -> None:
-        """Make ready for another project."""
+        """Reset placement and dimming for another project."""
         self.base.place(Placement())
         self.base.set_dim(0.0)
 
@@ -58,16 +58,16 @@ class InspectLayers:
 
     @property
     def shown(self) -> tuple[str, ...]:
-        """Keys of the pictures that are there and visible."""
+        """Keys of the visible overlays."""
         return tuple(key for key, layer in self._overlays.items() if layer.visible)
 
     def picture(self, key: str) -> NDArray[Any] | None:
-        """Return what a layer shows; None where there is none."""
+        """Return the data of an overlay; None if it is not visible."""
         layer = self._overlays.get(key)
         return None if layer is None or not layer.visible else layer.data
 
     def show_image(self, image: NDArray[np.uint8]) -> None:
-        """Show another image; pictures of the last one go."""
+        """Show another image and hide the overlays of the last one."""
         is_new = image.shape[:2] != self.base.camera.shape
         for key in self.shown:
             self.hide(key)
@@ -76,7 +76,7 @@ class InspectLayers:
             self.base.camera.whole_image()
 
     def show(self, key: str, picture: NDArray[Any]) -> None:
-        """Show a picture in its place in the order."""
+        """Show an overlay at its place in the order."""
         layer = self._overlays.get(key)
         if layer is not None and layer.data.shape != picture.shape:
             self._remove(key)  # see `LayerSet`: data of another shape may crash a driver
@@ -91,7 +91,7 @@ class InspectLayers:
         self._set_visible(layer, True)
 
     def hide(self, key: str) -> None:
-        """Show a picture no longer."""
+        """Hide an overlay."""
         layer = self._overlays.get(key)
         if layer is not None:
             self._set_visible(layer, False)
@@ -108,7 +108,7 @@ class InspectLayers:
         self.base.highlight(mask)
 
     def key_of(self, layer: Layer) -> str | None:
-        """Return which of the pictures a layer shows."""
+        """Return the key of the overlay that a layer shows."""
         return next((key for key, ours in self._overlays.items() if ours is layer), None)
 
     def forget(self, layer: Layer) -> None:
@@ -119,7 +119,7 @@ class InspectLayers:
             del self._overlays[key]
 
     def clear(self) -> None:
-        """Take all layers away."""
+        """Remove all layers."""
         for key in list(self._overlays):
             self._remove(key)
         self.base.clear()

@@ -1,4 +1,4 @@
-"""What is known of the region that was clicked."""
+"""Facts about the region that was clicked."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ _DATA: Any = Qt.ItemDataRole.UserRole
 
 
 class RegionPanel(QWidget):
-    """Figures, class probabilities, neighbours, the curve it was sieved by, its answers."""
+    """Size and score, class probabilities, neighbours, confidence curve, answers."""
 
     pixel_chosen = Signal(tuple)
-    """Where a neighbour lies that was clicked."""
+    """A pixel of the neighbour that was clicked."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ class RegionPanel(QWidget):
         self.show_facts(None)
 
     def set_classes(self, classes: Sequence[ClassInfo]) -> None:
-        """Name classes like this."""
+        """Use these classes' names and colours."""
         self._classes = classes
 
     def set_colors(self, colors: ThemeColors) -> None:
@@ -111,7 +111,7 @@ class RegionPanel(QWidget):
             score = f"score {facts.score:.3g}"
             about.append(f"{score}, place {facts.place} of {facts.n_pool}")
         self._about.setText(" · ".join(about))
-        self.history.setText(self._in_words(facts))
+        self.history.setText(self._history(facts))
         self._notes.setText("; ".join(facts.notes))
 
     def _show_view(self, view: ModelView | None) -> None:
@@ -158,13 +158,13 @@ class RegionPanel(QWidget):
                 f"Knee at {curve.threshold:.3f}: pixels below it are left without a label."
             )
 
-    def _in_words(self, facts: RegionFacts) -> str:
-        events = [self._answer_in_words(answer) for answer in facts.answers]
-        events += [self._correction_in_words(correction) for correction in facts.corrections]
+    def _history(self, facts: RegionFacts) -> str:
+        events = [self._answer_text(answer) for answer in facts.answers]
+        events += [self._correction_text(correction) for correction in facts.corrections]
         lines = [words for _, words in sorted(events, key=lambda event: event[0])]
         return "<br>".join(lines) or "none"
 
-    def _answer_in_words(self, answer: Answer) -> tuple[int, str]:
+    def _answer_text(self, answer: Answer) -> tuple[int, str]:
         query = answer.query
         given = " + ".join(self._name(c) for c in answer.class_ids) or answer.outcome
         was = "" if query.pseudo_label is None else f", was {self._name(query.pseudo_label)}"
@@ -173,7 +173,7 @@ class RegionPanel(QWidget):
         who = escape(answer.annotator)
         return query.round, f"Round {query.round}: <b>{given}</b>{was} ({clicks}, {who}, {asked})"
 
-    def _correction_in_words(self, correction: AutomaticCorrection) -> tuple[int, str]:
+    def _correction_text(self, correction: AutomaticCorrection) -> tuple[int, str]:
         words = f"{self._name(correction.old_class)} → <b>{self._name(correction.new_class)}</b>"
         confidence = f"confidence {correction.confidence:.2f}"
         return correction.round, f"Round {correction.round}: {words} (automatic, {confidence})"

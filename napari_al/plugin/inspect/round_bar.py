@@ -1,4 +1,4 @@
-"""Which project, round and image are looked at, and how far a job is that makes something again."""
+"""Choice of project, round and image, and the progress of the rebuild job."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class RoundBar(QWidget):
         del blocker
 
     def show_record(self, record: RoundRecord, rounds: Iterable[int]) -> None:
-        """Show another round, and which there are by now."""
+        """Show another round, and which rounds exist."""
         self._rounds = tuple(rounds)
         blocker = QSignalBlocker(self.slider)
         self.slider.setRange(0, len(self._rounds) - 1)
@@ -118,13 +118,13 @@ class RoundBar(QWidget):
                 self.images.setItemText(index, words)
 
     def show_image(self, image: str) -> None:
-        """Follow the image on screen."""
+        """Select the image on screen."""
         blocker = QSignalBlocker(self.images)
         self.images.setCurrentIndex(self.images.findData(image))
         del blocker
 
     def show_progress(self, progress: JobProgress | None) -> None:
-        """Show how far a job is that makes something again; None: none runs."""
+        """Show the progress of the rebuild job; None: none runs."""
         for widget in (self._bar, self._stop):
             widget.setVisible(progress is not None)
         if progress is not None:
@@ -133,7 +133,7 @@ class RoundBar(QWidget):
             self._bar.setFormat(f"making it again: {progress.done} of {progress.total} images")
 
     def show_message(self, words: str) -> None:
-        """Show a sentence; "" = none."""
+        """Show a message; "" = none."""
         self._message.setText(words)
         self._message.setVisible(bool(words))
 
@@ -158,7 +158,7 @@ class RoundBar(QWidget):
 
 
 def summary(record: RoundRecord) -> str:
-    """Return a round in one sentence."""
+    """Return the summary of a round in one line."""
     clicks = sum(answer.clicks.total for answer in record.answers)
     words = [
         record.after.config.method.name,

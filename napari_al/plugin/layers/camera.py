@@ -1,4 +1,4 @@
-"""Where images lie in napari's world, and where the camera looks."""
+"""Placement of images in napari's world, and moving the camera over them."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from napari_al.core.geometry.masks import Mask
 
 MAX_OFF_CENTRE = 0.4
-"""Of half the canvas."""
+"""Largest distance of a region from the canvas's centre, of half the canvas."""
 MIN_VIEW_PX = 24
-"""The camera never comes nearer than this many image pixels across, times the context."""
+"""Smallest side of a region that the zoom is computed for, in image pixels."""
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where images lie in the world: per axis (row, column), as in napari."""
+    """Scale, translation, units and labels per axis (row, column), as in napari."""
 
     scale: tuple[float, float] = (1.0, 1.0)
     translate: tuple[float, float] = (0.0, 0.0)
@@ -80,18 +80,18 @@ class Camera:
 
     @property
     def napari(self) -> Any:
-        """The viewer's camera, wherever this napari keeps it."""
+        """The viewer's camera; napari 0.9 moved it."""
         return getattr(self._viewer, "scene", self._viewer).camera
 
     @property
     def px(self) -> float:
-        """Screen pixels along the shorter side of an image pixel, more than 0."""
+        """Screen pixels per image pixel along its shorter side, more than 0."""
         return max(float(self.napari.zoom) * min(map(abs, self.placement.scale)), 1e-6)
 
     def focus(self, mask: Mask, context: float, *, keep_zoom: bool = False) -> None:
         """Move to a region: it fills about 1/``context`` of the canvas.
 
-        At the image's edge it lies a little off the centre, for more of the image to be seen.
+        At the image's edge it is a little off the centre, so that more of the image is visible.
         """
         row0, col0, row1, col1 = mask.box
         if not keep_zoom:

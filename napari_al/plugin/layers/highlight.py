@@ -1,9 +1,8 @@
-"""The picture that makes the queried region unmistakable: numbers in, numbers out.
+"""The highlight of the queried region, as an array of codes; no Qt.
 
-The picture is an array of codes, finer than the image by a whole factor, so that lines can be
-thinner than an image pixel when one zooms in. What lies outside the region is darkened; the region
-itself is not painted over, but for a line where it ends with the picture. Its outline has two
-colors, so that one of them shows on any picture.
+The array is finer than the image by an integer factor, so that lines can be thinner than an image
+pixel. Everything outside the region is darkened; the region itself stays uncovered, except for a
+line where it ends with the image. Its outline has two tones: one is visible on any image.
 """
 
 from __future__ import annotations
@@ -24,21 +23,21 @@ N_CODES = 4
 MAX_TEXELS = 3_000_000
 MAX_FINENESS = 6
 SMALL_PX = 22.0
-"""On screen; a region smaller than this gets a ring around it."""
+"""Screen pixels; a smaller region gets a ring around it."""
 RING_RADIUS_PX = 26.0
 DASH_PX = 6.0
 
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """What is shown besides the region itself: the pixel in question and the bounding box."""
+    """Marks besides the region itself: the pixel asked about, and the bounding box."""
 
     pixel_rc: tuple[int, int] | None = None
     box: bool = False
 
 
 def fineness(shape: tuple[int, int]) -> int:
-    """Return how many texels a side of an image pixel is drawn with, at least 1."""
+    """Return the texels per side of an image pixel, at least 1."""
     n_px = shape[0] * shape[1]
     return int(np.clip(np.sqrt(MAX_TEXELS / n_px), 1, MAX_FINENESS))
 
@@ -91,9 +90,9 @@ def draw(
 
 
 def _close_at_edges(picture: NDArray[np.uint8], line: int) -> None:
-    """Draw the outline inside a region where it ends with the picture: there is no room outside.
+    """Draw the outline inside a region where it ends with the image.
 
-    Else a region that fills half of a black picture could be either half.
+    Otherwise a region that fills half of a black image could be either half.
     """
     for code, at in ((DARK, slice(line)), (LIGHT, slice(line, 2 * line))):
         for edge_first in (picture, picture[::-1], picture.T, picture.T[::-1]):

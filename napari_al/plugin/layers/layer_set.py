@@ -1,6 +1,6 @@
-"""The napari layers of a viewer: made once, then only given new data.
+"""The napari layers of a viewer: made once, then updated with new data.
 
-`LayerSet` owns them; what they show is decided by the `Stage` and the start page's preview.
+`LayerSet` owns them; ``ImageDisplay`` and the start page's preview decide what they show.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ if TYPE_CHECKING:
     from napari_al.plugin.layers.picture_store import PictureKind
 
 DIM_UNDER_OVERLAYS = 0.4
-"""Share of the dimming that is left while the heatmap or labels are shown."""
+"""Share of the dimming that remains while the heatmap or labels are shown."""
 REDRAW_FACTOR = 1.25
-"""Change of zoom from which on the outline's thickness is adapted."""
+"""Change of zoom that makes the outline being redrawn."""
 
 
 class LayerSet:
     """Owns our layers in one viewer.
 
-    Layers come into being when they first have something to show, and again after the user has
-    removed one. ``added`` is emitted with each.
+    A layer is made when it first has something to show, and again after the user has removed it.
+    ``added`` is emitted with each.
 
     Notes
     -----
@@ -78,7 +78,7 @@ class LayerSet:
         self._drawn_at = 1.0
 
     def place(self, placement: Placement) -> None:
-        """Put all layers where the images lie in the world."""
+        """Move all layers to where the images lie in the world."""
         self.camera.placement = placement
         for kind, layer in self._layers.items():
             self._put(kind, layer)
@@ -90,18 +90,18 @@ class LayerSet:
     def _placed(self, kind: LayerKind) -> dict[str, Any]:
         return self.camera.placement.kwargs(self._k if kind == "query" else 1)
 
-    # ---- what is seen of them
+    # ---- visibility and colours
 
     def get(self, kind: LayerKind) -> Layer | None:
-        """Return a layer if it is there."""
+        """Return a layer if it exists."""
         return self._layers.get(kind)
 
     def all(self) -> tuple[Layer, ...]:
-        """Return the layers that are there."""
+        """Return all existing layers."""
         return tuple(self._layers.values())
 
     def wants(self, kind: LayerKind) -> bool:
-        """Whether a kind of picture is to be seen."""
+        """Whether a kind of picture is switched on."""
         layer = self._layers.get(kind)
         return bool(layer.visible) if layer is not None else self._wanted[kind]
 
@@ -140,7 +140,7 @@ class LayerSet:
         self.redim()
 
     def redim(self) -> None:
-        """Darken the surroundings less while something is to be seen there."""
+        """Darken the surroundings less while overlays are visible there."""
         covered = any(self.wants(kind) for kind in (*CLASS_KINDS, "heatmap"))
         shown = self._dim * (DIM_UNDER_OVERLAYS if covered else 1)
         layer = self._layers.get("query")
@@ -149,7 +149,7 @@ class LayerSet:
         self._dim_shown = shown
 
     def activate(self, kind: LayerKind = "query") -> None:
-        """Make a layer the active one, so that its keys count."""
+        """Make a layer the active one, whose key bindings apply."""
         layer = self._layers.get(kind)
         if layer is not None and self._viewer.layers.selection.active is not layer:
             self._viewer.layers.selection.active = layer
@@ -184,13 +184,13 @@ class LayerSet:
             layer.contrast_limits = score_limits(picture)
 
     def refresh_thumbnails(self) -> None:
-        """Bring napari's layer list up to date, when there is time."""
+        """Update the thumbnails in napari's layer list."""
         for layer in self._layers.values():
             if layer.visible:
                 layer.refresh(data_displayed=False, highlight=False, extent=False)
 
     def _resize(self, image: NDArray[Any]) -> None:
-        """Make everything as large as the next image, so that nothing of the last one shows."""
+        """Resize all layers to the next image, blank."""
         self.camera.shape = (image.shape[0], image.shape[1])
         self._k = highlight.fineness(self.camera.shape)
         self._picture = highlight.blank(self.camera.shape)
@@ -219,7 +219,7 @@ class LayerSet:
             self._redraw()
 
     def fit_lines(self) -> None:
-        """Give the outline the thickness that fits the present zoom."""
+        """Redraw the outline if the zoom has changed much."""
         change = self.camera.px / self._drawn_at
         if self._shown is not None and not 1 / REDRAW_FACTOR < change < REDRAW_FACTOR:
             self._redraw()
@@ -238,10 +238,10 @@ class LayerSet:
         else:
             layer.refresh(thumbnail=False, highlight=False, extent=False)
 
-    # ---- coming and going
+    # ---- adding and removing
 
     def forget(self, layer: Layer) -> LayerKind | None:
-        """Note that a layer has been removed from the viewer; return which of ours it was."""
+        """Forget a layer that was removed from the viewer; return its kind if it was ours."""
         self._may_resize = False
         kind = next((kind for kind, ours in self._layers.items() if ours is layer), None)
         if kind is not None:
@@ -249,11 +249,11 @@ class LayerSet:
         return kind
 
     def forget_all(self) -> None:
-        """Let go of all layers, where they are."""
+        """Forget all layers without removing them from the viewer."""
         self._layers.clear()
 
     def clear(self) -> None:
-        """Take all layers away."""
+        """Remove all layers."""
         for kind in list(self._layers):
             self._remove(kind)
         self._reset()
@@ -266,7 +266,7 @@ class LayerSet:
             self._viewer.layers.remove(layer)
 
     def _add(self, kind: LayerKind, picture: NDArray[Any] | None) -> None:
-        """Put a new layer in its place in the order; it writes to ``picture`` from now on."""
+        """Insert a new layer at its place in the order; ``picture`` becomes its data."""
         active = self._viewer.layers.selection.active
         common = {
             "name": NAMES[kind],

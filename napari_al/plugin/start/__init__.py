@@ -1,1 +1,1 @@
-"""The screen on which a project begins."""
+"""The start screen: data, classes, method, and opening a session."""

@@ -1,4 +1,4 @@
-"""Naming the classes before a project begins."""
+"""List of the classes of a new project."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class ClassList(QWidget):
     changed = Signal()
     failed = Signal(str)
     labels_wanted = Signal(Path)
-    """The classes of a folder of label images are wanted."""
+    """A folder of label images whose classes are to be read."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -72,7 +72,7 @@ class ClassList(QWidget):
             column.addWidget(widget)
         column.addLayout(row)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
-        self._fit()
+        self._adjust_height()
 
     def classes(self) -> tuple[ClassInfo, ...]:
         """Return the classes.
@@ -104,7 +104,7 @@ class ClassList(QWidget):
         self._list.clear()
         for info in classes:
             self._append(info.name, info.color)
-        self._fit()
+        self._adjust_height()
         self.changed.emit()
 
     def add_typed(self) -> None:
@@ -113,7 +113,7 @@ class ClassList(QWidget):
         for name in names:
             self._append(name, default_color(self._list.count()))
         self.entry.clear()
-        self._fit()
+        self._adjust_height()
         self.changed.emit()
 
     def _append(self, name: str, color: str) -> None:
@@ -125,7 +125,7 @@ class ClassList(QWidget):
     def _remove(self) -> None:
         for item in self._list.selectedItems():
             self._list.takeItem(self._list.row(item))
-        self._fit()
+        self._adjust_height()
         self.changed.emit()
 
     def _recolor(self) -> None:
@@ -148,6 +148,6 @@ class ClassList(QWidget):
         if name:
             self.labels_wanted.emit(Path(name))
 
-    def _fit(self) -> None:
+    def _adjust_height(self) -> None:
         n_rows = min(max(self._list.count(), 2), N_ROWS_SHOWN)
         self._list.setFixedHeight(n_rows * ROW_PX + 6)

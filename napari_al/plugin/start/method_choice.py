@@ -1,4 +1,4 @@
-"""The method, chosen by the question that is asked."""
+"""Choice of the method, by the question that it asks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NEEDS = "needs initial_labels and masks in the data folder"
 
 
 class MethodChoice(QWidget):
-    """A question to choose, and under it the methods that ask it."""
+    """Questions to choose from, and the methods that ask the chosen one."""
 
     changed = Signal()
     """Another method is chosen."""
@@ -55,13 +55,13 @@ class MethodChoice(QWidget):
         return METHODS[str(self._method.currentData())]
 
     def choose(self, method: Method) -> None:
-        """Choose a method, or for one that is not in the table the question that it asks."""
+        """Choose a method; for one that is not in the table, the question that it asks."""
         self._questions[method.query].setChecked(True)
         if method.name in METHODS:
             self._method.setCurrentIndex(self._method.findData(method.name))
 
     def set_can_correct(self, can_correct: bool) -> None:
-        """Offer corrections, or not, where there is nothing to correct."""
+        """Enable corrections only where there are labels to correct."""
         radio, tip = self._questions["correction"], QUESTIONS["correction"][1]
         radio.setEnabled(can_correct)
         radio.setToolTip(tip if can_correct else f"{tip}; {_NEEDS}")

@@ -1,4 +1,4 @@
-"""Which network learns: a closed box on the start page, for those who want another one."""
+"""Choice of the segmenter: a collapsed box on the start page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class ModelChoice(CollapsibleBox):
-    """The segmenter, its first weights, and whether its backbone stays as it is."""
+    """The segmenter, its pretrained weights, and whether its backbone is frozen."""
 
     def __init__(self) -> None:
         super().__init__("Advanced: the model")
@@ -45,7 +45,7 @@ class ModelChoice(CollapsibleBox):
         self._refresh()
 
     def preset(self, training: TrainingSettings) -> None:
-        """Show what a config says."""
+        """Show the settings of a config."""
         chosen = segmenter_info(training.segmenter)
         self.segmenter.setCurrentIndex(self.segmenter.findData(chosen.name))
         self.weights.setText("" if training.weights == PRETRAINED else training.weights)

@@ -1,6 +1,6 @@
-"""``placement.json``: where images that were written from the viewer lay in its world.
+"""``placement.json`` in a data folder: where images written from the viewer lay in its world.
 
-It is in their data folder. Without one, images lie at the origin and a pixel is one unit long.
+Without it, images lie at the origin and a pixel is one unit long.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ NAME = "placement.json"
 
 
 def write_placement(folder: Path, placement: Placement) -> None:
-    """Write it into a data folder."""
+    """Write the file into a data folder."""
     write_atomic(folder / NAME, TypeAdapter(Placement).dump_json(placement, indent=1))
 
 
 def read_placement(folder: Path) -> Placement | None:
     """Return the placement of a data folder's images; None without a file.
 
-    For the window's thread, as it looks at the names of units (``layer_kinds.load_units``).
+    Call it on the window's thread, as it uses pint's registry (``layer_kinds.load_units``).
 
     Raises
     ------

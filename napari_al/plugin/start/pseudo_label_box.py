@@ -1,4 +1,4 @@
-"""Labels to correct from the classes' names: a closed box on the start page."""
+"""Form for initial labels from the classes' names (Grounded-SAM): a collapsed box."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _STAGES = {"loading": "Loading the models…", "pseudo-labels": "Labelling image
 
 
 class PseudoLabelBox(CollapsibleBox):
-    """What Grounded-SAM needs, a button that starts it, its progress with a button to stop."""
+    """Settings of Grounded-SAM, buttons to start and to stop it, its progress."""
 
     make_wanted = Signal(object)
-    """The fields of a ``PseudoLabelling`` that are chosen here: a dict."""
+    """Fields of a ``PseudoLabelling``: a dict."""
     stop_wanted = Signal()
 
     def __init__(self) -> None:
@@ -89,7 +89,7 @@ class PseudoLabelBox(CollapsibleBox):
         self.collapse(animate=False)
 
     def set_source(self, folder: Path | None) -> None:
-        """Suggest where the labels go; None: there is no folder of images."""
+        """Suggest a folder for the labels; None: there is no folder of images."""
         self._source = folder
         self.folder.setText(str(suggest_project(folder, "initial-labels")) if folder else "")
         self.make.setEnabled(folder is not None)
@@ -97,30 +97,30 @@ class PseudoLabelBox(CollapsibleBox):
         self.make.setToolTip(tip if folder else "open a folder of images first")
 
     def show_busy(self) -> None:
-        """Show that it has begun."""
+        """Show that the job has started."""
         self._bar.setRange(0, 0)
         self._bar.setVisible(True)
         self._state.setText("Starting…")
         self.make.setEnabled(False)
         self.stop.setEnabled(True)
-        self._make_room()
+        self._adjust_height()
 
     def show_progress(self, progress: JobProgress) -> None:
-        """Show how far it is."""
+        """Show the job's progress."""
         self._bar.setRange(0, progress.total if progress.done else 0)
         self._bar.setValue(progress.done)
         self._state.setText(f"{_STAGES[progress.stage]}: {progress.done} of {progress.total}")
 
     def show_idle(self, ended: str = "") -> None:
-        """Show how it has ended."""
+        """Show that no job runs, and how the last one ended."""
         self._bar.setVisible(False)
         self._state.setText(ended)
         self.make.setEnabled(self._source is not None)
         self.stop.setEnabled(False)
-        self._make_room()
+        self._adjust_height()
 
-    def _make_room(self) -> None:
-        """Grow with what is shown: superqt fixes the height when the box is opened."""
+    def _adjust_height(self) -> None:
+        """Adjust to the content: superqt fixes the height when the box is expanded."""
         if self.isExpanded():
             self.expand(animate=False)
 

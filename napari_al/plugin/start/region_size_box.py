@@ -1,4 +1,4 @@
-"""How finely images are cut into regions, watched over one of them."""
+"""Slider for the size of regions, with a preview on one image."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ class RegionSizeBox(QWidget):
     n_per_image : int
         Superpixels an image.
     image_index : int
-        Of the image to try it on; counts on beyond the last.
+        Of the previewed image; counts on beyond the last one.
     """
 
     changed = Signal()
-    """Regions are to be seen anew."""
+    """The preview is outdated."""
 
     def __init__(self) -> None:
         super().__init__()
         self.image_index = 0
         self._regions: Regions = "seeds"
         self.n_per_image = 0
-        self._settle = QTimer(self)
-        self._settle.setSingleShot(True)
-        self._settle.setInterval(SETTLE_MS)
-        self._settle.timeout.connect(self.changed.emit)
+        self._debounce = QTimer(self)
+        self._debounce.setSingleShot(True)
+        self._debounce.setInterval(SETTLE_MS)
+        self._debounce.timeout.connect(self.changed.emit)
         self.size = QSlider(Qt.Orientation.Horizontal)
         self.size.setRange(0, len(_STEPS) - 1)
         self.size.setToolTip("superpixels an image; watch their outlines over the image")
@@ -61,32 +61,32 @@ class RegionSizeBox(QWidget):
         self.preset(200)
 
     def preset(self, n_per_image: int) -> None:
-        """Begin with so many superpixels an image, which the slider may have no step for."""
+        """Set superpixels per image; the slider shows the nearest step."""
         nearest = min(_STEPS, key=lambda step: abs(step - n_per_image))
         self.size.setValue(_STEPS.index(nearest))
         self.n_per_image = n_per_image
-        self._tell()
+        self._show_size()
 
     def set_regions(self, regions: Regions) -> None:
-        """Cut this kind of region."""
+        """Use this kind of region."""
         self._regions = regions
         self.size.setEnabled(regions not in _NO_SIZE)
-        self._tell()
+        self._show_size()
 
     def show_count(self, count: RegionCount) -> None:
-        """Say how the regions came out."""
+        """Show number and size of the regions in the preview."""
         self._text.setText(
             f"{count.n_regions} regions an image, of about {count.side_px}×{count.side_px} pixels"
         )
 
     def _on_size(self, step: int) -> None:
         self.n_per_image = _STEPS[step]
-        self._tell()
+        self._show_size()
 
-    def _tell(self) -> None:
+    def _show_size(self) -> None:
         about = f"about {self.n_per_image} regions an image"
         self._text.setText(_NO_SIZE.get(self._regions, about))
-        self._settle.start()
+        self._debounce.start()
 
     def _other_image(self) -> None:
         self.image_index += 1

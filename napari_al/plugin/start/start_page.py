@@ -1,4 +1,4 @@
-"""The first page: images, classes, question, regions, budget, and off."""
+"""The start page: images, classes, question, regions, budget, model, project."""
 
 from __future__ import annotations
 
@@ -42,15 +42,15 @@ _ORDERS = {"score": "most worth asking first", "image": "image by image"}
 
 
 class StartPage(QWidget):
-    """What a new project needs; `links` connects it."""
+    """Choices for a new project; the dock connects it."""
 
     folder_wanted = Signal(Path)
-    """A folder to look at."""
+    """A folder to read."""
     viewer_wanted = Signal()
-    """The images in the viewer are to be annotated."""
+    """Use the images in the viewer."""
     sample_wanted = Signal()
     preview_wanted = Signal()
-    """The settings of the preview have changed, or another image is to be seen."""
+    """The preview is outdated."""
     start_wanted = Signal(object)
     """A ``StartChoice``."""
 
@@ -60,7 +60,7 @@ class StartPage(QWidget):
         self.source: Path | ViewerImages | None = None
         self._classes_of_folder: tuple[ClassInfo, ...] = ()
         self._own_project = False
-        self._given: dict[str, Any] = {}  # settings from elsewhere that this page may not show
+        self._given: dict[str, Any] = {}  # settings that this page does not show
         self._images = text("Choose a folder of images, or drop one here.", "muted")
         self.class_list = ClassList()
         self.class_list.failed.connect(self.show_message)
@@ -93,7 +93,7 @@ class StartPage(QWidget):
     # ---- building
 
     def _build(self) -> None:
-        """Lay it out: choices that scroll, and below them what is always seen."""
+        """Lay out the choices in a scroll area, with message and button below it."""
         choices = QWidget()
         column = QVBoxLayout(choices)
         column.setContentsMargins(8, 6, 8, 6)
@@ -155,12 +155,12 @@ class StartPage(QWidget):
     # ---- showing
 
     def set_preferences(self, preferences: Preferences) -> None:
-        """Begin with what the user prefers."""
+        """Start with the user's preferences."""
         self.budget.setValue(preferences.budget)
         self.device = preferences.device
 
     def preset(self, project: Path | None, config: ProjectConfig, given: dict[str, Any]) -> None:
-        """Begin with a config; ``given`` is what of it this page need not show, but has to keep."""
+        """Start with a config; ``given``: its settings, which are kept even if not shown here."""
         self._given = given
         self.question.choose(config.method)
         self.budget.setValue(config.budget)
@@ -173,7 +173,7 @@ class StartPage(QWidget):
             self._own_project = True
 
     def show_found(self, found: FolderContents) -> None:
-        """Show what a folder turned out to be."""
+        """Show a data folder."""
         data = found.data
         if data is None:
             return
@@ -197,19 +197,19 @@ class StartPage(QWidget):
         self._on_source(can_correct=found.can_correct)
 
     def show_viewer_images(self, images: ViewerImages) -> None:
-        """Show what is open in the viewer."""
+        """Show the images that are open in the viewer."""
         self.source = images
         names = ", ".join(layer.name for layer in images.layers)
         self._images.setText(f"{images.n_planes} images of the viewer ({names})")
         self._on_source(can_correct=False)
 
     def show_message(self, words: str) -> None:
-        """Show what went wrong; nothing hides it."""
+        """Show an error until the next message; "" hides it."""
         self._message.setText(words)
         self._message.setVisible(bool(words))
 
     def show_busy(self, busy: bool) -> None:
-        """Show that something is going on."""
+        """Show that a folder is read or a project opened."""
         self._busy.setVisible(busy)
         self.start.setEnabled(not busy)
         if not busy:
@@ -218,7 +218,7 @@ class StartPage(QWidget):
     # ---- what was chosen
 
     def choice(self) -> StartChoice:
-        """Return everything chosen.
+        """Return all choices.
 
         Raises
         ------
@@ -257,7 +257,7 @@ class StartPage(QWidget):
         self.show_message("")
         self.start_wanted.emit(choice)
 
-    # ---- following each other
+    # ---- dependent widgets
 
     def _on_source(self, *, can_correct: bool) -> None:
         self._own_project = False
@@ -294,12 +294,12 @@ class StartPage(QWidget):
             self._own_project = True
 
     def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
-        """Take folders that are dragged here."""
+        """Accept dragged folders."""
         if event is not None and any(u.isLocalFile() for u in event.mimeData().urls()):
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent | None) -> None:
-        """Look at the folder that was dropped."""
+        """Read the dropped folder."""
         if event is not None:
             event.acceptProposedAction()
             urls = event.mimeData().urls()

@@ -45,7 +45,7 @@ class ViewerImages:
 
 
 def images_of(viewer: Viewer) -> ViewerImages:
-    """Look for images; those of a session that is open do not count.
+    """Return the viewer's images, except those of an open session.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Small pieces that the pages are put together from."""
+"""Labels, buttons, lists and boxes that all pages use."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def button(
     key: str = "",
     role: str = "",
 ) -> QPushButton:
-    """Return a button that leaves the keyboard to the picture; its key stands beside its name."""
+    """Return a button that never takes the keyboard focus; its key is shown beside its name."""
     made = QPushButton(f"{words}   {key}" if key else words)
     made.setToolTip(f"{tip}  ({key})" if key else tip)
     made.setFocusPolicy(Qt.FocusPolicy.NoFocus)
@@ -53,7 +53,7 @@ def button(
 
 
 def choice(rows: Mapping[str, str], tip: str) -> QComboBox:
-    """Return a list to choose from (value: words) that is no wider than it must be."""
+    """Return a combo box of (value: text) rows with a small minimum width."""
     box = QComboBox()
     for value, words in rows.items():
         box.addItem(words, value)
@@ -64,7 +64,7 @@ def choice(rows: Mapping[str, str], tip: str) -> QComboBox:
 
 
 def swatch(color: str, size: int = 14) -> QPixmap:
-    """Return a square of a class's colour with a rim that shows on any background."""
+    """Return a square of a class's colour with a border visible on any background."""
     pixmap = QPixmap(size, size)
     pixmap.fill(Qt.GlobalColor.transparent)
     painter = QPainter(pixmap)
@@ -76,24 +76,24 @@ def swatch(color: str, size: int = 14) -> QPixmap:
 
 
 class CollapsibleBox(QCollapsible):
-    """A box that is closed until it is wanted.
+    """A box that is collapsed at first.
 
-    Its arrow is text: superqt draws one in the palette's colour, black also in napari's dark theme.
+    Its arrow is text: superqt's icon would be black in napari's dark theme, too.
     """
 
     def __init__(self, title: str) -> None:
         super().__init__("", None, QIcon(), QIcon())
         self.toggleButton().setAccessibleName(title)
         self._title = title
-        self._mark(False)
-        self.toggled.connect(self._mark)
+        self._show_arrow(False)
+        self.toggled.connect(self._show_arrow)
 
-    def _mark(self, is_open: bool) -> None:
+    def _show_arrow(self, is_open: bool) -> None:
         self.setText(f"{'▾' if is_open else '▸'}  {self._title}")
 
 
 def scrolled(page: QWidget) -> QScrollArea:
-    """Return a page in a scroll area that scrolls up and down alone."""
+    """Return a page in a scroll area that scrolls vertically only."""
     area = QScrollArea()
     area.setWidgetResizable(True)
     area.setFrameShape(QFrame.Shape.NoFrame)

@@ -1,4 +1,4 @@
-"""A small line chart."""
+"""A small line chart, cheap enough to update several times a second."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_POINTS = 600
 
 
 class LineChart(QWidget):
-    """One line over a grid of two: title, last value, and the range of both axes.
+    """One line with its title, last value, and the range of both axes.
 
     Parameters
     ----------
@@ -50,12 +50,12 @@ class LineChart(QWidget):
         self.update()
 
     def set_mark(self, index: int | None) -> None:
-        """Mark one of the points by a line across; None: none."""
+        """Mark one of the points by dashed lines; None: none."""
         self._mark = index
         self.update()
 
     def add(self, x: float, y: float) -> None:
-        """Add a point at the right end."""
+        """Append a point; old points are thinned out beyond 1200."""
         self._points.append((x, y))
         if len(self._points) > 2 * MAX_POINTS:
             self._points = self._points[::2]
@@ -71,7 +71,7 @@ class LineChart(QWidget):
         return len(self._points)
 
     def sizeHint(self) -> QSize:
-        """Return the size that suits a dock."""
+        """Return the preferred size in a dock."""
         return QSize(280, 128)
 
     def paintEvent(self, _: QPaintEvent | None) -> None:

@@ -1,4 +1,4 @@
-"""A bar of coloured parts: how much of something each class has."""
+"""A bar of coloured parts: the share of each class."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Colours and sizes of the dock, taken from napari's theme."""
+"""Style sheet and colours of the docks, from napari's theme."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class ThemeColors:
-    """What our own painting needs of a theme, as ``#rrggbb``."""
+    """Colours of a theme that our own painting needs, as ``#rrggbb``."""
 
     text: str
     muted: str
@@ -39,7 +39,7 @@ def theme_colors(theme_name: str) -> ThemeColors:
 
 
 def style_sheet(colors: ThemeColors) -> str:
-    """Return the style of the dock's own kinds of labels and buttons (property ``role``)."""
+    """Return the style sheet of labels and buttons by their property ``role``."""
     pt = colors.font_pt
     return f"""
         QLabel {{ background: transparent; font-size: {pt + 1}pt; }}
