@@ -1,5 +1,6 @@
 #!/bin/sh
-# All tests: those of the window, on both Qt bindings, beside the others, as two cores allow.
+# All tests: those of the window beside the others, as two cores allow. The window runs fully on
+# PyQt6; on PyQt5 the tests marked `smoke` show that the binding works.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -12,7 +13,7 @@ run() { # on a binding
 
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-(run pyqt6 tests/plugin && run pyqt5 tests/plugin) >"$log" 2>&1 &
+(run pyqt6 tests/plugin && run pyqt5 -m smoke tests/plugin) >"$log" 2>&1 &
 others=0
 run pyqt5 --ignore tests/plugin || others=$?
 window=0

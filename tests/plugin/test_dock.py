@@ -59,6 +59,7 @@ def _assert_shown(desk):
     assert (high - 1 < centre + half).all()
 
 
+@pytest.mark.smoke
 def test_from_sample_data_to_exported_labels(desk, tmp_path):
     desk.press("Sample data")
     desk.until(lambda: desk.dock.start.source is not None)
@@ -89,6 +90,7 @@ def test_from_sample_data_to_exported_labels(desk, tmp_path):
     assert (written[region.mask.to_array(written.shape)] == 0).all()
 
 
+@pytest.mark.smoke
 def test_every_answer_shows_the_next_region_at_once(open_session):
     desk = open_session(budget=50)
     layers = list(desk.viewer.layers)
@@ -113,6 +115,7 @@ def test_skip_unsure_ignore_cost_a_click_and_are_kept(open_session):
     assert "0 · 0 · 0" not in desk.dock.annotate.progress._values["without"].text()
 
 
+@pytest.mark.smoke
 def test_undo_shows_the_query_again_and_redo_goes_on(open_session):
     desk = open_session()
     first = desk.query
@@ -313,6 +316,7 @@ def test_a_session_outlives_its_dock_and_ends_with_the_window(open_session):
     assert desk.dock.bench.session is None
 
 
+@pytest.mark.smoke
 def test_closing_leaves_no_connection_and_no_key(open_session):
     desk = open_session()
     session, opened, viewer = desk.session, desk.dock.bench.opened, desk.viewer
@@ -451,6 +455,7 @@ def test_docked_left_it_has_room_to_answer(open_session):
     assert moves == []
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("way", ["?", "Escape", "a class's key", "a click"])
 def test_help_comes_and_goes(open_session, way):
     desk = open_session()
@@ -553,6 +558,7 @@ def _edited_in_place(desk, row, words):
     QTest.keyClick(field, Qt.Key.Key_Return)
 
 
+@pytest.mark.smoke
 def test_classes_are_edited_while_answering(open_session):
     desk = open_session(budget=50)
     for key in (Qt.Key.Key_3, Qt.Key.Key_4):
@@ -678,6 +684,7 @@ def _draw(desk, corners):
     desk.key(Qt.Key.Key_Return)  # napari's key to close a polygon
 
 
+@pytest.mark.smoke
 def test_precise_answers_are_drawn(open_session):
     desk = open_session("rectangle-precise", budget=100)
     row0, col0, row1, col1 = desk.query.region.mask.box
@@ -844,6 +851,7 @@ def test_a_region_is_cut_in_two_and_one_undo_takes_both_back(open_session):
     assert desk.session.answers() == ()
 
 
+@pytest.mark.smoke
 def test_a_neighbour_is_joined_with_shift_click(open_session):
     desk = open_session()
     alone = desk.query

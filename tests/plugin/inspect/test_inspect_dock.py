@@ -109,6 +109,7 @@ def bench(make_napari_viewer: Any, qtbot: Any) -> Iterator[Bench]:
     QApplication.processEvents()
 
 
+@pytest.mark.smoke
 def test_rounds_are_stepped_through(bench, runs):
     bench.open(runs["adaptive-superpixel"])
     assert bench.inspector.record.number == 2
@@ -157,6 +158,7 @@ def test_the_eye_and_the_bin_of_the_layer_list(bench, runs):
     bench.until(lambda: bench.inspector.layers.picture("queried") is not None)
 
 
+@pytest.mark.smoke
 def test_a_clicked_region_is_described(bench, runs):
     bench.open(runs["adaptive-superpixel"])
     record = bench.inspector.record
@@ -179,6 +181,7 @@ def test_a_clicked_region_is_described(bench, runs):
     bench.until(lambda: (panel._title.text(), panel._about.text()) != before)
 
 
+@pytest.mark.smoke
 def test_other_choices_are_tried(bench, runs):
     bench.open(runs["adaptive-superpixel"])
     bench.dock.tabs.setCurrentIndex(2)

@@ -1,0 +1,52 @@
+"""Which query is on screen while images vanish and scores arrive."""
+
+from __future__ import annotations
+
+import imageio.v3 as iio
+import numpy as np
+from qtpy.QtCore import Qt
+from scenes import write_data
+
+
+def test_an_image_that_vanishes_or_changes_size_is_named_and_the_others_go_on(
+    open_session, tmp_path
+):
+    data = write_data(tmp_path / "data")
+    desk = open_session(data=data, budget=50)
+    desk.until(lambda: not desk.dock.bench.stage._pictures.is_busy)
+    coming = {query.region.image: query for query in desk.session.upcoming(60)}
+    gone, replaced, *_ = (image for image in coming if image != desk.query.region.image)
+    (data / "train" / "images" / f"{gone}.png").unlink()
+    iio.imwrite(data / "train" / "images" / f"{replaced}.png", np.zeros((20, 30, 3), np.uint8))
+    seen = []
+    desk.dock.bench.events.told.connect(seen.append)
+    desk.dock.bench.stage._pictures._kept.clear()
+    for image in (gone, replaced):
+        desk.dock.bench.opened.go_to(coming[image])
+        desk.until(lambda image=image: any(image in words for words in seen))
+    desk.dock.bench.opened.ask()
+    desk.until_asked()
+    desk.key(Qt.Key.Key_1)
+    assert len(desk.session.answers()) == 1
+
+
+def test_the_question_on_screen_stays_while_scores_come_in(open_session):
+    desk = open_session(budget=4)
+    for _ in range(4):
+        desk.key(Qt.Key.Key_1)
+        desk.until_asked()
+    desk.key(Qt.Key.Key_H)
+    on_screen, asked = desk.query, []
+    desk.dock.bench.events.query_changed.connect(asked.append)
+    refreshed = []
+    desk.session.events.scores_changed.connect(lambda: refreshed.append(desk.query))
+    desk.until(lambda: desk.session.scores_round == 1 and not desk.session.is_busy)
+    desk.until(lambda: not desk.dock.bench.opened.updates._scored.isActive())
+    assert not asked
+    assert len(refreshed) >= 2, "image by image, and in the end"
+    assert all(query is on_screen for query in refreshed)
+    answered = {a.query.region for a in desk.session.answers()}
+    desk.key(Qt.Key.Key_2)
+    desk.until_asked()
+    assert desk.query.model_round == 1
+    assert desk.query.region not in answered | {on_screen.region}

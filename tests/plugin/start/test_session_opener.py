@@ -1,0 +1,68 @@
+"""Opening projects that another process holds, and closing the dock meanwhile."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from qtpy.QtCore import QEvent, Qt
+from qtpy.QtWidgets import QApplication
+
+from napari_al.session.session import Session
+
+HOLD = """
+import sys
+from pathlib import Path
+from napari_al.session.session import Session
+with Session.open(Path(sys.argv[1])):
+    print("open", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_project_open_elsewhere_is_refused_and_opens_after_a_crash_there(open_session):
+    desk = open_session()
+    path = desk.session.project.path
+    desk.key(Qt.Key.Key_1)
+    desk.dock.annotate.leave_wanted.emit()
+    other = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    with other:
+        assert other.stdout.readline() == b"open\n"
+        desk.dock.opening.open(path, project=None, method=None, settings={})
+        desk.until(lambda: f"process {other.pid}" in desk.dock.start._message.text())
+        assert desk.dock.bench.session is None
+        other.kill()
+    desk.dock.opening.open(path, project=None, method=None, settings={})
+    desk.until_asked()
+    assert len(desk.session.answers()) == 1
+
+
+def _close_dock(desk):
+    """Take the dock away for good, at once."""
+    dock, desk.dock = desk.dock, None
+    desk.viewer.window.remove_dock_widget(dock)
+    dock.deleteLater()
+    QApplication.sendPostedEvents(dock, QEvent.Type.DeferredDelete)
+
+
+@pytest.mark.parametrize("begun", ["export", "opening"])
+def test_what_a_dock_has_begun_ends_unheard_when_it_is_closed(open_session, tmp_path, begun):
+    desk = open_session()
+    bench, path = desk.dock.bench, desk.session.project.path
+    if begun == "export":
+        desk.dock.exporter.export_labels(desk.session, "png", "answers", tmp_path / "labels")
+        thread = desk.dock.exporter._background._pool
+    else:
+        desk.dock.annotate.leave_wanted.emit()
+        desk.dock.opening.open_project(path)
+        thread = desk.dock.opening._background._pool
+    thread.submit(int).result()  # done; the window has not heard of it yet
+    _close_dock(desk)
+    QApplication.processEvents()
+    bench.close()
+    with Session.open(path) as session:  # nobody holds it
+        assert session.answers() == ()
+    assert (tmp_path / "labels" / "classes.json").is_file() == (begun == "export")
