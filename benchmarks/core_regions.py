@@ -22,8 +22,8 @@ import torch
 from napari_al.core.geometry.adjacency import adjacency
 from napari_al.core.merging import adaptive_merge
 from napari_al.core.regions import region_table
-from napari_al.core.selection import select_batch
-from napari_al.core.sieving import sieve
+from napari_al.core.selection import rank
+from napari_al.core.sieving import confidence_curve, sieve
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -209,7 +209,7 @@ def main() -> None:
     confidences = rng.random((N_SIEVED, SIEVED_PX)) ** rng.uniform(0.1, 0.7, (N_SIEVED, 1))
     kept, expected = compare(
         f"sieving of {N_SIEVED} regions",
-        lambda: np.array([sieve(confidence, min_size=512) for confidence in confidences]),
+        lambda: np.array([sieve(c, confidence_curve(c, min_size=512)) for c in confidences]),
         either(lambda: np.array([plain_sieve(confidence) for confidence in confidences])),
         args.repeats,
     )
@@ -218,9 +218,14 @@ def main() -> None:
         print(f"  {(kept != expected).any(axis=1).sum()} regions sieved differently")
 
     scores, costs = rng.random(N_POOL), rng.integers(1, 4, N_POOL)
+
+    def select() -> NDArray[np.int64]:
+        order = rank(scores, np.random.default_rng(0))
+        return order[: np.searchsorted(np.cumsum(costs[order]), BUDGET) + 1]
+
     batch, expected = compare(
         f"batch from {N_POOL} regions",
-        lambda: select_batch(scores, costs, BUDGET, np.random.default_rng(0)),
+        select,
         either(lambda: plain_selection(scores.tolist(), costs.tolist())),
         args.repeats,
     )

@@ -23,6 +23,7 @@ from napari_al.learning.inference import predict_probs
 from napari_al.learning.precision import half_dtype
 from napari_al.learning.segmenter import build_segmenter
 from napari_al.learning.training import StepReport, TrainSettings, train
+from napari_al.methods.loss import loss_function
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,7 +95,9 @@ def measure_step(
     reports: list[StepReport] = []
 
     def run(steps: int) -> None:
-        settings = TrainSettings(steps, options.batch_size, options.crop_px, 1e-4, 0.0)
+        settings = TrainSettings(
+            steps, options.batch_size, options.crop_px, 1e-4, 0.0, loss_function("cross-entropy")
+        )
         train(
             segmenter,
             8,

@@ -43,8 +43,8 @@ if TYPE_CHECKING:
 
     from qtpy.QtWidgets import QWidget
 
+    from napari_al.methods.queries import Query
     from napari_al.plugin.control.workbench import Workbench
-    from napari_al.session.log.records import Query
     from napari_al.session.rounds.job_process import JobProgress
 
 TICK_MS = 5

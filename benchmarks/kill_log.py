@@ -21,8 +21,8 @@ from pathlib import Path
 
 from napari_al.core.clicks import Clicks
 from napari_al.core.geometry.masks import Mask
+from napari_al.methods.queries import Answer, Query, Region
 from napari_al.session.log.log import AnnotationLog
-from napari_al.session.log.records import Answer, Query, Region
 
 
 def answer(number: int) -> Answer:

@@ -17,7 +17,7 @@ import numpy as np
 
 from napari_al.core.clicks import Clicks
 from napari_al.formats.dataset import DataFolder
-from napari_al.session.log.records import Answer
+from napari_al.methods.queries import Answer
 from napari_al.session.project.settings import make_config
 from napari_al.session.session import Session
 

@@ -17,8 +17,8 @@ import numpy as np
 
 from napari_al.core.clicks import Clicks
 from napari_al.core.geometry.masks import Mask
+from napari_al.methods.queries import Answer, Query, Region
 from napari_al.session.log.log import AnnotationLog
-from napari_al.session.log.records import Answer, Query, Region
 
 
 def answers(n: int, rng: np.random.Generator) -> list[Answer]:

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from napari_al.errors import InputError
     from napari_al.formats.dataset import ClassInfo, DataFolder
     from napari_al.formats.image_rules import ImageRules
+    from napari_al.methods.acquisition import register_acquisition
+    from napari_al.methods.queries import Answer, Piece, Query, Region
     from napari_al.methods.table import METHODS, Method
-    from napari_al.session.acquisition import register_acquisition
-    from napari_al.session.log.records import Answer, Piece, Query, Region
     from napari_al.session.project.config import ProjectConfig
     from napari_al.session.project.folder import read_rounds
     from napari_al.session.project.settings import make_config
@@ -68,7 +68,7 @@ __all__ = [
 _HOME = {
     "IGNORE": "core",
     "METHODS": "methods.table",
-    "Answer": "session.log.records",
+    "Answer": "methods.queries",
     "ClassInfo": "formats.dataset",
     "Clicks": "core.clicks",
     "DataFolder": "formats.dataset",
@@ -78,10 +78,10 @@ _HOME = {
     "Method": "methods.table",
     "Model": "tools.trained_model",
     "Oracle": "simulate.oracle",
-    "Piece": "session.log.records",
+    "Piece": "methods.queries",
     "ProjectConfig": "session.project.config",
-    "Query": "session.log.records",
-    "Region": "session.log.records",
+    "Query": "methods.queries",
+    "Region": "methods.queries",
     "Session": "session.session",
     "begin_again": "tools.replay",
     "export_model": "tools.export_model",
@@ -89,7 +89,7 @@ _HOME = {
     "open_model": "tools.trained_model",
     "predict_images": "tools.predict",
     "read_rounds": "session.project.folder",
-    "register_acquisition": "session.acquisition",
+    "register_acquisition": "methods.acquisition",
     "repeat": "tools.replay",
     "run_simulation": "simulate.runner",
     "steps_of": "tools.replay",

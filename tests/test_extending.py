@@ -18,8 +18,8 @@ from napari_al.cli import app
 from napari_al.core.correction import CorrectionTable
 from napari_al.core.regions import RegionTable
 from napari_al.formats.dataset import DataFolder
+from napari_al.methods import acquisition
 from napari_al.methods.table import METHODS, Method
-from napari_al.session import acquisition
 from napari_al.session.session import Session
 
 if TYPE_CHECKING:

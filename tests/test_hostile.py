@@ -39,10 +39,10 @@ from napari_al.formats.polygons import read_polygons
 from napari_al.formats.sample import sample_data_path
 from napari_al.learning.segmenter import build_segmenter
 from napari_al.learning.weights import load_segmenter, save_segmenter
-from napari_al.session.log.records import Answer, Query, Region
+from napari_al.methods.queries import Answer, Query, Region
 from napari_al.session.log.unwritten_answers import read_rescue, write_rescue
 from napari_al.session.pool.scores import PoolScores
-from napari_al.session.project import cached_maps
+from napari_al.session.project import cache_files
 from napari_al.session.project.folder import Project
 from napari_al.session.project.settings import read_settings
 from napari_al.session.rounds.region_tables import (
@@ -130,7 +130,7 @@ def scores() -> bytes:
 def ids(highest: int) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "ids.png"
-        cached_maps.write_ids(path, np.arange(20, dtype=np.int32).reshape(4, 5) * (highest // 20))
+        cache_files.write_ids(path, np.arange(20, dtype=np.int32).reshape(4, 5) * (highest // 20))
         return path.read_bytes()
 
 
@@ -202,9 +202,9 @@ PARSERS = {
     "sweep": Parser(
         "sweep.toml", lambda: SWEEP % json.dumps(str(sample_data_path())).encode(), read_sweep
     ),
-    "region map": Parser("ids.png", lambda: ids(2000), cached_maps.read_ids),
-    "region map, many": Parser("ids.png", lambda: ids(2 * 10**6), cached_maps.read_ids),
-    "class map": Parser("map.png", picture(".png", GREY), cached_maps.read_class_map),
+    "region map": Parser("ids.png", lambda: ids(2000), cache_files.read_ids),
+    "region map, many": Parser("ids.png", lambda: ids(2 * 10**6), cache_files.read_ids),
+    "class map": Parser("map.png", picture(".png", GREY), cache_files.read_class_map),
     "header": Parser("image.png", picture(".png", RGB), read_header),
     "png": Parser("image.png", picture(".png", RGB), read_image),
     "jpeg": Parser("image.jpg", picture(".jpg", RGB), read_image),
@@ -423,7 +423,7 @@ def test_a_cache_of_something_else_is_refused_or_made_anew(
     ids = np.full((48, 64), highest, np.int32)
     ids.flat[: min(abs(highest), 1000)] = np.arange(min(abs(highest), 1000))
     for path in (tmp_path / "p" / "cache" / "regions").iterdir():
-        cached_maps.write_ids(path, ids)
+        cache_files.write_ids(path, ids)
     with Session.open(tmp_path / "p") as session:
         image = session.answers()[0].query.region.image
         refused = []

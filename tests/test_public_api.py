@@ -29,7 +29,10 @@ def public_surface() -> set[str]:
         thing = getattr(napari_al, name)
         surface.add(name)
         if inspect.isclass(thing):
-            own = {*vars(thing), *getattr(thing, "__annotations__", ())}
+            ours = [kind for kind in thing.__mro__ if kind.__module__.startswith("napari_al")]
+            own = {
+                member for kind in ours for member in (*vars(kind), *inspect.get_annotations(kind))
+            }
             members = {member for member in own if not member.startswith(("_", "model_"))}
             surface |= {f"{name}.{member}" for member in members}
             callables = {f"{name}.{member}": getattr(thing, member, None) for member in members}

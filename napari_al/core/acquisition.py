@@ -42,16 +42,54 @@ def bvsb(
     >>> float(bvsb(np.array([0.5, 0.3, 0.2])))
     0.6
     """
-    if len(probs) == 1:
-        only: NDArray[np.floating[Any]] | torch.Tensor = probs[0] * 0
-        return only
+    return bvsb_and_class(probs)[0]
+
+
+@overload
+def bvsb_and_class(
+    probs: NDArray[np.floating[Any]],
+) -> tuple[NDArray[np.floating[Any]], NDArray[np.integer[Any]]]: ...
+@overload
+def bvsb_and_class(probs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]: ...
+def bvsb_and_class(probs: Any) -> Any:
+    """Best-versus-second-best ratio and most probable class, in one pass over the classes.
+
+    Parameters
+    ----------
+    probs : (C, ...) float array or tensor
+
+    Returns
+    -------
+    ratio : (...) of the same kind
+        Of :func:`bvsb`.
+    class_ids : (...) integer array or tensor
+        The lowest class on a tie (on a GPU: any of them); uint8 in numpy where that holds them.
+    """
     if isinstance(probs, np.ndarray):
-        ordered = np.partition(probs, len(probs) - 2, axis=0)
-        second, best = ordered[-2], ordered[-1]
-        ratio: NDArray[np.floating[Any]] = second / np.maximum(best, np.finfo(best.dtype).tiny)
-        return ratio
-    two = probs.topk(2, dim=0).values
-    return two[1] / two[0].clamp_min(1e-38 if two.dtype.itemsize > 2 else 1e-7)
+        return _bvsb_of_array(probs)
+    import torch
+
+    best, class_ids = probs.max(dim=0)
+    second = torch.zeros_like(best)
+    running = probs[0].clone()
+    for p in probs[1:]:
+        second = torch.maximum(second, torch.minimum(running, p))
+        running = torch.maximum(running, p)
+    return second / best.clamp_min(torch.finfo(best.dtype).tiny), class_ids
+
+
+def _bvsb_of_array(
+    probs: NDArray[np.floating[Any]],
+) -> tuple[NDArray[np.floating[Any]], NDArray[np.integer[Any]]]:
+    best, second = np.array(probs[0]), np.zeros_like(probs[0])
+    lower = np.empty_like(best)
+    class_ids = np.zeros(best.shape, np.uint8 if len(probs) <= 256 else np.intp)
+    for class_id, p in enumerate(probs[1:], start=1):
+        np.minimum(best, p, out=lower)
+        np.maximum(second, lower, out=second)
+        np.copyto(class_ids, class_id, where=p > best)
+        np.maximum(best, p, out=best)
+    return np.divide(second, np.maximum(best, np.finfo(best.dtype).tiny), out=second), class_ids
 
 
 def class_frequency_of_regions(

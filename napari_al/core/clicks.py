@@ -141,7 +141,11 @@ def trace_vertices(truth: NDArray[np.uint8], tolerance_px: float = 1.5) -> NDArr
 
 
 def precise_clicks(
-    truth: NDArray[np.uint8], box: Box, vertices_xy: NDArray[np.floating[Any]]
+    truth: NDArray[np.uint8],
+    box: Box,
+    vertices_xy: NDArray[np.floating[Any]],
+    *,
+    first_pair: bool = True,
 ) -> Clicks:
     """Clicks to draw a rectangle's objects exactly: c_p + c_c + c_i (Cai et al. 2021).
 
@@ -153,11 +157,13 @@ def precise_clicks(
         The rectangle.
     vertices_xy : (n, 2) float
         Vertices of the image's polygons: of its annotation file, or ``trace_vertices(truth)``.
+    first_pair : bool
+        Of ``intersection_clicks``.
     """
     row0, col0, row1, col1 = box
     crop = truth[row0:row1, col0:col1]
     return Clicks(
         class_clicks=class_clicks(crop),
         polygon_clicks=polygon_clicks(vertices_xy, box, (truth.shape[0], truth.shape[1])),
-        intersection_clicks=intersection_clicks(crop),
+        intersection_clicks=intersection_clicks(crop, first_pair=first_pair),
     )

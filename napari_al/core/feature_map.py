@@ -3,8 +3,9 @@
 A network's features lie on a grid of some pixels' stride; upsampled to the image they would take
 gigabytes. The dot product with a bilinear mean of vectors is the bilinear mean of the dot products,
 so those can be upsampled instead, and the squared length of such a mean is made of dot products of
-neighbouring cells. Both are exact. Only the cells around the wanted pixels are touched, in numpy:
-such boxes of cells are too small for a GPU, or for torch's threads, which wait for each other.
+neighbouring cells. Both are exact, and in float64, so that equal features have equal similarities.
+Only the cells around the wanted pixels are touched, in numpy: such boxes of cells are too small for
+a GPU, or for torch's threads, which wait for each other.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ code takes for the cosine on Cityscapes; it is smaller where neighbouring cells 
 
 TINY = 1e-12
 MAX_CELLS = 2**15
-"""Cells worked on at once: 32 MiB of float32 at 256 features a cell."""
+"""Cells worked on at once: 64 MiB of float64 at 256 features a cell."""
 
 
 class FeatureMap:
@@ -104,7 +105,7 @@ class FeatureMap:
         up, left = 1 - down, 1 - right
         return _Between(row, col, np.stack([up * left, up * right, down * left, down * right]))
 
-    def _vectors(self, between: _Between) -> NDArray[np.float32]:
+    def _vectors(self, between: _Between) -> NDArray[np.float64]:
         """(D, K) features of a few pixels, of length 1 unless for dot products."""
         corners = np.stack(
             [
@@ -113,16 +114,16 @@ class FeatureMap:
             ],
             axis=2,
         )
-        vectors: NDArray[np.float32] = (corners * between.weights).sum(axis=1)
+        vectors: NDArray[np.float64] = (corners * between.weights).sum(axis=1)
         return vectors if self._similarity == "dot" else _normalised(vectors)
 
-    def _box(self, top: int, bottom: int, left: int, right: int) -> NDArray[np.float32]:
+    def _box(self, top: int, bottom: int, left: int, right: int) -> NDArray[np.float64]:
         """(D, n) features of a box of cells, row by row, of length 1 for dot products."""
-        box = self._features[:, top:bottom, left:right].float().cpu().numpy()
+        box = self._features[:, top:bottom, left:right].double().cpu().numpy()
         cells = box.reshape(len(box), -1)
         return _normalised(cells) if self._similarity == "dot" else cells
 
-    def _compare(self, vectors: NDArray[np.float32], between: _Between) -> NDArray[np.float32]:
+    def _compare(self, vectors: NDArray[np.float64], between: _Between) -> NDArray[np.float64]:
         """(K, n) similarity of ``vectors`` (D, K) and pixels, whose cells are read as one box."""
         top, left = between.row.min(), between.col.min()
         bottom, right = between.row.max() + 2, between.col.max() + 2
@@ -132,7 +133,7 @@ class FeatureMap:
         at = np.stack([first, first + 1, first + width, first + width + 1])
         # not a matrix product: BLAS would wake its threads for one this small, and wait for them
         dots = np.stack([np.einsum("d,dn->n", vector, cells) for vector in vectors.T])
-        mean: NDArray[np.float32] = (dots[:, at] * between.weights).sum(axis=1)
+        mean: NDArray[np.float64] = (dots[:, at] * between.weights).sum(axis=1)
         if self._similarity == "cosine":
             mean /= np.sqrt(_squared_length(cells, width, at, between.weights).clip(TINY))
         return mean
@@ -142,13 +143,13 @@ class FeatureMap:
 class _Between:
     """Which four cells each of n pixels lies between.
 
-    ``row`` and ``col`` (n,) int64 are those of the upper left one, ``weights`` (4, n) float32 upper
+    ``row`` and ``col`` (n,) int64 are those of the upper left one, ``weights`` (4, n) float64 upper
     left, upper right, lower left, lower right.
     """
 
     row: NDArray[np.int64]
     col: NDArray[np.int64]
-    weights: NDArray[np.float32]
+    weights: NDArray[np.float64]
 
     def only(self, chosen: NDArray[np.int64]) -> _Between:
         return _Between(self.row[chosen], self.col[chosen], self.weights[:, chosen])
@@ -156,11 +157,11 @@ class _Between:
 
 def _place(
     position_px: NDArray[np.int64], stride: int, n_cells: int
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Cell before each pixel along one axis, and how far towards the next one, in [0, 1]."""
     centre = ((position_px + 0.5) / stride - 0.5).clip(0, n_cells - 1)
     cell = np.minimum(centre.astype(np.int64), n_cells - 2)
-    return cell, (centre - cell).astype(np.float32)
+    return cell, centre - cell
 
 
 def _pieces(between: _Between, chosen: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
@@ -176,26 +177,26 @@ def _pieces(between: _Between, chosen: NDArray[np.int64]) -> Iterator[NDArray[np
     yield from _pieces(between, chosen[~first])
 
 
-def _normalised(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+def _normalised(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
     """Vectors along the first axis brought to length 1."""
     squares = np.einsum("d...,d...->...", vectors, vectors)
-    units: NDArray[np.float32] = vectors / np.sqrt(squares.clip(TINY))
+    units: NDArray[np.float64] = vectors / np.sqrt(squares.clip(TINY))
     return units
 
 
 def _squared_length(
-    cells: NDArray[np.float32],
+    cells: NDArray[np.float64],
     width: int,
     at: NDArray[np.int64],
-    weights: NDArray[np.float32],
-) -> NDArray[np.float32]:
+    weights: NDArray[np.float64],
+) -> NDArray[np.float64]:
     """(n,) squared length of the means of four of ``cells`` (D, h * width), those ``at`` (4, n).
 
     |sum_i w_i f_i|^2 = sum_ij w_i w_j f_i . f_j: dot products of cells that are neighbours.
     """
     offsets = (0, 1, width, width + 1)
-    products: dict[int, NDArray[np.float32]] = {}
-    total: NDArray[np.float32] = np.zeros_like(weights[0])
+    products: dict[int, NDArray[np.float64]] = {}
+    total: NDArray[np.float64] = np.zeros_like(weights[0])
     for i, j in combinations_with_replacement(range(4), 2):
         apart = offsets[j] - offsets[i]
         if apart not in products:

@@ -31,8 +31,8 @@ Conflicts = Literal["nearest", "last"]
 ``nearest``: the one with the most similar prototype, the lowest region id on a tie. ``last``: the
 one with the highest id (the authors' code)."""
 
-ROUNDING = 1e-6
-"""Similarities that differ by less are equal: those of equal features differ in the last bits."""
+ROUNDING = 1e-7
+"""Similarities that differ by less are equal; the rounding error of float32 near 1 is 3e-8."""
 
 
 def localise(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_al.core.acquisition import bvsb_and_class
 from napari_al.errors import InputError
 
 if TYPE_CHECKING:
@@ -177,7 +178,7 @@ def _sums_on_cpu(
     top: NDArray[Any] = np.empty(ids.size, np.uint8 if n_classes <= 256 else np.intp)
     for start in range(0, ids.size, _BLOCK_PX):
         block = slice(start, start + _BLOCK_PX)
-        _best_and_second(pixels[:, block], ratio[block], top[block])
+        ratio[block], top[block] = bvsb_and_class(pixels[:, block])
 
     # Neighbours in a row mostly share their region: stretches are summed first, then regions.
     is_start = np.arange(ids.size) % _RUN_PX == 0
@@ -196,21 +197,6 @@ def _sums_on_cpu(
     )
 
 
-def _best_and_second(
-    pixels: NDArray[np.float32], ratio: NDArray[np.float32], top: NDArray[Any]
-) -> None:
-    """Write second / best and the best class of (C, n) pixels into ``ratio`` and ``top``."""
-    best, second = pixels[0].copy(), np.zeros_like(pixels[0])
-    lower = np.empty_like(best)
-    top[:] = 0
-    for class_id, p in enumerate(pixels[1:], start=1):
-        np.minimum(best, p, out=lower)
-        np.maximum(second, lower, out=second)
-        np.copyto(top, class_id, where=p > best)
-        np.maximum(best, p, out=best)
-    np.divide(second, np.maximum(best, np.finfo(np.float32).tiny), out=ratio)
-
-
 def _sums_on_device(
     probs: torch.Tensor, region_map: NDArray[np.integer[Any]] | torch.Tensor, n_regions: int
 ) -> _Sums:
@@ -225,14 +211,8 @@ def _sums_on_device(
         return out.scatter_add_(0, index, values.double())
 
     pixels = probs.float().reshape(n_classes, -1)
-    best, top = pixels.max(dim=0)
-    second = torch.zeros_like(best)
-    running = pixels[0].clone()
-    for p in pixels[1:]:
-        second = torch.maximum(second, torch.minimum(running, p))
-        running = torch.maximum(running, p)
+    ratio, top = bvsb_and_class(pixels)
     cell = ids * n_classes + top
-    ratio = second / best.clamp_min(torch.finfo(torch.float32).tiny)
     shape = (n_rows, n_classes)
     return _Sums(
         probs=torch.stack([add(p, ids, n_rows) for p in pixels]).cpu().numpy(),

@@ -78,26 +78,19 @@ def confidence_curve(
     return ConfidenceCurve(curve, None if knee is None else int(knee))
 
 
-def knee_threshold(
-    confidence: NDArray[np.floating[Any]], *, points: int = 20, min_size: int = 0
-) -> float:
-    """Confidence at the knee of a region's curve: ``threshold`` of :func:`confidence_curve`."""
-    return confidence_curve(confidence, points=points, min_size=min_size).threshold
-
-
-def sieve(
-    confidence: NDArray[np.floating[Any]], *, points: int = 20, min_size: int = 0
-) -> NDArray[np.bool_]:
+def sieve(confidence: NDArray[np.floating[Any]], curve: ConfidenceCurve) -> NDArray[np.bool_]:
     """Pixels that keep the region's class: h(s) of Kim et al. 2023, eq. 8.
 
     Parameters
     ----------
-    confidence, points, min_size
-        As for :func:`confidence_curve`.
+    confidence : (...) float
+        Probability of the region's class at each of its pixels.
+    curve : ConfidenceCurve
+        Theirs, of :func:`confidence_curve`.
 
     Returns
     -------
     bool, of the shape of ``confidence``
         True where it is at least the threshold.
     """
-    return confidence >= knee_threshold(confidence, points=points, min_size=min_size)
+    return confidence >= curve.threshold

@@ -9,6 +9,7 @@ import os
 import re
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -72,6 +73,15 @@ def list_images(path: Path) -> Listing:
 def is_image_name(name: str) -> bool:
     """Whether it is a plain relative path of text: not absolute, no ``..``, no backslash."""
     return 0 < len(name) <= 1024 and not _UNSAFE.search(name)
+
+
+@lru_cache(maxsize=4096)
+def check_image_name(name: str) -> None:
+    """Raise InputError for an image name that ``is_image_name`` does not accept."""
+    if not is_image_name(name):
+        raise InputError(
+            f"image name: a relative path with '/' and no '..' was expected, got {name[:200]!r}"
+        )
 
 
 def _list_split(split: Split, root: Path, images: Path) -> Listing:

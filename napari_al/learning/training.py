@@ -9,30 +9,28 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from napari_al.errors import InputError
 from napari_al.learning.batches import Batch, BatchLoader, Sample, random_crop, random_pixels
 from napari_al.learning.inference import encode as encode_image
-from napari_al.learning.losses import cross_entropy, partial_label_loss
 from napari_al.learning.networks.frozen import strips
 from napari_al.learning.precision import half_dtype, in_half, network_to
 from napari_al.learning.segmenter import Segmenter, upsample
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from torch import Tensor
 
     from napari_al.learning.networks.frozen import Encode, Head
 
 __all__ = ["Sample", "StepReport", "TrainSettings", "TrainingOutcome", "train"]
 
-LossName = Literal["cross-entropy", "multi-class"]
+BatchLoss = Callable[["Tensor", Batch], "Tensor"]
 WARM_UP = 0.05
 """Share of the steps over which the learning rate rises from nothing."""
 POLY_POWER = 0.9
@@ -51,11 +49,8 @@ class TrainSettings:
         Optimiser steps; crops a step; side of a crop in pixels.
     learning_rate, weight_decay : float
         Of AdamW; the rate is the highest one, after warming up.
-    loss : {"cross-entropy", "multi-class"}
-        On class maps, or on regions' sets of candidate classes.
-    loss_weights : (float, float, float)
-        Of the multi-class loss: cross entropy of regions with one class, merged positive,
-        prototypical pixel (Hwang et al. 2023, equation 9).
+    loss : callable
+        (N, C, H, W) logits and their batch to a scalar.
     """
 
     steps: int
@@ -63,8 +58,7 @@ class TrainSettings:
     crop_px: int
     learning_rate: float
     weight_decay: float
-    loss: LossName = "cross-entropy"
-    loss_weights: tuple[float, float, float] = (16.0, 8.0, 1.0)
+    loss: BatchLoss
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +245,7 @@ def _step(
         return math.nan
     logits = in_half(model, batch.images)
     size = (batch.images.shape[2], batch.images.shape[3])
-    loss = _loss(upsample(logits, model.stride, size), batch, settings)
+    loss = settings.loss(upsample(logits, model.stride, size), batch)
     value = float(loss.detach())
     if not math.isfinite(value):
         raise InputError(
@@ -265,18 +259,6 @@ def _step(
     scaler.step(optimizer)
     scaler.update()
     return value
-
-
-def _loss(logits: Tensor, batch: Batch, settings: TrainSettings) -> Tensor:
-    if settings.loss == "multi-class":
-        if batch.region_map is None or batch.candidates is None:
-            raise ValueError("the multi-class loss needs samples with region_map and candidates")
-        return partial_label_loss(
-            logits, batch.region_map, batch.candidates, weights=settings.loss_weights
-        )
-    if batch.class_map is None:
-        raise ValueError("the cross-entropy loss needs samples with a class_map")
-    return cross_entropy(logits, batch.class_map)
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:

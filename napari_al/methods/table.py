@@ -13,6 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Regions = Literal["seeds", "slic", "grid", "masks"]
 Merging = Literal["none", "adaptive"]
 QueryType = Literal["dominant", "multi-class", "correction", "precise"]
+"""``dominant``: the class that most of the region belongs to (Cai et al. 2021). ``multi-class``:
+every class in it (Hwang et al. 2023). ``correction``: the class at its representative pixel, which
+the whole region gets (Kim et al. 2024). ``precise``: the outline of every object in it."""
 Targets = Literal["fill", "sieve", "exact", "partial", "localise", "correct"]
 Loss = Literal["cross-entropy", "multi-class"]
 Correction = Literal["manual", "automatic"]
@@ -38,7 +41,7 @@ class Method(BaseModel):
     merging : whether neighbouring regions that the newest model finds alike are asked as one.
     query : the question.
     acquisition : the function that scores regions; larger = ask sooner: a row of the table in
-        ``session/acquisition.py``, or one that was registered (``register_acquisition``).
+        ``methods/acquisition.py``, or one that was registered (``register_acquisition``).
     targets : how answers become training labels. ``fill``: the class over the region; ``sieve``:
         only where the model is confident enough; ``exact``: the drawn pixels; ``partial``: the set
         of classes; ``localise``: the same, then pixel-wise pseudo-labels and a second training;

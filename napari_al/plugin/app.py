@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import napari
 
-    from napari_al.session.log.records import Answer, Query
+    from napari_al.methods.queries import Answer, Query
     from napari_al.session.rounds.job_process import JobResult
 
 NAME = "Active learning"

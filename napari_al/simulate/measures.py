@@ -24,10 +24,10 @@ from napari_al.core.metrics import (
     undersegmentation_error,
 )
 from napari_al.session.log.log import AnnotationLog
+from napari_al.session.log.snapshot import Snapshot, open_data, snapshot_of
 from napari_al.session.pool.scores import PoolScores
-from napari_al.session.project import cached_maps
+from napari_al.session.project import cache_files
 from napari_al.session.project.region_maps import RegionMaps
-from napari_al.session.rounds.snapshot import Snapshot, open_data, snapshot_of
 from napari_al.simulate.supervised import SUPERVISED
 from napari_al.simulate.truth import check_has_truth, truth_of
 
@@ -142,7 +142,7 @@ def _add_sieve(
     measures: Measures, states: dict[int, Snapshot], image: str, truth: NDArray[np.uint8]
 ) -> None:
     for number, state in states.items():
-        targets = cached_maps.read_class_map(state.project.target_file(number, image))
+        targets = cache_files.read_class_map(state.project.target_file(number, image))
         if image in state.answers and targets is not None:
             counts = sieve_counts(state.answers_map(image), targets, truth)
             before = measures.sieve.get(number, SieveCounts(0, 0, 0, 0))

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from napari_al.core import IGNORE
-from napari_al.core.clicks import Clicks, precise_clicks
-from napari_al.session.log.records import Answer, Piece
+from napari_al.core.clicks import precise_clicks
+from napari_al.methods.queries import ONE_CLICK, Answer, Piece, clicks_for_classes
 from napari_al.simulate.confusion import Confusion, no_confusion
 from napari_al.simulate.truth import (
     CorrectionRule,
@@ -28,10 +28,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_al.core.clicks import Clicks
     from napari_al.formats.dataset import DataFolder
-    from napari_al.session.log.records import Query, QueryType
+    from napari_al.methods.queries import Query
+    from napari_al.methods.table import QueryType
 
-ONE_CLICK = Clicks(class_clicks=1)
 N_KEPT = 8
 """Ground-truth maps held in memory."""
 
@@ -62,6 +63,8 @@ class Oracle:
         Band inside a region's boundary that is overlooked when asked which classes are in it.
     correction_rule : {"pixel", "half-pixel", "half-majority"}
         What becomes of a region whose class is asked to be corrected (``truth.CorrectionRule``).
+    first_pair : bool
+        What a precise answer costs (``core.clicks.intersection_clicks``).
 
     Raises
     ------
@@ -77,12 +80,14 @@ class Oracle:
         confusion: Confusion | None = None,
         trim_px: int = 3,
         correction_rule: CorrectionRule = "pixel",
+        first_pair: bool = True,
     ) -> None:
         check_has_truth(data)
         self._seed = seed
         self._confusion = confusion or no_confusion(data.n_classes)
         self._trim_px = trim_px
         self._correction_rule = correction_rule
+        self._first_pair = first_pair
         self._truth = lru_cache(maxsize=N_KEPT)(partial(truth_of, data))
         self._vertices = lru_cache(maxsize=N_KEPT)(partial(vertices_of, data))
 
@@ -106,9 +111,7 @@ class Oracle:
         """One click a class (Hwang et al. 2023); one, too, to say that there is none."""
         present = classes_inside(truth, query.region.mask, self._trim_px)
         given = tuple(sorted({self._confusion.given(class_id, rng) for class_id in present}))
-        if not given:
-            return _answer(query, (), ONE_CLICK)
-        return _answer(query, given, Clicks(class_clicks=len(given)))
+        return _answer(query, given, clicks_for_classes(len(given)))
 
     def _correction(
         self, query: Query, truth: NDArray[np.uint8], rng: np.random.Generator
@@ -133,7 +136,8 @@ class Oracle:
             for piece in pieces_of(truth, mask)
         )
         class_ids = tuple(sorted({piece.class_id for piece in pieces}))
-        clicks = precise_clicks(truth, mask.box, self._vertices(query.region.image))
+        vertices = self._vertices(query.region.image)
+        clicks = precise_clicks(truth, mask.box, vertices, first_pair=self._first_pair)
         return _answer(query, class_ids, clicks, pieces)
 
 

@@ -175,6 +175,7 @@ def oracle_of(data: DataFolder, config: ProjectConfig) -> Oracle:
         confusion=confusion_of(settings.error_rate, settings.confusions, data),
         trim_px=settings.trim_px,
         correction_rule=settings.correction_rule,
+        first_pair=settings.first_pair,
     )
 
 

@@ -16,7 +16,7 @@ from napari_al.core.geometry.masks import Mask
 from napari_al.core.opencv import cv2
 from napari_al.errors import InputError
 from napari_al.formats.polygons import read_polygons
-from napari_al.session.log.records import Piece
+from napari_al.methods.queries import Piece
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

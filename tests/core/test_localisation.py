@@ -130,7 +130,7 @@ def test_between_orthogonal_cells(similarity: Similarity, expected: list[float])
 def upsampled(features: torch.Tensor, stride: int, shape: tuple[int, int]) -> torch.Tensor:
     """(D, H, W) features, all of them."""
     size = (features.shape[1] * stride, features.shape[2] * stride)
-    whole = F.interpolate(features[None].float(), size, mode="bilinear", align_corners=False)
+    whole = F.interpolate(features[None].double(), size, mode="bilinear", align_corners=False)
     return whole[0, :, : shape[0], : shape[1]]
 
 
@@ -144,7 +144,7 @@ def ids_around(region_map: NDArray[np.int32], pixels: list[tuple[int, int]]) -> 
 
 
 def most_alike(alike: dict[int, float]) -> int:
-    return min(c for c in alike if alike[c] >= max(alike.values()) - 1e-6)
+    return min(c for c in alike if alike[c] >= max(alike.values()) - 1e-7)
 
 
 def lower_median(values: list[float]) -> float:
@@ -160,12 +160,13 @@ def reference(
     options: dict[str, Any],
 ) -> NDArray[np.uint8]:
     """All pixels one by one, on features of full size."""
+    features = features.double()
     if options["similarity"] == "dot":
-        features = F.normalize(features.float(), dim=0)
+        features = F.normalize(features, dim=0)
     full = upsampled(features, options["stride"], region_map.shape)
     if options["similarity"] == "cosine":
         full = F.normalize(full, dim=0)
-    f, p = full.double().numpy(), probs.numpy()
+    f, p = full.numpy(), probs.numpy()
     out = np.full(region_map.shape, IGNORE, np.uint8)
     best = np.full(region_map.shape, -np.inf)
     kept: dict[tuple[int, int], int] = {}
@@ -182,11 +183,11 @@ def reference(
         around = ids_around(region_map, inside) - {-1, *labelled.tolist()}
         for x in zip(*np.nonzero(np.isin(region_map, list(around))), strict=True):
             sims = {c: float(f[:, *x] @ q) for c, q in prototypes.items()}
-            passing = {c: s for c, s in sims.items() if s > alpha[c] + 1e-6}
+            passing = {c: s for c, s in sims.items() if s > alpha[c] + 1e-7}
             winner = most_alike(
                 (passing if options["expansion_rule"] == "passing" else sims) or sims
             )
-            if passing and (options["conflicts"] == "last" or sims[winner] > best[x] + 1e-6):
+            if passing and (options["conflicts"] == "last" or sims[winner] > best[x] + 1e-7):
                 out[x], best[x] = winner, sims[winner]
     for x, c in kept.items():
         out[x] = c
@@ -269,6 +270,17 @@ def test_equal_features_do_not_expand() -> None:
     got = localise(features, torch.ones(1, 9, 9), ids, np.array([4]), np.array([[True]]))
     assert (got[ids == 4] == 0).all()
     assert (got[ids != 4] == IGNORE).all()
+
+
+def test_prototypes_that_differ_little_are_told_apart() -> None:
+    """Two prototypes 0.001 rad apart: 1 - cos = 5e-7, and each is most like itself."""
+    angle = torch.tensor([0.0, 0.001], dtype=torch.float64)
+    features = torch.stack([angle.cos(), angle.sin()])[:, None].float()
+    probs = torch.tensor([[[0.9, 0.1]], [[0.1, 0.9]]])
+    got = localise(
+        features, probs, np.zeros((1, 2), np.int32), np.array([0]), np.array([[True, True]])
+    )
+    assert got.tolist() == [[0, 1]]
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,15 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from napari_al.core.sieving import knee_threshold, sieve
+from napari_al.core.sieving import confidence_curve, sieve
 from napari_al.errors import InputError
 
 I = np.arange(600) / 599  # noqa: E741
 EXAMPLE = np.concatenate([np.linspace(0, 0.8, 100, endpoint=False), np.linspace(0.8, 1, 500)])
+
+
+def kept_of(confidence: np.ndarray, min_size: int = 0) -> np.ndarray:
+    return sieve(confidence, confidence_curve(confidence, min_size=min_size))
 
 
 def kneedle(y: list[float]) -> int | None:
@@ -60,23 +64,23 @@ def concave_curve(seed: int, n_pixels: int) -> np.ndarray:
 )
 def test_worked_examples(confidence: np.ndarray, threshold: float, n_kept: int) -> None:
     shuffled = np.random.default_rng(0).permutation(confidence)
-    assert knee_threshold(shuffled) == pytest.approx(threshold, abs=1e-6)
-    assert sieve(shuffled).sum() == n_kept
+    assert confidence_curve(shuffled).threshold == pytest.approx(threshold, abs=1e-6)
+    assert kept_of(shuffled).sum() == n_kept
 
 
 def test_knee_of_ten_points() -> None:
     """Ten pixels are a curve of ten points."""
     y = np.array([0, 0.3, 0.6, 0.8, 0.85, 0.88, 0.9, 0.93, 0.96, 1])
     assert kneedle(y.tolist()) == 3
-    assert knee_threshold(y) == 0.8
-    assert sieve(y).sum() == 7
+    assert confidence_curve(y).threshold == 0.8
+    assert kept_of(y).sum() == 7
 
 
 @pytest.mark.parametrize(("n_pixels", "kept"), [(511, 511), (512, 512 - 5 * 25)])
 def test_small_regions_are_not_sieved(n_pixels: int, kept: int) -> None:
     confidence = np.linspace(0, 1, n_pixels) ** 0.5
-    assert sieve(confidence, min_size=512).sum() == kept
-    assert sieve(confidence).sum() < n_pixels
+    assert kept_of(confidence, min_size=512).sum() == kept
+    assert kept_of(confidence).sum() < n_pixels
 
 
 @pytest.mark.parametrize(
@@ -88,7 +92,7 @@ def test_the_curve_has_about_20_points(n_pixels: int, step: int, n_points: int) 
     assert len(curve) == n_points
     knee = kneedle(curve.tolist())
     assert knee is not None
-    assert knee_threshold(confidence) == curve[knee]
+    assert confidence_curve(confidence).threshold == curve[knee]
 
 
 @given(
@@ -101,7 +105,7 @@ def test_kneedle_point_by_point(seed: int, n_pixels: int, points: int) -> None:
     curve = np.sort(confidence)[:: max(1, n_pixels // points)]
     knee = kneedle(curve.tolist())
     expected = -math.inf if knee is None else curve[knee]
-    assert knee_threshold(confidence, points=points) == expected
+    assert confidence_curve(confidence, points=points).threshold == expected
 
 
 @given(seed=st.integers(0, 2**32 - 1), n_pixels=st.integers(1, 900))
@@ -109,9 +113,9 @@ def test_kneedle_point_by_point(seed: int, n_pixels: int, points: int) -> None:
 def test_what_is_kept(seed: int, n_pixels: int) -> None:
     rng = np.random.default_rng(seed)
     confidence = rng.beta(*rng.uniform(0.2, 5, 2), n_pixels).astype(np.float32)
-    kept = sieve(confidence)
+    kept = kept_of(confidence)
     order = rng.permutation(n_pixels)
-    np.testing.assert_array_equal(sieve(confidence[order]), kept[order])
+    np.testing.assert_array_equal(kept_of(confidence[order]), kept[order])
     assert kept[confidence == confidence.max()].all()
     assert kept.mean() >= 0.1
     if not kept.all():
@@ -121,15 +125,15 @@ def test_what_is_kept(seed: int, n_pixels: int) -> None:
 @pytest.mark.parametrize("confidence", [[], [0.3], [0.1, 0.9], [0.2, math.nan, 0.7, 0.9]])
 def test_too_few_pixels_have_no_knee(confidence: list[float]) -> None:
     values = np.array(confidence)
-    assert knee_threshold(values) == -math.inf
-    np.testing.assert_array_equal(sieve(values), ~np.isnan(values))
+    assert confidence_curve(values).threshold == -math.inf
+    np.testing.assert_array_equal(kept_of(values), ~np.isnan(values))
 
 
 def test_shape_is_kept() -> None:
     confidence = concave_curve(0, 600).reshape(20, 30)
-    np.testing.assert_array_equal(sieve(confidence).ravel(), sieve(confidence.ravel()))
+    np.testing.assert_array_equal(kept_of(confidence).ravel(), kept_of(confidence.ravel()))
 
 
 def test_a_curve_of_two_points_is_refused() -> None:
     with pytest.raises(InputError, match="points=2"):
-        knee_threshold(EXAMPLE, points=2)
+        confidence_curve(EXAMPLE, points=2)

@@ -26,6 +26,7 @@ from napari_al.learning.weights import (
     load_segmenter,
     save_segmenter,
 )
+from napari_al.methods.loss import loss_function
 
 pytest.importorskip("transformers")
 CPU = torch.device("cpu")
@@ -105,7 +106,7 @@ def test_trains_what_may_learn(name, frozen):
         model,
         1,
         lambda index: sample,
-        TrainSettings(2, 1, 32, 1e-2, 0.0),
+        TrainSettings(2, 1, 32, 1e-2, 0.0, loss_function("cross-entropy")),
         seed=0,
         device=CPU,
         on_step=lambda step: None,

@@ -14,9 +14,17 @@ from napari_al.learning.batches import BatchLoader, Sample, random_crop
 from napari_al.learning.inference import predict_probs
 from napari_al.learning.segmenter import build_segmenter
 from napari_al.learning.training import TrainSettings, train
+from napari_al.methods.loss import loss_function
 
 CPU = torch.device("cpu")
-SETTINGS = TrainSettings(steps=40, batch_size=4, crop_px=32, learning_rate=3e-3, weight_decay=1e-4)
+SETTINGS = TrainSettings(
+    steps=40,
+    batch_size=4,
+    crop_px=32,
+    learning_rate=3e-3,
+    weight_decay=1e-4,
+    loss=loss_function("cross-entropy"),
+)
 COLOURS = np.array([[60, 60, 60], [200, 80, 80], [80, 200, 200]])
 
 
@@ -83,7 +91,7 @@ def test_learns_from_class_maps(classifier):
 
 def test_learns_from_sets_of_classes():
     model = new(classifier="cosine")
-    fit(model, regions_of_scene, replace(SETTINGS, steps=60, loss="multi-class"))
+    fit(model, regions_of_scene, replace(SETTINGS, steps=60, loss=loss_function("multi-class")))
     assert mean_iou(model) > 0.6
 
 

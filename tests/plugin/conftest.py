@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from qtpy.QtWidgets import QWidget
 
+    from napari_al.methods.queries import Query
     from napari_al.plugin.dock import ActiveLearning
-    from napari_al.session.log.records import Query
 
 SMALL = {
     "budget": 6,

@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from napari_al.plugin.app import run_simulated
 from napari_al.session.project.folder import Project
-from napari_al.session.rounds.snapshot import open_data
+from napari_al.session.log.snapshot import open_data
 from napari_al.simulate.oracle import Oracle
 
 path = Path(sys.argv[1])

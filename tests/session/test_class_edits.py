@@ -12,8 +12,9 @@ from napari_al.core import IGNORE
 from napari_al.core.clicks import Clicks
 from napari_al.errors import InputError
 from napari_al.formats.classes import ClassInfo, meanings
-from napari_al.session.log.records import Answer, ClassEdit
-from napari_al.session.rounds.snapshot import open_snapshot
+from napari_al.methods.queries import Answer
+from napari_al.session.log.history import ClassEdit
+from napari_al.session.log.snapshot import open_snapshot
 from napari_al.session.session import Session
 from napari_al.simulate.oracle import Oracle
 from napari_al.tools.export_labels import export_session

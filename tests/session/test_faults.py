@@ -17,8 +17,8 @@ from scenes import project_config, write_data
 
 from napari_al.core.clicks import Clicks
 from napari_al.errors import InputError
+from napari_al.methods.queries import Answer
 from napari_al.session.log.log import LogWriteError
-from napari_al.session.log.records import Answer
 from napari_al.session.log.unwritten_answers import read_rescue, rescue_files, write_rescue
 from napari_al.session.session import Session
 from napari_al.simulate.oracle import Oracle
@@ -27,7 +27,7 @@ from napari_al.writing import WriteError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from napari_al.session.log.records import Query
+    from napari_al.methods.queries import Query
 
 
 @pytest.fixture

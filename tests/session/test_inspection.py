@@ -15,7 +15,7 @@ from napari_al.core import IGNORE
 from napari_al.errors import InputError
 from napari_al.formats.classes import ClassInfo
 from napari_al.formats.dataset import DataFolder
-from napari_al.session.acquisition import acquisitions_for
+from napari_al.methods.acquisition import acquisitions_for
 from napari_al.session.inspection.colouring import striped
 from napari_al.session.inspection.inspection import Inspection, Missing, NotThereError
 from napari_al.session.inspection.overlays import PICTURES, Look, available
@@ -25,7 +25,7 @@ from napari_al.session.inspection.previews import (
     merge_at,
 )
 from napari_al.session.inspection.region_facts import region_facts
-from napari_al.session.project import cached_maps
+from napari_al.session.project import cache_files
 from napari_al.session.rounds import region_tables
 from napari_al.session.rounds.rebuild_cache import restore
 from napari_al.session.session import Session
@@ -319,7 +319,7 @@ def test_a_prediction_of_a_damaged_cache_is_made_again(finished, tmp_path):
     inspection = _inspect(copy, tmp_path)
     image = inspection.data.train[0]
     path = inspection.project.prediction_file(1, image)
-    stored = cached_maps.read_class_map(path)
+    stored = cache_files.read_class_map(path)
     path.write_bytes(b"no picture")
     with pytest.raises(NotThereError) as caught:
         inspection.prediction(1, image)

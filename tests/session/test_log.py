@@ -20,15 +20,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from napari_al.core.clicks import Clicks
 from napari_al.core.geometry.masks import Mask
 from napari_al.errors import InputError
-from napari_al.session.log import log_file, schema
+from napari_al.methods.queries import Answer, AutomaticCorrection, Piece, Query, Region
+from napari_al.session.log import log_file
 from napari_al.session.log.log import AnnotationLog, LogWriteError
-from napari_al.session.log.records import (
-    Answer,
-    AutomaticCorrection,
-    Piece,
-    Query,
-    Region,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -565,9 +559,9 @@ def test_older_version_is_migrated_and_kept(path: Path, monkeypatch: pytest.Monk
     with AnnotationLog(path) as log:
         log.append([answer()])
         expected = log.active()
-    monkeypatch.setattr(schema, "VERSION", 3)
+    monkeypatch.setattr(log_file, "VERSION", 3)
     monkeypatch.setattr(
-        schema, "MIGRATIONS", {2: ("INSERT INTO facts VALUES ('colour', 'green')",)}
+        log_file, "MIGRATIONS", {2: ("INSERT INTO facts VALUES ('colour', 'green')",)}
     )
     before = path.read_bytes()
     with AnnotationLog(path, read_only=True) as log:  # in a copy

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from napari_al.core.clicks import Clicks
 from napari_al.core.geometry.masks import Mask
 from napari_al.errors import InputError
-from napari_al.session.log.records import Answer, AutomaticCorrection, Piece, Query, Region
+from napari_al.formats.listing import check_image_name
+from napari_al.methods.queries import Answer, AutomaticCorrection, Piece, Query, Region
 from napari_al.session.log.serialisation import (
     MAX_REGION_PX,
-    check_image_name,
     decode_answer,
     decode_correction,
     encode_answer,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from napari_al.core.geometry.masks import Mask
-from napari_al.session.project import cached_maps
+from napari_al.session.project import cache_files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize("highest", [0, 254, 2**16 - 2, 2**16 - 1, 2**31 - 1])
 def test_ids_come_back(highest: int, tmp_path: Path) -> None:
     ids = np.array([[-1, 0, highest], [highest // 2, highest // 3, -1]], np.int32)
-    cached_maps.write_ids(tmp_path / "ids.png", ids)
-    back = cached_maps.read_ids(tmp_path / "ids.png")
+    cache_files.write_ids(tmp_path / "ids.png", ids)
+    back = cache_files.read_ids(tmp_path / "ids.png")
     assert back.dtype == np.int32
     np.testing.assert_array_equal(back, ids)
-    assert cached_maps.read_size(tmp_path / "ids.png") == (2, 3)
-    assert cached_maps.read_class_map(tmp_path / "ids.png") is None
+    assert cache_files.read_size(tmp_path / "ids.png") == (2, 3)
+    assert cache_files.read_class_map(tmp_path / "ids.png") is None
 
 
 def test_class_maps_come_back_and_are_no_ids(tmp_path: Path) -> None:
     class_map = np.array([[0, 1, 255]], np.uint8)
-    cached_maps.write_class_map(tmp_path / "map.png", class_map)
-    np.testing.assert_array_equal(cached_maps.read_class_map(tmp_path / "map.png"), class_map)
-    assert cached_maps.read_ids(tmp_path / "map.png") is None
+    cache_files.write_class_map(tmp_path / "map.png", class_map)
+    np.testing.assert_array_equal(cache_files.read_class_map(tmp_path / "map.png"), class_map)
+    assert cache_files.read_ids(tmp_path / "map.png") is None
 
 
 def png(width: int, height: int, body: bytes) -> bytes:
@@ -52,8 +52,8 @@ def test_pictures_that_claim_to_be_huge_count_as_missing(
     width: int, height: int, tmp_path: Path
 ) -> None:
     (tmp_path / "bomb.png").write_bytes(png(width, height, zlib.compress(b"\0" * 10_000)))
-    assert cached_maps.read_ids(tmp_path / "bomb.png") is None
-    assert cached_maps.read_class_map(tmp_path / "bomb.png") is None
+    assert cache_files.read_ids(tmp_path / "bomb.png") is None
+    assert cache_files.read_class_map(tmp_path / "bomb.png") is None
 
 
 @given(st.data())

@@ -10,7 +10,7 @@ import pytest
 from napari_al.errors import InputError
 from napari_al.formats.classes import ClassInfo
 from napari_al.methods.table import METHODS
-from napari_al.session.project import config_file
+from napari_al.session.project import config
 from napari_al.session.project.config import ProjectConfig
 from napari_al.session.project.folder import Project
 from napari_al.session.project.rounds_csv import ROUND_COLUMNS
@@ -120,7 +120,7 @@ def test_older_config_is_migrated_and_kept(
     def rename(fields: dict[str, object]) -> dict[str, object]:
         return {"seed" if key == "random_seed" else key: fields[key] for key in fields}
 
-    monkeypatch.setattr(config_file, "MIGRATIONS", {0: rename})
+    monkeypatch.setattr(config, "MIGRATIONS", {0: rename})
     assert Project.open(project.path, read_only=True).read_config() == CONFIG
     assert project.config_file.read_text() == text
     assert project.read_config() == CONFIG

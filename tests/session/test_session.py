@@ -13,8 +13,8 @@ from scenes import CLASSES, project_config, write_data, write_initial
 from napari_al.core import IGNORE
 from napari_al.core.clicks import Clicks
 from napari_al.errors import InputError
+from napari_al.methods.queries import Answer
 from napari_al.methods.table import METHODS
-from napari_al.session.log.records import Answer
 from napari_al.session.project.config import (
     AcquisitionSettings,
     TrainingSettings,
@@ -93,6 +93,41 @@ def test_budget_stops_a_batch_once_it_is_reached(data_path: Path, tmp_path: Path
         assert total - given[-1].clicks.total < 7 <= total
         assert session.budget_is_spent
         assert session.query() is None
+
+
+@pytest.mark.parametrize(
+    ("costs", "budget", "n_taken"),
+    [
+        ([3, 4, 5], 6, 2),
+        ([3, 4, 5], 7, 2),
+        ([3, 4, 5], 8, 3),
+        # the following stop at the budget; the authors of the multi-class query stop beyond it
+        ([1, 2, 1, 3, 1], 4, 3),
+        ([1, 2, 1, 3, 1], 5, 4),
+        ([2, 2, 2], 4, 2),
+        ([2, 2, 2], 5, 3),
+        ([3, 3], 2, 1),
+        ([0, 1, 0, 1, 1], 1, 2),
+        ([0, 1, 0, 1, 1], 2, 4),
+    ],
+)
+def test_batches(
+    costs: list[int], budget: int, n_taken: int, data_path: Path, tmp_path: Path
+) -> None:
+    """Algorithm 1 of Cai et al. 2021: stop once the clicks reach the budget, best regions first."""
+    config = project_config(data_path, "random", budget=budget)
+    with Session.create(tmp_path / "p", config) as session:
+        session.prepare()
+        scores = []
+        for cost in costs:
+            query = session.query()
+            if query is None:
+                break
+            scores.append(query.score)
+            session.submit(Answer(query, (0,), Clicks(class_clicks=cost)))
+        assert len(scores) == n_taken
+        assert session.clicks_in_round == sum(costs[:n_taken])
+        assert scores == sorted(scores, reverse=True)
 
 
 def test_a_session_goes_on_where_it_was(data_path: Path, tmp_path: Path) -> None:

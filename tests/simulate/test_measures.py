@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from napari_al.session.log.records import Answer
+    from napari_al.methods.queries import Answer
 
 SMALL = {
     "budget": 8,

@@ -12,14 +12,14 @@ from napari_al.core.clicks import Clicks
 from napari_al.core.geometry.masks import Mask
 from napari_al.errors import InputError
 from napari_al.formats.dataset import DataFolder
-from napari_al.session.log.records import Query, Region
+from napari_al.methods.queries import Query, Region
 from napari_al.simulate.confusion import Confusion
 from napari_al.simulate.oracle import Oracle
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from napari_al.session.log.records import QueryType
+    from napari_al.methods.table import QueryType
 
 IMAGE = "scene_0"
 SHAPE = (48, 64)

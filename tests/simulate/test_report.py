@@ -10,8 +10,8 @@ import scenes
 from napari_al.errors import InputError
 from napari_al.formats.classes import ClassInfo
 from napari_al.formats.dataset import DataFolder
+from napari_al.session.log.history import ClassEdit
 from napari_al.session.log.log import AnnotationLog
-from napari_al.session.log.records import ClassEdit
 from napari_al.session.project.config import TrainingSettings
 from napari_al.session.project.folder import Project
 from napari_al.session.project.settings import make_config

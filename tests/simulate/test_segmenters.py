@@ -13,9 +13,9 @@ from tiny_backbones import TINY, write_backbone
 
 from napari_al.errors import InputError
 from napari_al.learning.weights import load_segmenter
+from napari_al.session.log.snapshot import open_snapshot
 from napari_al.session.rounds.encodings import Predictor
 from napari_al.session.rounds.job_context import Work
-from napari_al.session.rounds.snapshot import open_snapshot
 from napari_al.simulate.runner import run_simulation
 
 if TYPE_CHECKING:

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from qtpy.QtWidgets import QPushButton
 
     from napari_al.formats.dataset import ClassInfo
+    from napari_al.methods.queries import Outcome, Query
+    from napari_al.methods.table import QueryType
     from napari_al.plugin.control.keys import ActionName
-    from napari_al.session.log.records import Outcome, Query, QueryType
     from napari_al.session.session import Session
 
 MESSAGE_S = 8

@@ -10,13 +10,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from napari_al.methods.queries import AutomaticCorrection, Query
     from napari_al.plugin.annotate.export_actions import Exporter
     from napari_al.plugin.annotate.pages import AnnotationPages
     from napari_al.plugin.control.answer_statistics import AnswerStatistics
     from napari_al.plugin.control.coverage_statistics import CoverageStatistics
     from napari_al.plugin.control.open_session import OpenSession
     from napari_al.plugin.widgets.connection_list import ConnectionList
-    from napari_al.session.log.records import AutomaticCorrection, Query
 
 N_THUMBNAILS = 200
 """Corrections that are shown with a picture."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from qtpy.QtGui import QShowEvent
 
     from napari_al.formats.dataset import ClassInfo
-    from napari_al.session.log.records import Answer, Query, Region
+    from napari_al.methods.queries import Answer, Query, Region
 
     ImageOf = Callable[[str], NDArray[np.uint8] | None]
 

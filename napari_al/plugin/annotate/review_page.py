@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_al.formats.dataset import ClassInfo
-    from napari_al.session.log.records import AutomaticCorrection
+    from napari_al.methods.queries import AutomaticCorrection
 
 _DATA: Any = Qt.ItemDataRole.UserRole
 

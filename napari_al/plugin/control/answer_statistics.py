@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from napari_al.formats.dataset import ClassInfo
-    from napari_al.session.log.records import Answer
+    from napari_al.methods.queries import Answer
 
 PAUSE_S = 30.0
 """Queries that stayed on screen for longer count as pauses, not as work."""

@@ -14,8 +14,8 @@ from napari_al.plugin.widgets.main_thread import timer
 from napari_al.session.log.log import LogWriteError
 
 if TYPE_CHECKING:
+    from napari_al.methods.queries import Answer
     from napari_al.plugin.control.events import WorkbenchEvents
-    from napari_al.session.log.records import Answer
     from napari_al.session.session import Session
 
 SLOW_DISK_S = 0.3

@@ -12,7 +12,7 @@ from napari_al.plugin.control.answer_statistics import AnswerChanges
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari_al.session.log.records import Answer
+    from napari_al.methods.queries import Answer
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari_al.methods.queries import Answer, AutomaticCorrection
 from napari_al.plugin.widgets.main_thread import timer
-from napari_al.session.log.records import Answer, AutomaticCorrection
 
 if TYPE_CHECKING:
+    from napari_al.methods.queries import Query
     from napari_al.plugin.control.events import WorkbenchEvents
     from napari_al.plugin.control.statistics_controller import StatisticsController
     from napari_al.plugin.layers.displayed_image import ImageDisplay
-    from napari_al.session.log.records import Query, Record
+    from napari_al.session.log.history import Record
     from napari_al.session.session import Session
 
 LATER_MS = 30

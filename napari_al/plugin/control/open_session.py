@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from napari_al.errors import InputError
+from napari_al.methods.queries import Answer
 from napari_al.plugin.control.answer_submission import AnswerSubmission
 from napari_al.plugin.control.deferred_updates import DeferredUpdates
 from napari_al.plugin.control.question_controller import QuestionController
@@ -21,7 +22,7 @@ from napari_al.plugin.control.statistics_controller import StatisticsController
 from napari_al.plugin.control.training_controller import TrainingController
 from napari_al.plugin.layers.displayed_image import ImageDisplay
 from napari_al.plugin.widgets.connection_list import ConnectionList
-from napari_al.session.log.records import Answer, ClassEdit
+from napari_al.session.log.history import ClassEdit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -29,11 +30,11 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
     from napari_al.formats.classes import ClassInfo
+    from napari_al.methods.queries import Query
     from napari_al.plugin.control.training_controller import Pause
     from napari_al.plugin.control.workbench import Workbench
     from napari_al.plugin.layers.camera import Placement
     from napari_al.plugin.layers.layer_kinds import LayerKind
-    from napari_al.session.log.records import Query
     from napari_al.session.rounds.job_process import JobResult
     from napari_al.session.session import Session
 

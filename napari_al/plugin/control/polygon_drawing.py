@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_al.core.geometry.drawn_polygons import cut_by_polygons
 from napari_al.formats.classes import meanings
-from napari_al.session.log.records import Piece
+from napari_al.methods.queries import Piece
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from napari_al.core.clicks import Clicks
     from napari_al.formats.dataset import ClassInfo
+    from napari_al.methods.queries import Query
     from napari_al.plugin.layers.camera import Camera
-    from napari_al.session.log.records import Query
 
 EDGE_PX = 2.0
 UNNAMED = "#ffffff"

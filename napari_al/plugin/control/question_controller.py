@@ -13,11 +13,10 @@ from qtpy.QtCore import QTimer
 
 from napari_al.errors import InputError
 from napari_al.formats.classes import live_classes
+from napari_al.methods.queries import ONE_CLICK, Answer
 from napari_al.plugin.control.keys import class_keys
 from napari_al.plugin.control.polygon_drawing import PolygonEditor
-from napari_al.plugin.control.question_state import ONE_CLICK
 from napari_al.plugin.layers.highlight import Marks
-from napari_al.session.log.records import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,12 +24,12 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
     from napari_al.formats.classes import ClassInfo
+    from napari_al.methods.queries import Outcome, Query
     from napari_al.plugin.control.answer_submission import AnswerSubmission
     from napari_al.plugin.control.events import WorkbenchEvents
     from napari_al.plugin.control.polygon_drawing import Drawing
     from napari_al.plugin.control.question_state import QuestionState
     from napari_al.plugin.layers.displayed_image import ImageDisplay
-    from napari_al.session.log.records import Outcome, Query
     from napari_al.session.session import Session
 
 

@@ -6,10 +6,9 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from napari_al.core.clicks import Clicks
 from napari_al.core.geometry.region_editing import split, toggle_region
 from napari_al.errors import InputError
-from napari_al.session.log.records import Answer
+from napari_al.methods.queries import ONE_CLICK, Answer, clicks_for_classes
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -17,12 +16,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from napari_al.core.clicks import Clicks
+    from napari_al.methods.queries import Outcome, Piece, Query
     from napari_al.plugin.control.polygon_drawing import Drawing, PolygonEditor
-    from napari_al.session.log.records import Outcome, Piece, Query
 
 RESHAPED = ("dominant", "multi-class")
 """Queries whose regions can be cut in two and joined."""
-ONE_CLICK = Clicks(class_clicks=1)
 
 
 @dataclass(eq=False)
@@ -111,7 +110,7 @@ class QuestionState:
                 if not self.chosen:
                     raise InputError("Choose the classes that are in it first.")
                 chosen = tuple(sorted(self.chosen))
-                return self.answer(chosen, Clicks(class_clicks=len(chosen)))
+                return self.answer(chosen, clicks_for_classes(len(chosen)))
             case "precise":
                 pieces, clicks = ((), ONE_CLICK) if self.editor is None else self.editor.pieces()
                 if not pieces:

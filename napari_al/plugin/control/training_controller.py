@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari_al.errors import InputError
+    from napari_al.methods.queries import AutomaticCorrection
     from napari_al.plugin.control.events import WorkbenchEvents
     from napari_al.plugin.layers.displayed_image import ImageDisplay
     from napari_al.plugin.preferences import Preferences
     from napari_al.plugin.widgets.main_thread import Dispatch
-    from napari_al.session.log.records import AutomaticCorrection
     from napari_al.session.rounds.job_process import JobResult
     from napari_al.session.session import Session
 

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from napari.layers import Layer
     from napari.viewer import Viewer
 
+    from napari_al.methods.queries import Query
     from napari_al.plugin.control.question_controller import QuestionController
     from napari_al.plugin.control.training_controller import Pause
     from napari_al.plugin.layers.camera import Placement
     from napari_al.plugin.layers.displayed_image import ImageDisplay
-    from napari_al.session.log.records import Query
     from napari_al.session.session import Session
 
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QSlider, QVBoxLayout, QWidget
 
+from napari_al.methods.acquisition import acquisitions_for
 from napari_al.plugin.inspect.layer_styles import legend
 from napari_al.plugin.inspect.overlays_panel import make_legend
 from napari_al.plugin.widgets.form_parts import choice, text
-from napari_al.session.acquisition import acquisitions_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     from napari_al.core.sieving import ConfidenceCurve
     from napari_al.formats.dataset import ClassInfo
+    from napari_al.methods.queries import Answer, AutomaticCorrection
     from napari_al.plugin.widgets.theme import ThemeColors
     from napari_al.session.inspection.region_facts import ModelView, RegionFacts
-    from napari_al.session.log.records import Answer, AutomaticCorrection
 
 MAX_BARS = 6
 MAX_NEIGHBOURS_SHOWN = 6

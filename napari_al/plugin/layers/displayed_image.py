@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from napari.layers import Layer
     from numpy.typing import NDArray
 
+    from napari_al.methods.queries import Region
     from napari_al.plugin.layers.highlight import Marks
     from napari_al.plugin.layers.layer_kinds import LayerKind
     from napari_al.plugin.layers.layer_set import LayerSet
     from napari_al.plugin.preferences import Preferences
     from napari_al.plugin.widgets.main_thread import Dispatch
-    from napari_al.session.log.records import Region
     from napari_al.session.session import Session
 
 REGION_KINDS: tuple[PictureKind, ...] = ("answers", "heatmap", "targets")

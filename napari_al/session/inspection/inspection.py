@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from napari_al.errors import InputError
 from napari_al.session.log.class_edits import with_classes
 from napari_al.session.log.log import AnnotationLog
+from napari_al.session.log.snapshot import Snapshot, open_data, snapshot_of
 from napari_al.session.pool.scores import PoolScores
-from napari_al.session.project import cached_maps
+from napari_al.session.project import cache_files
 from napari_al.session.project.folder import Project
 from napari_al.session.project.region_maps import RegionMaps
 from napari_al.session.rounds import region_tables
-from napari_al.session.rounds.snapshot import Snapshot, open_data, snapshot_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from napari_al.core.sieving import ConfidenceCurve
     from napari_al.formats.classes import ClassInfo
-    from napari_al.session.log.records import Answer, AutomaticCorrection
+    from napari_al.methods.queries import Answer, AutomaticCorrection
     from napari_al.session.project.config import ProjectConfig
     from napari_al.session.rounds.region_tables import Table
 
@@ -261,7 +261,7 @@ class Inspection:
     def prediction(self, model_round: int, image: str) -> NDArray[np.uint8]:
         """(H, W) classes that a model predicts."""
         for project in self._places:
-            found = cached_maps.read_class_map(project.prediction_file(model_round, image))
+            found = cache_files.read_class_map(project.prediction_file(model_round, image))
             if found is not None:
                 return found
         raise self._not_there("scores", model_round, f"prediction of round {model_round}")
@@ -277,7 +277,7 @@ class Inspection:
     def target(self, number: int, image: str, *, stage: int = 1) -> NDArray[np.uint8]:
         """(H, W) classes that a round was trained on."""
         for project in self._places:
-            found = cached_maps.read_class_map(project.target_file(number, image, stage=stage))
+            found = cache_files.read_class_map(project.target_file(number, image, stage=stage))
             if found is not None:
                 return found
         raise self._not_there("targets", number, f"training labels of round {number}")

@@ -13,19 +13,19 @@ import numpy as np
 
 from napari_al.core import IGNORE
 from napari_al.core.geometry.adjacency import borders
+from napari_al.methods.targets import TARGETS, partial_labels
 from napari_al.session.inspection.colouring import cells, errors, looked_up, stripe_px, striped
 from napari_al.session.inspection.inspection import NotThereError
 from napari_al.session.pool.scores import paint_scores
-from napari_al.session.targets import TARGETS, partial_labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
+    from napari_al.methods.queries import Answer, AutomaticCorrection
     from napari_al.methods.table import Method
     from napari_al.session.inspection.inspection import Inspection, RoundRecord
-    from napari_al.session.log.records import Answer, AutomaticCorrection
 
 Shows = Literal["classes", "numbers", "lines", "cells", "codes"]
 """What a picture's values are: class ids; numbers, NaN = nothing; 1 on a border; 1.. = colours that
@@ -208,7 +208,8 @@ def _stage_1(look: Look) -> NDArray[np.uint8]:
     record, inspection = look.record, look.inspection
     _check_done(look)
     if inspection.config.method.query == "multi-class":
-        region_map, candidates = partial_labels(record.after, look.image)
+        records = record.after.records(look.image)
+        region_map, candidates = partial_labels(records, len(record.after.config.classes))
         return striped(region_map, candidates, stripe_px(region_map.shape))
     rule = TARGETS[inspection.config.method.targets]
     try:
@@ -216,7 +217,9 @@ def _stage_1(look: Look) -> NDArray[np.uint8]:
     except NotThereError:
         if rule.uses_model and inspection.has_model(record.asked_by):
             raise
-        return rule.make(record.after, look.image, None).class_map
+        return rule.make(
+            record.after.records(look.image), None, inspection.config.targets
+        ).class_map
 
 
 def _check_done(look: Look) -> None:
@@ -235,7 +238,8 @@ def _sieved(look: Look) -> NDArray[np.uint8]:
 
 def _stage_2(look: Look, *, inside: bool) -> NDArray[np.uint8]:
     _check_done(look)
-    answered = partial_labels(look.record.after, look.image)[0] >= 0
+    records = look.record.after.records(look.image)
+    answered = partial_labels(records, len(look.record.after.config.classes))[0] >= 0
     if not answered.any():
         return np.full(answered.shape, IGNORE, np.uint8)
     class_map = look.inspection.target(look.record.number, look.image, stage=2)

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_al.core.agreement import overlap, rank_correlation
-from napari_al.core.geometry.adjacency import adjacency
-from napari_al.core.merging import adaptive_merge
 from napari_al.core.metrics import achievable_segmentation_accuracy
 from napari_al.core.regions import RegionTable, merge_rows
 from napari_al.core.selection import rank
 from napari_al.errors import InputError
-from napari_al.session.acquisition import ACQUISITIONS
+from napari_al.methods.acquisition import ACQUISITIONS
+from napari_al.methods.regions import base_regions, merged_regions
 from napari_al.session.inspection.colouring import cells
 from napari_al.session.inspection.inspection import NotThereError
 from napari_al.session.pool.scores import paint_scores
@@ -97,7 +96,7 @@ def merge_at(look: Look, epsilon: float) -> Merging:
         The project's regions are not superpixels.
     """
     table, base = _superpixel_table(look), look.inspection.maps(look.image)
-    groups = adaptive_merge(table.mean_probs, table.mean_bvsb, adjacency(base), epsilon)
+    groups = merged_regions(table, base, epsilon)
     sizes = np.bincount(groups)
     return Merging(
         epsilon, cells(groups, base), len(groups), int((sizes > 0).sum()), int(sizes.max())
@@ -119,15 +118,12 @@ def _check_model(look: Look) -> None:
 
 def cut_into(look: Look, n_per_image: int) -> Cutting:
     """Cut an image into about so many superpixels, as the project's method does."""
-    from napari_al.core.superpixels import superpixels
-
     config, data = look.inspection.config, look.inspection.data
     kind = config.method.regions
     if kind not in ("seeds", "slic"):
         raise InputError(f"regions={kind!r} have no number to choose; this needs superpixels")
-    region_map = superpixels(
-        data.image(look.image), kind, n_per_image=n_per_image, seeds_hue=config.regions.seeds_hue
-    )
+    settings = config.regions.model_copy(update={"n_per_image": n_per_image})
+    region_map = base_regions(config.method, settings, lambda: data.image(look.image))
     truth = data.labels(look.image) if data.has_labels else None
     accuracy = None if truth is None else achievable_segmentation_accuracy(region_map, truth)
     return Cutting(region_map, int(region_map.max()) + 1, accuracy)

@@ -13,16 +13,16 @@ from napari_al.core.geometry.masks import Mask
 from napari_al.core.merging import js_distance
 from napari_al.core.regions import RegionTable, merge_rows
 from napari_al.errors import InputError
+from napari_al.methods.queries import Region
 from napari_al.session.inspection.inspection import NotThereError
-from napari_al.session.log.records import Region
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_al.core.sieving import ConfidenceCurve
+    from napari_al.methods.queries import Answer, AutomaticCorrection
     from napari_al.session.inspection.inspection import Missing
     from napari_al.session.inspection.overlays import Look
-    from napari_al.session.log.records import Answer, AutomaticCorrection
     from napari_al.session.rounds.region_tables import Table
 
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from napari_al.errors import InputError
 from napari_al.formats.classes import check_classes, live_classes, meanings
+from napari_al.methods.queries import Answer, AutomaticCorrection
 from napari_al.session.log.log import AnnotationLog
-from napari_al.session.log.records import Answer, AutomaticCorrection
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,15 +1,27 @@
-"""What is in force after a sequence of log entries: undo and redo as arithmetic on two stacks."""
+"""Which records are in force after a sequence of log entries; undo and redo are two stacks."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+# At run time too: the log's reader builds its checks from these types.
+from napari_al.formats.classes import ClassInfo  # noqa: TC001
+from napari_al.methods.queries import Answer, AutomaticCorrection
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from napari_al.formats.classes import ClassInfo
-    from napari_al.session.log.records import Answer, AutomaticCorrection, ClassEdit, Record
+
+@dataclass(frozen=True, slots=True)
+class ClassEdit:
+    """All classes from here on, some added, renamed, recoloured or merged (``class_edits.py``)."""
+
+    classes: tuple[ClassInfo, ...]
+
+
+Record = Answer | AutomaticCorrection | ClassEdit
+"""What an entry of the log adds, and an undo takes back."""
 
 Kind = Literal["answer", "amend", "accept", "refuse", "classes", "undo", "redo"]
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from napari_al.session.log.records import Answer, AutomaticCorrection, ClassEdit, Record
+    from napari_al.methods.queries import Answer, AutomaticCorrection
+    from napari_al.session.log.history import ClassEdit, Record
     from napari_al.session.project.folder import Project
 
 

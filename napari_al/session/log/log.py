@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self, cast
 
 from napari_al.errors import InputError
-from napari_al.session.log import log_file, schema
+from napari_al.session.log import log_file
 from napari_al.session.log.history import Entry, History, Kind
 from napari_al.session.log.serialisation import (
     decode_answer,
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from napari_al.formats.classes import ClassInfo
-    from napari_al.session.log.records import Answer, AutomaticCorrection, ClassEdit, Record
+    from napari_al.methods.queries import Answer, AutomaticCorrection
+    from napari_al.session.log.history import ClassEdit, Record
 
 
 class LogWriteError(InputError):
@@ -322,7 +323,7 @@ class AnnotationLog:
             ) from error
 
     def _read_on(self) -> None:
-        stored = schema.read_after(
+        stored = log_file.read_after(
             self._connection, self.last_seq, len(self._answers), self._n_corrections
         )
         try:
@@ -336,7 +337,7 @@ class AnnotationLog:
         finally:
             stored.close()
 
-    def _decode(self, stored: schema.StoredEntry) -> Entry:
+    def _decode(self, stored: log_file.StoredEntry) -> Entry:
         if stored.seq != self.last_seq + 1:
             raise ValueError("it is missing")
         answers: list[Answer] = []

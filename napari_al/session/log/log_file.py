@@ -1,6 +1,8 @@
-"""The annotation log as a file: opened to write, or to read beside whoever writes.
+"""The annotation log as an SQLite file: tables, opening it to write or to read, older versions.
 
-Nothing that SQLite says of a file gets out of here and of ``log.py`` but as an ``InputError``.
+Tables refuse UPDATE and DELETE, and a file is used only if its tables are as this module makes
+them, so that no answer can be changed or lost unnoticed. What SQLite raises leaves this module and
+``log.py`` only as an ``InputError``.
 """
 
 from __future__ import annotations
@@ -11,12 +13,55 @@ import tempfile
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from napari_al.errors import InputError
-from napari_al.session.log import schema
 from napari_al.session.log.serialisation import MAX_PAYLOAD
 from napari_al.session.project.lock import LockedError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+VERSION: Final = 2
+"""Raised when an older program could not read the file any more."""
+
+_FACTS: Final = "CREATE TABLE facts (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT"
+
+_TABLES: Final = {
+    "entries": (
+        "CREATE TABLE entries (seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, target INTEGER, "
+        "time TEXT NOT NULL) STRICT"
+    ),
+    "answers": (
+        "CREATE TABLE answers (row INTEGER PRIMARY KEY, entry INTEGER NOT NULL, "
+        "id TEXT NOT NULL UNIQUE, replaces TEXT, payload TEXT NOT NULL) STRICT"
+    ),
+    "corrections": (
+        "CREATE TABLE corrections (row INTEGER PRIMARY KEY, entry INTEGER NOT NULL, "
+        "payload TEXT NOT NULL) STRICT"
+    ),
+    "classes": ("CREATE TABLE classes (entry INTEGER PRIMARY KEY, payload TEXT NOT NULL) STRICT"),
+}
+
+_TRIGGERS: Final = {
+    f"{table}_no_{action}": (
+        f"CREATE TRIGGER {table}_no_{action} BEFORE {action.upper()} ON {table} "
+        "BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END"
+    )
+    for table in _TABLES
+    for action in ("update", "delete")
+}
+
+_SCHEMA: Final = {"facts": _FACTS, **_TABLES, **_TRIGGERS}
+
+MIGRATIONS: dict[int, tuple[str, ...]] = {
+    1: (
+        _TABLES["classes"],
+        _TRIGGERS["classes_no_update"],
+        _TRIGGERS["classes_no_delete"],
+    )
+}
+"""Statements that make a file of version ``key`` one of version ``key + 1``."""
 
 UNREADABLE: Final = (sqlite3.Error, UnicodeDecodeError)
 """What sqlite3 raises of a damaged file; the second where its own message quotes the damage."""
@@ -59,10 +104,10 @@ def open_to_write(path: Path) -> Opened:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA fullfsync = 1")
-        if schema.is_empty(connection):
-            schema.create(connection)
-        schema.migrate(connection, path)
-        schema.check_tables(connection, path)
+        if _is_empty(connection):
+            _create(connection)
+        _migrate(connection, path)
+        _check_tables(connection, path)
         connection.execute("BEGIN IMMEDIATE")  # a file that cannot be written shows here:
         connection.execute("UPDATE facts SET value = value")
         connection.execute("ROLLBACK")
@@ -105,7 +150,59 @@ def unreadable(path: Path, error: Exception) -> InputError:
     )
 
 
-# ---- inside
+class StoredEntry(NamedTuple):
+    """An entry as it stands in the file: not yet looked at.
+
+    ``answers`` are (id, replaces, payload), ``corrections`` and ``classes`` payloads.
+    """
+
+    seq: int
+    kind: str
+    target: int | None
+    answers: list[tuple[str, str | None, str]]
+    corrections: list[str]
+    classes: str | None
+
+
+def read_after(
+    connection: sqlite3.Connection, seq: int, n_answers: int, n_corrections: int
+) -> Generator[StoredEntry]:
+    """Read the entries after ``seq``, to which so many answers and corrections belong.
+
+    All are of one moment, whatever a writer does meanwhile.
+
+    Raises
+    ------
+    ValueError
+        At the end, if there are answers or corrections that belong to no entry.
+    """
+    connection.execute("BEGIN")
+    try:
+        answers = connection.execute(
+            "SELECT entry, id, replaces, payload FROM answers WHERE row > ? ORDER BY row",
+            (n_answers,),
+        )
+        corrections = connection.execute(
+            "SELECT entry, payload FROM corrections WHERE row > ? ORDER BY row", (n_corrections,)
+        )
+        answer, correction = answers.fetchone(), corrections.fetchone()
+        for number, kind, target, classes in connection.execute(
+            "SELECT seq, kind, target, payload FROM entries LEFT JOIN classes ON entry = seq "
+            "WHERE seq > ? ORDER BY seq",
+            (seq,),
+        ):
+            entry = StoredEntry(number, kind, target, [], [], classes)
+            while answer is not None and answer[0] == number:
+                entry.answers.append(answer[1:])
+                answer = answers.fetchone()
+            while correction is not None and correction[0] == number:
+                entry.corrections.append(correction[1])
+                correction = corrections.fetchone()
+            yield entry
+        if answer is not None or correction is not None:
+            raise ValueError("answers or corrections of no entry")
+    finally:
+        connection.execute("COMMIT")
 
 
 def _connect(uri: str) -> sqlite3.Connection:
@@ -138,13 +235,13 @@ def _checked(opened: Opened, path: Path, copy: Path | None = None) -> Opened:
     """Return it if it is a log of this version, or a copy that could be brought up to it."""
     with ExitStack() as stack:
         stack.callback(opened.close)
-        if schema.is_empty(opened.connection):
+        if _is_empty(opened.connection):
             raise InputError(f"{path} is empty; open it once to write")
-        if schema.version_of(opened.connection, path) < schema.VERSION:
+        if _version_of(opened.connection, path) < VERSION:
             if copy is None:
                 raise _Older
-            schema.migrate(opened.connection, copy)
-        schema.check_tables(opened.connection, path)
+            _migrate(opened.connection, copy)
+        _check_tables(opened.connection, path)
         stack.pop_all()
     return opened
 
@@ -176,3 +273,67 @@ def _state(path: Path) -> _State:
             status = file.stat()
             found[number] = (status.st_mtime_ns, status.st_size)
     return tuple(found)
+
+
+def _is_empty(connection: sqlite3.Connection) -> bool:
+    """Whether there is not a single table."""
+    return not _names(connection)
+
+
+def _create(connection: sqlite3.Connection) -> None:
+    """Make the tables of a new log."""
+    connection.execute("BEGIN IMMEDIATE")
+    for statement in _SCHEMA.values():
+        connection.execute(statement)
+    connection.execute("INSERT INTO facts VALUES ('version', ?)", (str(VERSION),))
+    connection.execute("COMMIT")
+
+
+def _version_of(connection: sqlite3.Connection, path: Path) -> int:
+    """Return the version of a log, if it is one that can be read or brought up to date."""
+    try:
+        rows = connection.execute("SELECT value FROM facts WHERE key = 'version'").fetchall()
+        version = int(rows[0][0])
+    except (sqlite3.OperationalError, IndexError, ValueError) as error:
+        raise InputError(
+            f"{path} is no annotation log of napari-al; name another project folder"
+        ) from error
+    if version not in (*MIGRATIONS, VERSION):
+        known = ", ".join(map(str, (*MIGRATIONS, VERSION)))
+        raise InputError(
+            f"{path} is of version {version}, this napari-al reads {known}; update napari-al"
+        )
+    return version
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Bring an older file up to date; a copy of what it was stays beside it."""
+    version = _version_of(connection, path)
+    if version == VERSION:
+        return
+    copy = path.with_name(f"{path.stem}.v{version}{path.suffix}")
+    copy.unlink(missing_ok=True)
+    connection.execute("VACUUM INTO ?", (str(copy),))
+    connection.execute("BEGIN IMMEDIATE")
+    for older in range(version, VERSION):
+        for statement in MIGRATIONS[older]:
+            connection.execute(statement)
+    connection.execute("UPDATE facts SET value = ? WHERE key = 'version'", (str(VERSION),))
+    connection.execute("COMMIT")
+
+
+def _check_tables(connection: sqlite3.Connection, path: Path) -> None:
+    """Find out whether the tables are as this version makes them."""
+    found = {name: sql for _, name, sql in _names(connection)}
+    changed = [name for name, sql in _SCHEMA.items() if found.get(name) != sql]
+    foreign = [name for kind, name, _ in _names(connection) if kind == "trigger"]
+    changed += [name for name in foreign if name not in _SCHEMA]
+    if changed:
+        raise InputError(
+            f"{path}: its tables were changed ({', '.join(changed)}), so its answers cannot be "
+            "trusted; put a copy of it back"
+        )
+
+
+def _names(connection: sqlite3.Connection) -> list[tuple[str, str, str]]:
+    return connection.execute("SELECT type, name, sql FROM sqlite_schema").fetchall()

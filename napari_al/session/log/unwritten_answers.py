@@ -19,7 +19,7 @@ from napari_al.writing import WriteError, write_atomic
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari_al.session.log.records import Answer
+    from napari_al.methods.queries import Answer
 
 MAX_FILE: Final = 8 * MAX_PAYLOAD
 

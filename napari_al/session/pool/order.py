@@ -1,24 +1,29 @@
-"""What may be asked, in order: one model's scores, or those of two while the newer's come in.
+"""The order in which regions are asked: by one model's scores, or two while the newer's come in.
 
 A newer model's scores replace the older's image by image. Scores of two models cannot be compared,
-but places can: each region stands where it stands among its own model's regions, so both orders
+but ranks can: each region keeps its relative rank among its own model's regions, and both orders
 interleave. Once the newer model has scored every image the order is its own alone.
 """
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_al.core.selection import rank
+from napari_al.session.pool.scores import PoolScores
+
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from napari_al.session.pool.scores import PoolScores
+    from napari_al.formats.dataset import DataFolder
     from napari_al.session.project.config import ProjectConfig
+    from napari_al.session.project.folder import Project
 
 
 @dataclass(frozen=True)
@@ -140,6 +145,58 @@ class Pool:
         return np.concatenate(of_row)[self.order] if of_row else np.empty(0, np.int64)
 
 
+class PoolReader:
+    """Builds pools from the scores in a project's cache; on any thread.
+
+    Attributes
+    ----------
+    select_s : float or None
+        Seconds that ordering the newest pool took.
+    """
+
+    def __init__(self, project: Project, data: DataFolder, config: ProjectConfig) -> None:
+        self._project, self._config = project, config
+        self._shapes = {image: data.shape(image) for image in data.train}
+        self.select_s: float | None = None
+
+    def newest(self) -> Pool | None:
+        """Return the newest model's scores as a pool; for images it has not reached, older ones."""
+        parts: list[ModelScores] = []
+        for model_round in sorted({0, *self._project.rounds_done()}, reverse=True):
+            part = self._stored(model_round)
+            parts[:0] = [part] if part is not None else []
+            if part is not None and part.complete:
+                break
+        return self.pool_of(parts)
+
+    def with_newer(self, pool: Pool | None, model_round: int) -> Pool | None:
+        """Return a pool with what a model has scored by now; None if that is nothing."""
+        new = self._stored(model_round)
+        if new is None:
+            return None
+        old = () if pool is None else pool.parts
+        return self.pool_of([*(part for part in old if part.round < model_round), new])
+
+    def pool_of(self, parts: Sequence[ModelScores]) -> Pool | None:
+        """Return scores as a pool; None if there is nothing to ask from."""
+        started = time.perf_counter()
+        pool = Pool(parts, self._shapes, self._config)
+        self.select_s = time.perf_counter() - started
+        return pool if len(pool.order) else None
+
+    def leave_out(self, images: Iterable[str]) -> None:
+        """Have pools from now on without images that cannot be used."""
+        for image in images:
+            self._shapes.pop(image, None)
+
+    def _stored(self, model_round: int) -> ModelScores | None:
+        for so_far in (False, True):
+            scores = PoolScores.load(self._project.scores_file(model_round, so_far=so_far))
+            if scores is not None:
+                return ModelScores(model_round, scores, complete=not so_far)
+        return None
+
+
 def _images_that_count(
     scores: PoolScores,
     shapes: Mapping[str, tuple[int, int]],
@@ -157,8 +214,6 @@ def _images_that_count(
 
 def _ranked(part: ModelScores, images: NDArray[np.bool_], seed: int) -> NDArray[np.int64]:
     """Rows of these images, the best first."""
-    from napari_al.core.selection import rank
-
     order = rank(part.scores.score, np.random.default_rng([seed, part.round]))
     return order if images.all() else order[images[part.scores.image_index[order]]]
 

@@ -1,22 +1,20 @@
 """Scores of a pool, or of a part of it: one row a region that may be asked; and their files.
 
-They refer to images by name, so they hold for whichever of these images are still there.
+They refer to images by name, so they stay valid for those images that are still there.
 """
 
 from __future__ import annotations
 
-import json
-import zlib
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_al.errors import InputError
-from napari_al.writing import write_atomic
+from napari_al.session.project.cache_files import read_arrays, write_arrays
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -102,12 +100,12 @@ class PoolScores:
         return of_seed if groups is None else of_seed[groups]
 
     def check_fit(self, index: int, region_map: NDArray[np.int32]) -> None:
-        """Find out whether an image's scores are of the regions that it has.
+        """Check that an image's scores belong to the regions that it has.
 
         Raises
         ------
         InputError
-            They are of others: somebody has mixed the caches of two projects.
+            They belong to others: the caches of two projects were mixed.
         """
         n_base, groups = int(region_map.max()) + 1, self.groups_of(index)
         highest = int(self.region_id[self.rows_of(index)].max(initial=-1))
@@ -118,31 +116,23 @@ class PoolScores:
             )
 
     def save(self, path: Path) -> None:
-        """Write to ``path`` (safetensors: a reader cannot be made to run or to unpack anything)."""
-        from safetensors.numpy import save
-
-        held = {name: getattr(self, name) for name in _DTYPES}
-        tensors = {name: np.ascontiguousarray(v) for name, v in held.items() if v is not None}
-        metadata = {"images": json.dumps(self.images)}
-        data = save(tensors, metadata | {"crc32": checksum(self.images, tensors)})
-        write_atomic(path, data, durable=False)
+        """Write to ``path``."""
+        arrays = {name: getattr(self, name) for name in _DTYPES}
+        held = {name: array for name, array in arrays.items() if array is not None}
+        write_arrays(path, held, self.images, key="images")
 
     @classmethod
     def load(cls, path: Path) -> PoolScores | None:
-        """Read what ``save`` wrote; None where it is missing, damaged or does not add up."""
-        from safetensors import SafetensorError, safe_open
-
-        try:
-            with safe_open(str(path), framework="np") as file:
-                metadata = file.metadata() or {}
-                images = json.loads(metadata["images"])
-                held: dict[str, Any] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            if metadata["crc32"] != checksum(images, held):
-                return None
-            scores = cls(tuple(images), **held)
-        except (OSError, SafetensorError, ValueError, KeyError, TypeError, RecursionError):
+        """Read what ``save`` wrote; None where it is missing, damaged or inconsistent."""
+        found = read_arrays(path, key="images")
+        if found is None:
             return None
-        return scores if _adds_up(scores) else None
+        arrays, images = found
+        try:
+            scores = cls(images, **arrays)
+        except TypeError:  # other columns
+            return None
+        return scores if _is_consistent(scores) else None
 
 
 def paint_scores(
@@ -153,14 +143,6 @@ def paint_scores(
     painted[[region_id for region_id in settled if region_id < len(of_base)]] = np.nan
     painted[~np.isfinite(painted)] = np.nan
     return painted[region_map]
-
-
-def checksum(names: Sequence[str], tensors: Mapping[str, NDArray[Any]]) -> str:
-    """Of all that is held: after a power loss a file may have its length, and zeros for its end."""
-    crc = zlib.crc32(json.dumps(names).encode())
-    for name in sorted(tensors):
-        crc = zlib.crc32(tensors[name].tobytes(), zlib.crc32(name.encode(), crc))
-    return str(crc)
 
 
 _DTYPES = {
@@ -175,8 +157,8 @@ _DTYPES = {
 }
 
 
-def _adds_up(scores: PoolScores) -> bool:
-    """Whether types, lengths and references are such that no use of the scores can go astray."""
+def _is_consistent(scores: PoolScores) -> bool:
+    """Validate dtypes, shapes and index ranges, for a cache may hold anything."""
     n_images, n_rows = len(scores.images), len(scores.score)
     names = scores.images
     held = {f.name: getattr(scores, f.name) for f in fields(scores) if f.name != "images"}
@@ -200,19 +182,19 @@ def _adds_up(scores: PoolScores) -> bool:
         and index.min(initial=0) >= 0
         and index.max(initial=-1) < n_images
         and scores.region_id.min(initial=0) >= 0
-        and _pixels_lie_inside(scores)
-        and _groups_add_up(scores)
+        and _pixels_are_inside(scores)
+        and _groups_are_consistent(scores)
     )
 
 
-def _pixels_lie_inside(scores: PoolScores) -> bool:
+def _pixels_are_inside(scores: PoolScores) -> bool:
     if scores.pixel is None or not len(scores):
         return True
     n_pixels = scores.shapes.astype(np.int64).prod(axis=1)[scores.image_index]
     return bool((scores.pixel >= 0).all() and (scores.pixel < n_pixels).all())
 
 
-def _groups_add_up(scores: PoolScores) -> bool:
+def _groups_are_consistent(scores: PoolScores) -> bool:
     group, offset = scores.base_group, scores.base_offset
     if group is None or offset is None:
         return group is offset

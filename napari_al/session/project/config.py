@@ -1,78 +1,42 @@
-"""``config.json``: everything that a project's results depend on."""
+"""``config.json``: everything that a project's results depend on, and reading and writing it.
+
+Settings of a method's columns are in ``methods/settings.py``; ``settings.py`` reads what people
+write (``--set``, TOML).
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import json
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field, ValidationError
 
+from napari_al.errors import InputError
 from napari_al.formats.dataset import ClassInfo
 from napari_al.formats.image_rules import ImageRules
+from napari_al.methods.settings import (
+    AcquisitionSettings,
+    Fraction,
+    Positive,
+    RegionSettings,
+    Settings,
+    TargetSettings,
+)
 from napari_al.methods.table import Method
+from napari_al.writing import write_atomic
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 VERSION = 1
 """Of the project folder; raised when an older program could not read it any more."""
 
-Positive = Annotated[int, Field(ge=1)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
 Confusions = dict[str, dict[str, Annotated[float, Field(ge=0)]]]
 """``{true class: {given class: weight}}`` by name; only the ratios within a row matter."""
 
 
-class _Settings(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class RegionSettings(_Settings):
-    """Base regions (``superpixels.py`` explains each)."""
-
-    n_per_image: Positive = Field(200, description="superpixels asked of SEEDS or SLIC")
-    side_px: Annotated[int, Field(ge=2)] = Field(32, description="side of a grid rectangle")
-    seeds_hue: Literal["degrees", "unit"] = Field(
-        "degrees", description="'degrees' as the papers' code does (hue nearly binary), or 0..1"
-    )
-
-
-class AcquisitionSettings(_Settings):
-    """Merging and scoring."""
-
-    epsilon: Annotated[float, Field(ge=0)] = Field(0.1, description="merge below this JS distance")
-    nu: Annotated[float, Field(ge=0)] = Field(6.0, description="PixBal: weight of the class prior")
-    representative: Literal["segment", "dominant-part"] = Field(
-        "segment", description="where the representative pixel is looked for (ALC eq. 4, or code)"
-    )
-    order: Literal["score", "image"] = Field(
-        "score", description="ask a batch by score, or grouped by image"
-    )
-
-
-class TargetSettings(_Settings):
-    """Answers to training labels."""
-
-    sieve_min_size_px: Annotated[int, Field(ge=0)] = Field(
-        0, description="regions below this size are not sieved (the authors' code: 512)"
-    )
-    sieve_points: Annotated[int, Field(ge=3)] = Field(
-        20, description="points on a region's confidence curve"
-    )
-    expansion_rule: Literal["passing", "any"] = Field(
-        "passing",
-        description="stage 2: the likest class of those that pass their own threshold (eq. 13), or "
-        "of all once any passes (the authors' code)",
-    )
-    expansion_conflicts: Literal["nearest", "last"] = Field(
-        "nearest", description="stage 2, two regions expand to a pixel: the likest, or the last"
-    )
-    lcm_confidence: Annotated[tuple[Fraction, ...], Field(min_length=1)] = Field(
-        (0.99,), description="least confidence of an automatic correction; by round, the last stays"
-    )
-    lcm_loss: Literal["cross-entropy", "softmax-twice"] = Field(
-        "cross-entropy", description="of the correction module; the authors' code: 'softmax-twice'"
-    )
-    lcm_tail: Fraction = Field(0.5, description="share of classes never given automatically")
-
-
-class TrainingSettings(_Settings):
+class TrainingSettings(Settings):
     """One round's training."""
 
     segmenter: str = Field("compact", description="`napari-al methods --segmenters` lists them")
@@ -99,11 +63,16 @@ class TrainingSettings(_Settings):
     loss_weights: tuple[float, float, float] = Field(
         (16.0, 8.0, 1.0), description="multi-class loss: CE, merged positive, prototypical pixel"
     )
+    loss_pooling: Literal["region", "pixel"] = Field(
+        "region",
+        description="multi-class loss: mean over a region's pixels, then over regions (eq. 6, 7, "
+        "9), or (the authors' code) over the pixels of the batch",
+    )
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: Annotated[int, Field(ge=0)] = Field(0, description="CPU threads; 0 = torch's choice")
 
 
-class OracleSettings(_Settings):
+class OracleSettings(Settings):
     """The simulated annotator (``simulate/oracle.py``)."""
 
     error_rate: Fraction = Field(0.0, description="chance that a class is given wrongly")
@@ -119,9 +88,14 @@ class OracleSettings(_Settings):
         "'half-majority' (the authors' code): that or the most frequent truth, but only where no "
         "more than half of the region is right",
     )
+    first_pair: bool = Field(
+        True,
+        description="precise: count a change of class between the first two pixels of a side; the "
+        "authors' code does not: false",
+    )
 
 
-class InitialSettings(_Settings):
+class InitialSettings(Settings):
     """Where the labels that correction methods start from come from (``--init``)."""
 
     source: Literal["initial_labels", "noisy", "model"] = Field(
@@ -134,7 +108,7 @@ class InitialSettings(_Settings):
     n_images: Positive = Field(5, description="model: labelled images to train on")
 
 
-class ProjectConfig(_Settings):
+class ProjectConfig(Settings):
     """All of ``config.json``."""
 
     version: int = VERSION
@@ -154,3 +128,59 @@ class ProjectConfig(_Settings):
     targets: TargetSettings = TargetSettings()
     training: TrainingSettings = TrainingSettings()
     oracle: OracleSettings = OracleSettings()
+
+
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+"""What makes a ``config.json`` of version ``key`` one of version ``key + 1``."""
+
+
+def write_config(path: Path, config: ProjectConfig) -> None:
+    """Replace the file."""
+    write_atomic(path, config.model_dump_json(indent=1).encode("utf-8"))
+
+
+def read_config(path: Path, *, read_only: bool) -> ProjectConfig:
+    """Read the file; one of an older version is brought up to date, unless that may not be.
+
+    A copy of the older one stays beside it.
+
+    Raises
+    ------
+    InputError
+        If it is missing, damaged, of a newer version, or has a value that cannot be used.
+    """
+    try:
+        text = path.read_bytes()
+        fields = json.loads(text)
+        version = fields["version"]
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror})") from error
+    except (ValueError, RecursionError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path} is damaged or no config of napari-al; put a copy of it back"
+        ) from error
+    if type(version) is not int or version not in (*MIGRATIONS, VERSION):
+        known = ", ".join(map(str, (*MIGRATIONS, VERSION)))
+        raise InputError(
+            f"{path} is of version {str(version)[:20]}, this napari-al reads {known}; update "
+            "napari-al"
+        )
+    for older in range(version, VERSION):
+        fields = {**MIGRATIONS[older](fields), "version": older + 1}
+    config = _checked(fields, path)
+    if version < VERSION and not read_only:
+        write_atomic(path.with_name(f"config.v{version}.json"), text)
+        write_config(path, config)
+    return config
+
+
+def _checked(fields: dict[str, Any], path: Path) -> ProjectConfig:
+    try:
+        return ProjectConfig.model_validate(fields)
+    except ValidationError as error:
+        problems = [
+            f"{'.'.join(map(str, problem['loc']))}: {problem['msg']} "
+            f"(got {str(problem['input'])[:60]!r})"
+            for problem in error.errors(include_url=False)[:3]
+        ]
+        raise InputError(f"{path}: {'; '.join(problems)}") from error

@@ -2,7 +2,7 @@
 
 ``config.json``, ``annotations.sqlite``, ``rounds.csv``, ``training.jsonl``, ``models/`` and
 ``cache/``, which may be deleted at any time. How a file is written and read is a matter of
-``config_file.py``, ``log.py``, ``rounds_csv.py`` and ``training_log.py``.
+``config.py``, ``log/``, ``rounds_csv.py`` and ``training_log.py``.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from napari_al.errors import InputError
-from napari_al.session.log.serialisation import check_image_name
-from napari_al.session.project import config_file, rounds_csv, training_log
+from napari_al.formats.listing import check_image_name
+from napari_al.session.project import rounds_csv, training_log
+from napari_al.session.project.config import read_config, write_config
 from napari_al.session.project.lock import FolderLock
 from napari_al.writing import WriteError, is_left_over, remove_left_overs, write_atomic
 
@@ -284,7 +285,7 @@ class Project:
     def write_config(self, config: ProjectConfig) -> None:
         """Replace ``config.json``."""
         self._check_writable()
-        config_file.write_config(self.config_file, config)
+        write_config(self.config_file, config)
 
     def read_config(self) -> ProjectConfig:
         """Read ``config.json``; one of an older version is brought up to date, a copy kept.
@@ -294,7 +295,7 @@ class Project:
         InputError
             If it is missing, damaged, of a newer version, or has a value that cannot be used.
         """
-        return config_file.read_config(self.config_file, read_only=self.read_only)
+        return read_config(self.config_file, read_only=self.read_only)
 
     def append_round(self, row: Mapping[str, object]) -> None:
         """Add a round's row to ``rounds.csv``; a row of the same round is replaced."""

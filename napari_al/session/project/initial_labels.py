@@ -13,7 +13,7 @@ import numpy as np
 from napari_al.core import IGNORE
 from napari_al.errors import InputError
 from napari_al.formats.classes import as_merged
-from napari_al.session.project import cached_maps
+from napari_al.session.project import cache_files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,8 +38,8 @@ def write_initial(
     project: Project, image: str, labels: NDArray[np.uint8], masks: NDArray[np.int32]
 ) -> None:
     """Write an image's (H, W) initial labels and object ids (0 = none) for this project."""
-    cached_maps.write_class_map(made_labels_path(project, image), labels, durable=True)
-    cached_maps.write_ids(made_masks_path(project, image), masks, durable=True)
+    cache_files.write_class_map(made_labels_path(project, image), labels, durable=True)
+    cache_files.write_ids(made_masks_path(project, image), masks, durable=True)
 
 
 def initial_labels(project: Project, data: DataFolder, image: str) -> NDArray[np.uint8]:
@@ -50,7 +50,7 @@ def initial_labels(project: Project, data: DataFolder, image: str) -> NDArray[np
     InputError
         Neither the project nor the data folder has initial labels.
     """
-    labels = cached_maps.read_class_map(made_labels_path(project, image))
+    labels = cache_files.read_class_map(made_labels_path(project, image))
     if labels is not None:
         return as_merged(labels, data.classes)
     if not data.has_initial_labels:
@@ -64,5 +64,5 @@ def initial_labels(project: Project, data: DataFolder, image: str) -> NDArray[np
 
 def initial_masks(project: Project, data: DataFolder, image: str) -> NDArray[np.int32] | None:
     """Return the (H, W) int32 object ids, 0 = none; None where an image has no masks."""
-    masks = cached_maps.read_ids(made_masks_path(project, image))
+    masks = cache_files.read_ids(made_masks_path(project, image))
     return data.masks(image) if masks is None else masks

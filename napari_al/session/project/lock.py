@@ -1,6 +1,7 @@
-"""One program at a time writes to a project: a lock that the operating system holds.
+"""One program at a time writes to a project: a lock of the operating system on a file.
 
-It ends with the program that holds it, however that ends, so there are no stale locks to remove.
+It ends with the program that holds it, so there are no stale locks. Not the package filelock: that
+empties the file when it opens it, so that a program that is refused could not name the holder.
 """
 
 from __future__ import annotations

@@ -1,18 +1,19 @@
 """Base regions of each image: cut once, kept in ``cache/regions``, cut again if that is gone.
 
-Also the labels that an image started with: both are read for every question about it.
+Also caches the labels that an image started with; both are read for every query about it.
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_al.errors import InputError
-from napari_al.session.project import cached_maps
+from napari_al.methods.regions import base_regions, contiguous
+from napari_al.session.project import cache_files
 from napari_al.session.project.initial_labels import initial_labels, initial_masks
 from napari_al.writing import WriteError
 
@@ -46,15 +47,15 @@ class RegionMaps:
         return self._get_labels(image)
 
     def check_size(self, image: str) -> None:
-        """Find out whether the image still has the size that it had when its regions were cut.
+        """Check that the image still has the size that it had when its regions were cut.
 
         Raises
         ------
         InputError
-            It was replaced, so that regions and answers would lie anywhere in it.
+            It was replaced, so that regions and answers would lie in wrong places.
         """
         path, shape = self._path(image), self._data.shape(image)
-        then = cached_maps.read_size(path)
+        then = cache_files.read_size(path)
         if then not in (None, shape):
             raise InputError(
                 f"{image} had {then[1]} x {then[0]} pixels when its regions were cut, and now has "
@@ -68,12 +69,12 @@ class RegionMaps:
     def _read_or_cut(self, image: str) -> NDArray[np.int32]:
         self.check_size(image)
         path = self._path(image)
-        region_map = cached_maps.read_ids(path)
+        region_map = cache_files.read_ids(path)
         if region_map is None or not -1 <= region_map.min() <= region_map.max() < region_map.size:
             region_map = self._without_nodata(image, self._cut(image))
             if not self._project.read_only:
                 with suppress(WriteError):  # it can be cut again
-                    cached_maps.write_ids(path, region_map)
+                    cache_files.write_ids(path, region_map)
         region_map.flags.writeable = False
         return region_map
 
@@ -83,48 +84,17 @@ class RegionMaps:
         return labels
 
     def _cut(self, image: str) -> NDArray[np.int32]:
-        method = self._config.method
+        method, objects = self._config.method, None
         if method.regions == "masks":
-            masks = initial_masks(self._project, self._data, image)
-            if masks is None:
+            objects = initial_masks(self._project, self._data, image)
+            if objects is None:
                 raise InputError(
                     f"regions='masks' needs object masks, and {image!r} has none; add "
                     "train/masks to the data folder, or use --init noisy or --init model"
                 )
-            objects = _contiguous(masks)
-            is_whole = method.query == "correction" or objects.min() >= 0
-            return objects if is_whole else _filled_up(objects, self._superpixels(image, "seeds"))
-        return self._superpixels(image, method.regions)
+        return base_regions(method, self._config.regions, lambda: self._data.image(image), objects)
 
     def _without_nodata(self, image: str, region_map: NDArray[np.int32]) -> NDArray[np.int32]:
         """Take pixels without data out of every region; the ids stay contiguous."""
         valid = self._data.valid(image)
-        return region_map if valid is None else _contiguous(np.where(valid, region_map + 1, 0))
-
-    def _superpixels(self, image: str, kind: Literal["seeds", "slic", "grid"]) -> NDArray[np.int32]:
-        from napari_al.core.superpixels import superpixels
-
-        settings = self._config.regions
-        return superpixels(
-            self._data.image(image),
-            kind,
-            n_per_image=settings.n_per_image,
-            side_px=settings.side_px,
-            seeds_hue=settings.seeds_hue,
-        )
-
-
-def _contiguous(masks: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Object ids, 0 = none, to region ids 0..R-1, -1 = none, in ascending order of object id."""
-    ids, inverse = np.unique(masks, return_inverse=True)
-    offset = 1 if ids[0] == 0 else 0
-    return (inverse.reshape(masks.shape) - offset).astype(np.int32)
-
-
-def _filled_up(objects: NDArray[np.int32], superpixels: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Make regions of the superpixels where there is no object, with ids after the objects'."""
-    rest = objects < 0
-    _, number = np.unique(superpixels[rest], return_inverse=True)
-    filled = objects.copy()
-    filled[rest] = objects.max() + 1 + number
-    return filled
+        return region_map if valid is None else contiguous(np.where(valid, region_map + 1, 0))

@@ -24,8 +24,8 @@ from pydantic import BaseModel, ValidationError
 
 from napari_al.errors import InputError
 from napari_al.formats.image_rules import ImageRules
+from napari_al.methods.acquisition import check_acquisition
 from napari_al.methods.table import METHODS, Method
-from napari_al.session.acquisition import check_acquisition
 from napari_al.session.project.config import ProjectConfig
 
 if TYPE_CHECKING:

@@ -1,8 +1,6 @@
-"""Automatic corrections (Jeon et al. 2026): what a round's answers say of regions not asked.
+"""Automatic corrections of a round: collects what ``methods/corrections.py`` learns from.
 
-A small model learns from the round's answers to tell a region's class from its mean
-probabilities; guards decide which of its answers may change a label. A person may look at them
-before they are applied.
+A person may look at the proposals before they are applied.
 """
 
 from __future__ import annotations
@@ -12,24 +10,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_al.core import IGNORE
-from napari_al.core.geometry.masks import Mask
+from napari_al.methods.queries import AutomaticCorrection
 from napari_al.session.log.class_edits import fitted_features
-from napari_al.session.log.records import AutomaticCorrection, Region
+from napari_al.session.pool.queue import region_of_row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from napari_al.session.log.records import Answer
+    from napari_al.methods.queries import Answer
+    from napari_al.session.log.snapshot import Snapshot
     from napari_al.session.pool.scores import PoolScores
-    from napari_al.session.rounds.snapshot import Snapshot
 
 
 def propose_corrections(
     snapshot: Snapshot, scores: PoolScores, answers: Sequence[Answer], round_number: int
 ) -> tuple[AutomaticCorrection, ...]:
-    """Return the automatic corrections that a round's answers justify.
+    """Return the automatic corrections that a round's answers justify; none without answers.
 
     Parameters
     ----------
@@ -38,62 +36,32 @@ def propose_corrections(
     answers : this round's
     round_number : int
     """
-    from napari_al.learning.correction_module import (
-        automatic_corrections,
-        predict_corrections,
-        train_correction_module,
-    )
+    from napari_al.methods.corrections import correct_automatically
 
     taught = [answer for answer in answers if answer.outcome == "labelled"]
     if scores.features is None or not taught:
         return ()
-    config, n_classes = snapshot.config, len(snapshot.config.classes)
-    features = fitted_features(scores.features, config.classes)
-    rows = _rows_of(scores, taught)
-    targets = np.array([answer.class_ids[0] for answer in taught])
-    known = rows >= 0
-    counts = np.bincount(targets, minlength=n_classes)
-    module = train_correction_module(
-        features[rows[known]],
-        targets[known],
-        counts,
-        seed=config.seed + round_number,
-        loss=config.targets.lcm_loss,
-    )
-    predicted, confidence = predict_corrections(module, features)
     labels, protected = _majority_labels(snapshot, scores)
-    thresholds = config.targets.lcm_confidence
-    accepted = automatic_corrections(
+    corrected = correct_automatically(
+        fitted_features(scores.features, snapshot.config.classes),
         labels,
-        predicted,
-        confidence,
         protected,
-        counts,
-        tau=thresholds[min(round_number, len(thresholds)) - 1],
-        tail_fraction=config.targets.lcm_tail,
+        _rows_of(scores, taught),
+        np.array([answer.class_ids[0] for answer in taught]),
+        snapshot.config.targets,
+        round_number=round_number,
+        seed=snapshot.config.seed,
     )
     return tuple(
         AutomaticCorrection(
             round_number,
-            region_of_row(snapshot, scores, int(row)),
+            region_of_row(snapshot.maps, scores, int(row)),
             int(labels[row]),
-            int(predicted[row]),
-            float(confidence[row]),
+            int(corrected.class_ids[row]),
+            float(corrected.confidence[row]),
         )
-        for row in np.flatnonzero(accepted)
+        for row in np.flatnonzero(corrected.accepted)
     )
-
-
-def region_of_row(snapshot: Snapshot, scores: PoolScores, row: int) -> Region:
-    """Return what a row of the scores stands for, with its pixels."""
-    index = int(scores.image_index[row])
-    image = scores.images[index]
-    region_map = snapshot.maps(image)
-    scores.check_fit(index, region_map)
-    groups = scores.groups_of(index)
-    region_id = scores.region_id[row]
-    inside = region_map == region_id if groups is None else (groups == region_id)[region_map]
-    return Region(image, scores.base_ids(row), Mask.from_array(inside))
 
 
 def _rows_of(scores: PoolScores, answers: Sequence[Answer]) -> NDArray[np.int64]:

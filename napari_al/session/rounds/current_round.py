@@ -1,4 +1,4 @@
-"""Which round is being answered: where in the log the answers of the rounds before it end."""
+"""Which round is being answered: the position of the log at which the rounds before it end."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from napari_al.session.log.log import AnnotationLog
+    from napari_al.session.pool.queue import AnsweredState
+    from napari_al.session.project.config import ProjectConfig
     from napari_al.session.project.folder import Project
 
 
@@ -18,8 +20,8 @@ class _Boundary:
     log_seq: int
 
 
-class RoundBook:
-    """Counts a project's rounds.
+class CurrentRound:
+    """The round being answered, and those that are done.
 
     Parameters
     ----------
@@ -87,3 +89,19 @@ class RoundBook:
         if number is None:
             return None
         return _Boundary(number, int(self._project.read_round(number)["log_seq"]))
+
+
+def row_of_round(
+    round_number: int, config: ProjectConfig, answered: AnsweredState
+) -> dict[str, object]:
+    """Return the columns of rounds.csv that are known before a round is trained."""
+    return {
+        "round": round_number,
+        "queries": len(answered.answers),
+        "clicks": answered.clicks.total,
+        "class_clicks": answered.clicks.class_clicks,
+        "polygon_clicks": answered.clicks.polygon_clicks,
+        "intersection_clicks": answered.clicks.intersection_clicks,
+        "seed": config.seed,
+        "method": config.method.name,
+    }

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_al.errors import InputError
+from napari_al.session.log.snapshot import Snapshot, open_snapshot
 from napari_al.session.rounds.job_process import JobProgress, Stopped
-from napari_al.session.rounds.snapshot import Snapshot, open_snapshot
 from napari_al.writing import WriteError
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, Final, Literal
 
 from napari_al.errors import InputError
-from napari_al.session.acquisition import modules_of_registered
+from napari_al.methods.acquisition import modules_of_registered
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

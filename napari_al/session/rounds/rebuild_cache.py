@@ -13,10 +13,10 @@ from napari_al.session.rounds.job_context import Work
 from napari_al.session.rounds.scoring import make_scores
 from napari_al.session.rounds.training_labels import (
     predictor_of_targets,
+    target_images,
     write_pseudo_labels,
     write_target,
 )
-from napari_al.session.targets import target_images
 
 if TYPE_CHECKING:
     from napari_al.session.rounds.job_context import Progress, ShouldStop

@@ -1,28 +1,25 @@
-"""What a round knew of regions, kept for whoever looks at it: tables and confidence curves.
+"""Region tables and confidence curves of a round, kept in ``cache/`` for inspection.
 
-One file an image in ``cache/``, written beside its prediction or its targets; 12 bytes a region and
-class. A file that is missing, damaged or does not add up reads as None.
+One file an image, written beside its prediction or its targets; 12 bytes a region and class. A file
+that is missing, damaged or inconsistent reads as None.
 """
 
 from __future__ import annotations
 
-import json
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from napari_al.core.correction import CorrectionTable
 from napari_al.core.regions import RegionTable
 from napari_al.core.sieving import ConfidenceCurve
-from napari_al.session.pool.scores import checksum
-from napari_al.writing import write_atomic
+from napari_al.session.project.cache_files import read_arrays, write_arrays
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from numpy.typing import NDArray
 
 Table = RegionTable | CorrectionTable
 _KINDS: Final[tuple[type[Table], ...]] = (RegionTable, CorrectionTable)
@@ -53,12 +50,12 @@ _N_COLUMNS: Final = {
 
 def write_table(path: Path, table: Table) -> None:
     """Write an image's table."""
-    _write(path, {f.name: getattr(table, f.name) for f in fields(table)}, ())
+    write_arrays(path, {f.name: getattr(table, f.name) for f in fields(table)}, ())
 
 
 def read_table(path: Path) -> Table | None:
     """Read an image's table."""
-    held = _read(path)
+    held = read_arrays(path)
     if held is None:
         return None
     arrays, _ = held
@@ -84,12 +81,12 @@ def write_curves(path: Path, curves: Mapping[str, ConfidenceCurve]) -> None:
         "n_values": np.array([len(curve.values) for curve in held], np.int32),
         "knee": np.array([-1 if curve.knee is None else curve.knee for curve in held], np.int32),
     }
-    _write(path, arrays, tuple(curves))
+    write_arrays(path, arrays, tuple(curves))
 
 
 def read_curves(path: Path) -> dict[str, ConfidenceCurve] | None:
     """Read the curves of an image's answers, by the answers' ids."""
-    held = _read(path)
+    held = read_arrays(path)
     if held is None:
         return None
     arrays, ids = held
@@ -104,25 +101,3 @@ def read_curves(path: Path) -> dict[str, ConfidenceCurve] | None:
         return None
     whole = all(curve.knee is None or curve.knee < len(curve.values) for curve in curves.values())
     return curves if whole else None
-
-
-def _write(path: Path, arrays: Mapping[str, NDArray[Any]], names: tuple[str, ...]) -> None:
-    from safetensors.numpy import save
-
-    held = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    data = save(held, {"names": json.dumps(names), "crc32": checksum(names, held)})
-    write_atomic(path, data, durable=False)
-
-
-def _read(path: Path) -> tuple[dict[str, NDArray[Any]], tuple[str, ...]] | None:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(str(path), framework="np") as file:
-            metadata = file.metadata() or {}
-            names = tuple(json.loads(metadata["names"]))
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        whole = metadata["crc32"] == checksum(names, arrays)
-    except (OSError, SafetensorError, ValueError, TypeError, KeyError, RecursionError):
-        return None
-    return (arrays, names) if whole else None

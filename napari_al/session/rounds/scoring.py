@@ -20,8 +20,10 @@ from napari_al.core import IGNORE
 from napari_al.core.correction import CorrectionTable
 from napari_al.core.regions import merge_rows
 from napari_al.errors import InputError
+from napari_al.methods.acquisition import acquisition_function
+from napari_al.methods.regions import merged_regions
 from napari_al.session.pool.scores import PoolScores
-from napari_al.session.project import cached_maps
+from napari_al.session.project import cache_files
 from napari_al.session.rounds.encodings import Predictor
 from napari_al.session.rounds.region_tables import write_table
 
@@ -31,10 +33,10 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
+    from napari_al.session.log.snapshot import Snapshot
     from napari_al.session.rounds.job_context import Work
     from napari_al.session.rounds.job_process import Stage
     from napari_al.session.rounds.region_tables import Table
-    from napari_al.session.rounds.snapshot import Snapshot
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 
@@ -104,8 +106,6 @@ def _rows_at_random(work: Work) -> dict[str, _ImageRows]:
 
 def _rows_by_model(work: Work) -> dict[str, _ImageRows]:
     """Predict each image, and write its prediction."""
-    from napari_al.session.acquisition import acquisition_function
-
     snapshot, project = work.snapshot, work.snapshot.project
     predictor = Predictor(work, snapshot.load_model(work.round))
     columns = acquisition_function(snapshot.config.method).columns
@@ -119,7 +119,7 @@ def _rows_by_model(work: Work) -> dict[str, _ImageRows]:
         valid = work.snapshot.data.valid(image)
         if valid is not None:
             prediction[~valid] = IGNORE
-        cached_maps.write_class_map(project.prediction_file(work.round, image), prediction)
+        cache_files.write_class_map(project.prediction_file(work.round, image), prediction)
         return rows
 
     return _pass(work, "scoring", rows_of)
@@ -163,8 +163,15 @@ def _table(snapshot: Snapshot, image: str, probs: torch.Tensor) -> Table:
         from napari_al.core.correction import correction_table
 
         labels = snapshot.current_labels(image)
-        rule = snapshot.config.acquisition.representative
-        return correction_table(probs, region_map, n_regions, labels, representative=rule)
+        settings = snapshot.config.acquisition
+        return correction_table(
+            probs,
+            region_map,
+            n_regions,
+            labels,
+            representative=settings.representative,
+            unlabelled=settings.unlabelled,
+        )
     from napari_al.core.regions import region_table
 
     return region_table(probs, region_map, n_regions)
@@ -184,11 +191,7 @@ def _reduce(snapshot: Snapshot, image: str, table: Table, columns: tuple[str, ..
             features=table.mean_probs if method.correction == "automatic" else None,
         )
     if method.merging == "adaptive":
-        from napari_al.core.geometry.adjacency import adjacency
-        from napari_al.core.merging import adaptive_merge
-
-        edges = adjacency(snapshot.maps(image))
-        group = adaptive_merge(table.mean_probs, table.mean_bvsb, edges, settings.epsilon)
+        group = merged_regions(table, snapshot.maps(image), settings.epsilon)
         region_id, row_of_base = np.unique(group, return_inverse=True)
         table = merge_rows(table, row_of_base)
     return _ImageRows(
@@ -221,8 +224,6 @@ def _assemble(snapshot: Snapshot, rows: dict[str, _ImageRows]) -> PoolScores:
 def _score(snapshot: Snapshot, columns: dict[str, NDArray[np.generic]]) -> NDArray[np.float64]:
     if "score" in columns:  # drawn at random
         return columns["score"].astype(np.float64)
-    from napari_al.session.acquisition import acquisition_function
-
     return acquisition_function(snapshot.config.method).score(columns, snapshot.config)
 
 

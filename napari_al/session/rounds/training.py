@@ -10,9 +10,9 @@ import numpy as np
 from napari_al.core import IGNORE
 from napari_al.core.metrics import confusion_matrix
 from napari_al.errors import InputError
+from napari_al.methods.targets import partial_labels
 from napari_al.session.rounds.job_process import JobProgress
 from napari_al.session.rounds.training_labels import read_target
-from napari_al.session.targets import partial_labels
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from napari_al.learning.segmenter import Segmenter
     from napari_al.learning.training import StepReport, TrainSettings
     from napari_al.methods.table import Classifier, Loss
+    from napari_al.session.log.snapshot import Snapshot
     from napari_al.session.project.config import ProjectConfig, TrainingSettings
     from napari_al.session.rounds.encodings import Predictor
     from napari_al.session.rounds.job_context import Work
-    from napari_al.session.rounds.snapshot import Snapshot
     from napari_al.session.rounds.training_labels import TrainingStage
 
 N_IMAGES_FOR_STATISTICS = 64
@@ -96,6 +96,7 @@ def _readable(work: Work, images: Iterable[str]) -> Iterator[NDArray[np.generic]
 def loop_settings(settings: TrainingSettings, loss: Loss) -> TrainSettings:
     """Return what the training loop needs of a project's settings."""
     from napari_al.learning.training import TrainSettings
+    from napari_al.methods.loss import loss_function
 
     return TrainSettings(
         steps=settings.steps,
@@ -103,8 +104,7 @@ def loop_settings(settings: TrainingSettings, loss: Loss) -> TrainSettings:
         crop_px=settings.crop_px,
         learning_rate=settings.learning_rate,
         weight_decay=settings.weight_decay,
-        loss=loss,
-        loss_weights=settings.loss_weights,
+        loss=loss_function(loss, weights=settings.loss_weights, pooling=settings.loss_pooling),
     )
 
 
@@ -154,7 +154,8 @@ def _sample(work: Work, image: str, partial: bool, stage: TrainingStage) -> Samp
 
     pixels = work.snapshot.data.image(image)
     if partial:
-        return Sample(pixels, None, *partial_labels(work.snapshot, image))
+        records, n_classes = work.snapshot.records(image), work.snapshot.data.n_classes
+        return Sample(pixels, None, *partial_labels(records, n_classes))
     return Sample(pixels, read_target(work, image, stage))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -9,18 +10,28 @@ import numpy as np
 from napari_al.core import IGNORE
 from napari_al.core.metrics import confusion_matrix
 from napari_al.errors import InputError
-from napari_al.session.project import cached_maps
+from napari_al.methods.targets import TARGETS, localised
+from napari_al.session.project import cache_files
 from napari_al.session.rounds.encodings import Predictor
 from napari_al.session.rounds.region_tables import write_curves
-from napari_al.session.targets import TARGETS, localisation_input, target_images
 
 if TYPE_CHECKING:
+    import torch
     from numpy.typing import NDArray
 
+    from napari_al.session.log.snapshot import Snapshot
     from napari_al.session.rounds.job_context import Work
-    from napari_al.session.targets import Predict
 
 TrainingStage = Literal[1, 2]
+Predict = Callable[[str], "torch.Tensor"]
+"""Name of an image to its (C, H, W) probabilities by the newest model."""
+
+
+def target_images(snapshot: Snapshot) -> tuple[str, ...]:
+    """Names of the images that have targets, in the pool's order."""
+    if snapshot.config.method.starts_from_labels:
+        return snapshot.data.train
+    return tuple(name for name in snapshot.data.train if name in snapshot.answers)
 
 
 def write_targets(work: Work) -> tuple[str, ...]:
@@ -48,30 +59,30 @@ def predictor_of_targets(work: Work) -> Predict | None:
 def write_target(work: Work, image: str, predict: Predict | None) -> None:
     """Write an image's class map for this round."""
     snapshot, project = work.snapshot, work.snapshot.project
-    targets = TARGETS[snapshot.config.method.targets].make(snapshot, image, predict)
-    cached_maps.write_class_map(project.target_file(work.round, image), targets.class_map)
+    rule, settings = TARGETS[snapshot.config.method.targets], snapshot.config.targets
+    probs = None if predict is None else predict(image).to("cpu").numpy()
+    targets = rule.make(snapshot.records(image), probs, settings)
+    cache_files.write_class_map(project.target_file(work.round, image), targets.class_map)
     if targets.curves:
         write_curves(project.curves_file(work.round, image), targets.curves)
 
 
 def write_pseudo_labels(work: Work, predictor: Predictor, image: str) -> None:
     """Write an image's class map for the second stage, by the model of the first."""
-    from napari_al.core.localisation import localise
-
-    snapshot, settings = work.snapshot, work.snapshot.config.targets
+    snapshot = work.snapshot
     probs, features = predictor.features(image)
-    region_map, labelled, candidates = localisation_input(snapshot, image)
-    class_map = localise(
+    is_cosine = snapshot.config.method.classifier == "cosine"
+    temperature = predictor.segmenter.temperature if is_cosine else 1.0
+    class_map = localised(
+        snapshot.records(image),
+        snapshot.maps(image),
         features,
         probs,
-        region_map,
-        labelled,
-        candidates,
+        snapshot.config.targets,
         stride=predictor.segmenter.stride,
-        expansion_rule=settings.expansion_rule,
-        conflicts=settings.expansion_conflicts,
+        temperature=temperature,
     )
-    cached_maps.write_class_map(snapshot.project.target_file(work.round, image, stage=2), class_map)
+    cache_files.write_class_map(snapshot.project.target_file(work.round, image, stage=2), class_map)
 
 
 def measure_targets(
@@ -105,7 +116,7 @@ def measure_targets(
 def read_target(work: Work, image: str, stage: TrainingStage) -> NDArray[np.uint8]:
     """Read an image's class map of this round, which has been written."""
     path = work.snapshot.project.target_file(work.round, image, stage=stage)
-    class_map = cached_maps.read_class_map(path)
+    class_map = cache_files.read_class_map(path)
     if class_map is None:
         raise OSError(f"{path} was written a moment ago and cannot be read; is the disk full?")
     return class_map

@@ -10,9 +10,9 @@ import pytest
 from napari_al.core.clicks import Clicks
 from napari_al.core.geometry.masks import Mask
 from napari_al.formats.classes import default_classes
+from napari_al.methods.queries import Answer, Query, Region
 from napari_al.plugin.control import answer_statistics, coverage_statistics
 from napari_al.session.log.log import AnnotationLog
-from napari_al.session.log.records import Answer, Query, Region
 
 BOX = Mask.from_array(np.ones((10, 20), bool), (5, 5))
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from qtpy.QtCore import Qt
 
 from napari_al.core.clicks import Clicks
-from napari_al.session.log.records import Answer
+from napari_al.methods.queries import Answer
 
 CTRL = Qt.KeyboardModifier.ControlModifier
 

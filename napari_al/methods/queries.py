@@ -1,21 +1,45 @@
-"""What is asked and what is answered: the records of the annotation log."""
+"""The query column: what is asked, what is answered, and what an answer costs.
+
+These records are what the annotation log holds; it checks the ranges given here whenever it reads
+or writes one (``session/log/serialisation.py``). The costs hold for people and for oracles alike;
+``core/clicks.py`` and ``core/geometry/drawn_polygons.py`` count polygons.
+"""
 
 from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from napari_al.core import IGNORE
+from napari_al.core.clicks import Clicks
 
 # At run time too: the log's reader builds its checks from these types.
-from napari_al.core.clicks import Clicks  # noqa: TC001
 from napari_al.core.geometry.masks import Mask  # noqa: TC001
-from napari_al.formats.classes import ClassInfo  # noqa: TC001
+from napari_al.methods.table import QueryType  # noqa: TC001
 
-QueryType = Literal["dominant", "multi-class", "correction", "precise"]
 Outcome = Literal["labelled", "skipped", "unsure", "ignored"]
 """How a query ended: with class ids; put off to a later round; not to be asked again and without
 a label; or declared void (its pixels become IGNORE)."""
+
+Count = Annotated[int, Field(ge=0, le=10**9)]
+Coordinate = Annotated[int, Field(ge=0, lt=2**31)]
+ClassId = Annotated[int, Field(ge=0, lt=IGNORE)]
+ClassIdOrIgnore = Annotated[int, Field(ge=0, le=IGNORE)]
+AnswerId = Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,64}$")]
+Time = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT[0-9:.]{5,15}(Z|[+-]\d\d:\d\d)$")]
+"""ISO 8601 with a time zone."""
+
+ONE_CLICK = Clicks(class_clicks=1)
+"""Cost of one class chosen, of a label accepted, and of saying that there is none to give."""
+
+
+def clicks_for_classes(n_classes: int) -> Clicks:
+    """Cost of choosing so many classes: one click each, and at least one (Hwang et al. 2023)."""
+    return Clicks(class_clicks=max(n_classes, 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +58,7 @@ class Region:
     """
 
     image: str
-    ids: tuple[int, ...]
+    ids: tuple[Coordinate, ...]
     mask: Mask
 
 
@@ -49,18 +73,18 @@ class Query:
 
     region: Region
     query_type: QueryType
-    score: float
-    round: int
-    model_round: int
-    pixel_rc: tuple[int, int] | None = None
-    pseudo_label: int | None = None
+    score: Annotated[float, Field(allow_inf_nan=False)]
+    round: Count
+    model_round: Count
+    pixel_rc: tuple[Coordinate, Coordinate] | None = None
+    pseudo_label: ClassIdOrIgnore | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
     """Part of a precise answer: these pixels are of this class."""
 
-    class_id: int
+    class_id: ClassId
     mask: Mask
 
 
@@ -74,33 +98,22 @@ class Answer:
     """
 
     query: Query
-    class_ids: tuple[int, ...]
+    class_ids: tuple[ClassId, ...]
     clicks: Clicks
     outcome: Outcome = "labelled"
     pieces: tuple[Piece, ...] = ()
-    seconds: float = 0.0
-    annotator: str = "human"
-    id: str = field(default_factory=lambda: uuid.uuid4().hex)
-    time: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="milliseconds"))
+    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    annotator: Annotated[str, Field(max_length=200)] = "human"
+    id: AnswerId = field(default_factory=lambda: uuid.uuid4().hex)
+    time: Time = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="milliseconds"))
 
 
 @dataclass(frozen=True, slots=True)
 class AutomaticCorrection:
     """A region whose class a model changed: not an answer, costs nothing (Jeon et al. 2026)."""
 
-    round: int
+    round: Count
     region: Region
-    old_class: int
-    new_class: int
-    confidence: float
-
-
-@dataclass(frozen=True, slots=True)
-class ClassEdit:
-    """The classes from here on: some added, renamed, recoloured or merged (``classes.py``)."""
-
-    classes: tuple[ClassInfo, ...]
-
-
-Record = Answer | AutomaticCorrection | ClassEdit
-"""What an entry of the log adds, and an undo takes back."""
+    old_class: ClassIdOrIgnore
+    new_class: ClassId
+    confidence: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from napari_al.core import IGNORE
 from napari_al.errors import InputError
-from napari_al.learning.losses import (
+from napari_al.methods.loss import (
     Pooling,
     cross_entropy,
     labelled_pixels,

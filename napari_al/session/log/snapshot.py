@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
-
-import numpy as np
 
 from napari_al.core import IGNORE
 from napari_al.errors import InputError
 from napari_al.formats.dataset import DataFolder
+from napari_al.methods.targets import ImageRecords, corrected, filled
 from napari_al.session.log.class_edits import as_counted, load_model, with_classes
 from napari_al.session.log.log import AnnotationLog
 from napari_al.session.project.folder import Project
@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from napari_al.learning.segmenter import Segmenter
-    from napari_al.session.log.records import Answer, AutomaticCorrection
+    from napari_al.methods.queries import Answer, AutomaticCorrection
     from napari_al.session.project.config import ProjectConfig
 
 Record = TypeVar("Record")
@@ -76,27 +77,29 @@ class Snapshot:
             for region_id in answer.query.region.ids
         }
 
-    def answers_map(self, image: str) -> NDArray[np.uint8]:
-        """(H, W) class map of an image's answers alone; later ones over earlier ones.
+    def records(self, image: str) -> ImageRecords:
+        """Return what the targets of an image are made of.
 
-        Answers with several classes say nothing about single pixels and leave IGNORE.
+        Raises
+        ------
+        InputError
+            The image has another size than when its regions were cut.
         """
         self.maps.check_size(image)
-        class_map = np.full(self.data.shape(image), IGNORE, np.uint8)
-        for answer in self.answers.get(image, ()):
-            paint(class_map, answer)
-        return class_map
+        return ImageRecords(
+            self.data.shape(image),
+            partial(self.maps.initial_labels, image),
+            self.answers.get(image, ()),
+            self.corrections.get(image, ()),
+        )
+
+    def answers_map(self, image: str) -> NDArray[np.uint8]:
+        """(H, W) class map of an image's answers alone (``targets.filled``)."""
+        return filled(self.records(image))
 
     def current_labels(self, image: str) -> NDArray[np.uint8]:
-        """(H, W) initial labels, automatic corrections over them, answers over both."""
-        self.maps.check_size(image)
-        class_map = self.maps.initial_labels(image).copy()
-        for correction in self.corrections.get(image, ()):
-            mask = correction.region.mask
-            mask.view(class_map)[mask.crop()] = correction.new_class
-        for answer in self.answers.get(image, ()):
-            paint(class_map, answer)
-        return class_map
+        """(H, W) initial labels, automatic corrections and answers (``targets.corrected``)."""
+        return corrected(self.records(image))
 
     def current_label(self, image: str, pixel_rc: tuple[int, int]) -> int:
         """Return what ``current_labels`` has at one pixel, without painting them all."""
@@ -179,15 +182,3 @@ def by_image(pairs: Iterable[tuple[str, Record]]) -> dict[str, list[Record]]:
     for image, record in pairs:
         grouped.setdefault(image, []).append(record)
     return grouped
-
-
-def paint(class_map: NDArray[np.uint8], answer: Answer) -> None:
-    """Paint what an answer says of its pixels over a (H, W) class map, in place."""
-    mask = answer.query.region.mask
-    if answer.outcome == "ignored" or (answer.outcome == "labelled" and answer.pieces):
-        mask.view(class_map)[mask.crop()] = IGNORE
-    if answer.outcome == "labelled":
-        for piece in answer.pieces:
-            piece.mask.view(class_map)[piece.mask.crop()] = piece.class_id
-        if not answer.pieces and len(answer.class_ids) == 1:
-            mask.view(class_map)[mask.crop()] = answer.class_ids[0]

@@ -1,16 +1,17 @@
-"""The acquisition column of the method table: what each function reads and how it scores.
+"""The acquisition column: each published function by its name, and the table of them.
 
-A function sees the whole pool's columns at once (rows = regions) and returns larger scores for
-regions to ask sooner. Pixel sums by class in the columns let functions whose weights depend on the
-whole pool (PixBal, ABC) do with one pass over the pixels.
+A function reads columns of the whole pool (one row a region; ``core/regions.py`` and
+``core/correction.py`` make them in one pass over an image's pixels) and returns a score a region:
+larger = ask sooner. Weights that depend on the whole pool (ClassBal, PixBal, ABC) need no second
+pass, for the columns hold sums of pixels by class.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,33 +20,48 @@ from napari_al.core import acquisition, correction
 from napari_al.errors import InputError
 
 if TYPE_CHECKING:
+    from napari_al.formats.classes import ClassInfo
+    from napari_al.methods.settings import AcquisitionSettings
     from napari_al.methods.table import Method, QueryType
-    from napari_al.session.project.config import ProjectConfig
 
 Columns = Mapping[str, NDArray[Any]]
-Score = Callable[[Columns, "ProjectConfig"], NDArray[np.float64]]
+Scores = NDArray[np.float64]
+Score = Callable[[Columns, Any], Scores]
+"""Columns and the project's config to a score a region."""
 
 REGION_COLUMNS = (
     "size", "mean_probs", "mean_bvsb", "class_histogram", "bvsb_by_class", "dominant",
 )  # fmt: skip
-"""What there is of a region, merged or not (``core/regions.py``)."""
+"""Columns of a region, merged or not (``core.regions.RegionTable``)."""
 CORRECTION_COLUMNS = (
     "size", "dominant", "mean_probs", "cil_representative", "lcil", "sim",
     "similarity_cil_by_class", "label_histogram", "queried",
 )  # fmt: skip
-"""What there is of a segment whose label may be corrected (``core/correction.py``)."""
+"""Columns of a segment whose label may be corrected (``core.correction.CorrectionTable``)."""
+
+
+class ScoringConfig(Protocol):
+    """What the built-in functions read of a project's config."""
+
+    @property
+    def classes(self) -> Sequence[ClassInfo]:
+        """All classes, in the order of their ids."""
+
+    @property
+    def acquisition(self) -> AcquisitionSettings:
+        """Settings of scoring."""
 
 
 @dataclass(frozen=True)
 class AcquisitionFunction:
-    """One row.
+    """One row of the table.
 
     Attributes
     ----------
     columns : names of the ``RegionTable`` (or ``CorrectionTable``) columns it reads; ``queried``
         (bool) is true for regions that were answered.
-    score : columns and settings to a (P,) float64 array.
-    module : of one that was registered, the module that a child process imports to have it, too.
+    score : columns and config to a (P,) float64 array.
+    module : of a registered function, the module that a child process imports to have it, too.
     """
 
     columns: tuple[str, ...]
@@ -53,59 +69,93 @@ class AcquisitionFunction:
     module: str = ""
 
 
-def _bvsb(columns: Columns, config: ProjectConfig) -> NDArray[np.float64]:
+def bvsb(columns: Columns, config: ScoringConfig) -> Scores:
+    """BvSB: mean over the pixels of second-best probability / best (Kim et al. 2023, eq. 4, 5).
+
+    The pixels' ratio is ``core.acquisition.bvsb``.
+    """
     return columns["mean_bvsb"].astype(np.float64)
 
 
-def _classbal(columns: Columns, config: ProjectConfig) -> NDArray[np.float64]:
+def classbal(columns: Columns, config: ScoringConfig) -> Scores:
+    """ClassBal: BvSB times exp(-p), p the class's share of the regions (Cai et al. 2021, eq. 6)."""
     frequency = acquisition.class_frequency_of_regions(columns["dominant"], len(config.classes))
-    return acquisition.class_balanced(columns["mean_bvsb"], columns["dominant"], frequency)
+    return _class_balanced(columns, frequency, config)
 
 
-def _classbal_pixels(columns: Columns, config: ProjectConfig) -> NDArray[np.float64]:
+def classbal_pixels(columns: Columns, config: ScoringConfig) -> Scores:
+    """ClassBal with p a class's share of the pixels (Kim et al. 2023, eq. 6, 7)."""
     frequency = acquisition.class_frequency_of_pixels(
         columns["dominant"], columns["size"], len(config.classes)
     )
-    return acquisition.class_balanced(columns["mean_bvsb"], columns["dominant"], frequency)
+    return _class_balanced(columns, frequency, config)
 
 
-def _pixbal(columns: Columns, config: ProjectConfig) -> NDArray[np.float64]:
+def _class_balanced(
+    columns: Columns, frequency: NDArray[np.float64], config: ScoringConfig
+) -> Scores:
+    return acquisition.class_balanced(
+        columns["mean_bvsb"],
+        columns["dominant"],
+        frequency,
+        scale=config.acquisition.frequency_scale,
+    )
+
+
+def pixbal(columns: Columns, config: ScoringConfig) -> Scores:
+    """PixBal: BvSB of each pixel, weighed by the prior of its class (Hwang et al. 2023, eq. 4)."""
     prior = acquisition.class_prior(columns["mean_probs"], columns["size"])
     return acquisition.pixbal(
         columns["bvsb_by_class"], columns["size"], prior, config.acquisition.nu
     )
 
 
-def _column(name: str) -> AcquisitionFunction:
-    return AcquisitionFunction((name,), lambda columns, _: columns[name].astype(np.float64))
+def cil(columns: Columns, config: ScoringConfig) -> Scores:
+    """CIL: 1 - p(current class) at the representative pixel (Kim et al. 2024, eq. 8)."""
+    return columns["cil_representative"].astype(np.float64)
 
 
-def _abc(columns: Columns, config: ProjectConfig) -> NDArray[np.float64]:
+def lcil(columns: Columns, config: ScoringConfig) -> Scores:
+    """LCIL: mean CIL over the segment (Kim et al. 2024, eq. 10)."""
+    return columns["lcil"].astype(np.float64)
+
+
+def sim(columns: Columns, config: ScoringConfig) -> Scores:
+    """SIM: sum of CIL by similarity to the representative pixel (Kim et al. 2024, eq. 9)."""
+    return columns["sim"].astype(np.float64)
+
+
+def abc(columns: Columns, config: ScoringConfig) -> Scores:
+    """ABC: sum of CIL by similarity to the segment and rarity of the class (Jeon et al. 2026).
+
+    Rarity is that of the current labels in the segments that were not asked about.
+    """
     counts = columns["label_histogram"][~columns["queried"]].sum(axis=0)
-    weights = correction.class_weights(counts)
+    present_only = config.acquisition.abc_classes == "present"
+    weights = correction.class_weights(counts, present_only=present_only)
     return correction.abc(columns["similarity_cil_by_class"], weights)
 
 
 ACQUISITIONS: dict[str, AcquisitionFunction] = {
-    "bvsb": AcquisitionFunction(("mean_bvsb",), _bvsb),
-    "classbal": AcquisitionFunction(("mean_bvsb", "dominant"), _classbal),
-    "classbal-pixels": AcquisitionFunction(("mean_bvsb", "dominant", "size"), _classbal_pixels),
-    "pixbal": AcquisitionFunction(("bvsb_by_class", "mean_probs", "size"), _pixbal),
-    "cil": _column("cil_representative"),
-    "lcil": _column("lcil"),
-    "sim": _column("sim"),
-    "abc": AcquisitionFunction(("similarity_cil_by_class", "label_histogram", "queried"), _abc),
+    "bvsb": AcquisitionFunction(("mean_bvsb",), bvsb),
+    "classbal": AcquisitionFunction(("mean_bvsb", "dominant"), classbal),
+    "classbal-pixels": AcquisitionFunction(("mean_bvsb", "dominant", "size"), classbal_pixels),
+    "pixbal": AcquisitionFunction(("bvsb_by_class", "mean_probs", "size"), pixbal),
+    "cil": AcquisitionFunction(("cil_representative",), cil),
+    "lcil": AcquisitionFunction(("lcil",), lcil),
+    "sim": AcquisitionFunction(("sim",), sim),
+    "abc": AcquisitionFunction(("similarity_cil_by_class", "label_histogram", "queried"), abc),
 }
-"""``random`` is no row: it needs no model (``scoring.py``)."""
+"""``random`` is no row: it needs no model."""
 BUILT_IN = ("random", *ACQUISITIONS)
 
 
 def register_acquisition(name: str, columns: tuple[str, ...]) -> Callable[[Score], Score]:
     """Add an acquisition function of your own to the table; used as a decorator.
 
-    Then ``acquisition = name`` works in methods, settings, sweeps and the window, in every process
-    that has imported the module with the function. Child processes import it by themselves, unless
-    it is the main program.
+    From then on ``acquisition = name`` works in methods, settings, sweeps and the window, in every
+    process that has imported the module with the function. Child processes import it by themselves,
+    unless it is the main program.
 
     Parameters
     ----------
@@ -137,7 +187,7 @@ def register_acquisition(name: str, columns: tuple[str, ...]) -> Callable[[Score
         )
 
     def add(score: Score) -> Score:
-        def checked(values: Columns, config: ProjectConfig) -> NDArray[np.float64]:
+        def checked(values: Columns, config: Any) -> Scores:
             scores, n_regions = score(values, config), len(next(iter(values.values())))
             if np.shape(scores) != (n_regions,):
                 raise InputError(

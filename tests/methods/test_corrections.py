@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from napari_al.core import IGNORE
 from napari_al.errors import InputError
-from napari_al.learning.correction_module import (
+from napari_al.methods.corrections import (
     CorrectionLoss,
     automatic_corrections,
     balancing_weights,

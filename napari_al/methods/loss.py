@@ -1,17 +1,15 @@
-"""Losses of the segmenters: cross entropy, and the losses on sets of classes of Hwang et al. 2023.
+"""The loss column: cross entropy, and the losses on sets of classes of Hwang et al. 2023.
 
 A region with one class says what its pixels are; a region with several says what they may be, and
-that each of its classes is in it somewhere. ``partial_label_loss`` adds up three terms for that,
-which are also here one by one. All are safe where there is nothing to learn from: they are zero
-then, with a zero gradient.
-
-Logits are what the softmax takes: those of a cosine classifier are divided by its temperature
-already.
+that each of its classes is in it somewhere: ``partial_label_loss`` adds up three terms for that.
+Where there is nothing to learn from, a loss is zero with a zero gradient. Logits are what the
+softmax takes: those of a cosine classifier are divided by its temperature already.
 """
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from functools import partial
+from typing import TYPE_CHECKING, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -20,6 +18,11 @@ from torch.nn import functional as F
 from napari_al.core import IGNORE
 from napari_al.errors import InputError
 
+if TYPE_CHECKING:
+    from napari_al.learning.batches import Batch
+    from napari_al.learning.training import BatchLoss
+    from napari_al.methods.table import Loss
+
 Pooling = Literal["region", "pixel"]
 """How costs become a loss. ``region``: mean over a region's pixels, then over regions (the paper's
 equations 6, 7, 9). ``pixel``: as the authors' code does: sum over the batch's pixels (or pairs of
@@ -27,6 +30,42 @@ region and class) divided by their number plus one, so that large regions weigh 
 added to each probability."""
 
 EPSILON = 1e-8
+
+
+def loss_function(
+    loss: Loss,
+    *,
+    weights: tuple[float, float, float] = (16.0, 8.0, 1.0),
+    pooling: Pooling = "region",
+) -> BatchLoss:
+    """Return the function of the table's name that the training loop calls with a batch.
+
+    Parameters
+    ----------
+    loss : {"cross-entropy", "multi-class"}
+        On class maps, or on regions' sets of classes.
+    weights, pooling
+        Of ``partial_label_loss``.
+    """
+    if loss == "multi-class":
+        return partial(_of_candidates, weights=weights, pooling=pooling)
+    return _of_class_map
+
+
+def _of_class_map(logits: Tensor, batch: Batch) -> Tensor:
+    if batch.class_map is None:
+        raise ValueError("the cross-entropy loss needs samples with a class_map")
+    return cross_entropy(logits, batch.class_map)
+
+
+def _of_candidates(
+    logits: Tensor, batch: Batch, *, weights: tuple[float, float, float], pooling: Pooling
+) -> Tensor:
+    if batch.region_map is None or batch.candidates is None:
+        raise ValueError("the multi-class loss needs samples with region_map and candidates")
+    return partial_label_loss(
+        logits, batch.region_map, batch.candidates, weights=weights, pooling=pooling
+    )
 
 
 def cross_entropy(logits: Tensor, class_map: Tensor, ignore: int = IGNORE) -> Tensor:

@@ -1,15 +1,15 @@
-"""Label correction module of A2LC (Jeon et al. 2026): corrections without asking.
+"""The correction column: label correction module of A2LC (Jeon et al. 2026) and its guards.
 
 A small network learns from the segments that a round asked about to tell a segment's class from
-its mean probabilities. What it then says of other segments may change their labels where guards
-allow it: they keep it from spreading classes that it has hardly seen, from wiping out the rarest
-one, and from undoing answers.
+its mean probabilities. It may then change the labels of other segments. Guards keep it from
+spreading classes that it has hardly seen, from wiping out the rarest one, and from undoing answers.
 """
 
 from __future__ import annotations
 
 import math
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -25,12 +25,83 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_al.methods.settings import TargetSettings
+
 CorrectionLoss = Literal["cross-entropy", "softmax-twice"]
 """``cross-entropy``: of the network's probabilities, weighed by class. ``softmax-twice``: the
 authors' code, which takes the softmax of the probabilities again, so that the loss of a certain
 and right answer is ln(1 + (C - 1) / e) instead of 0 and confidence grows more slowly."""
 
 WIDTHS = (256, 128, 64)
+
+
+@dataclass(frozen=True, slots=True)
+class Corrected:
+    """What the module says of (n,) segments.
+
+    Attributes
+    ----------
+    accepted : (n,) bool
+        Segments whose label becomes ``class_ids``.
+    class_ids : (n,) int64
+    confidence : (n,) float64
+    """
+
+    accepted: NDArray[np.bool_]
+    class_ids: NDArray[np.int64]
+    confidence: NDArray[np.float64]
+
+
+def correct_automatically(
+    features: NDArray[np.floating[Any]],
+    labels: NDArray[np.integer[Any]],
+    protected: NDArray[np.bool_],
+    answered: NDArray[np.integer[Any]],
+    answers: NDArray[np.integer[Any]],
+    settings: TargetSettings,
+    *,
+    round_number: int,
+    seed: int,
+) -> Corrected:
+    """Learn from a round's answers, and correct the segments that were not asked about.
+
+    Parameters
+    ----------
+    features : (n, C) float
+        Mean probabilities of all segments.
+    labels : (n,) int
+        The commonest current class in each.
+    protected : (n,) bool
+        Segments asked about in any round.
+    answered, answers : (m,) int
+        Row of each answer's segment (-1: there is none) and the class given.
+    settings
+        Loss, confidence by round and share of tail classes.
+    round_number : int
+        1 = the first.
+    seed : int
+    """
+    counts = np.bincount(answers, minlength=features.shape[1])
+    known = answered >= 0
+    module = train_correction_module(
+        features[answered[known]],
+        answers[known],
+        counts,
+        seed=seed + round_number,
+        loss=settings.lcm_loss,
+    )
+    class_ids, confidence = predict_corrections(module, features)
+    taus = settings.lcm_confidence
+    accepted = automatic_corrections(
+        labels,
+        class_ids,
+        confidence,
+        protected,
+        counts,
+        tau=taus[min(round_number, len(taus)) - 1],
+        tail_fraction=settings.lcm_tail,
+    )
+    return Corrected(accepted, class_ids, confidence)
 
 
 def train_correction_module(
@@ -228,7 +299,7 @@ def _network(n_classes: int, seed: int) -> nn.Module:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """More threads would only wait for each other: no step takes one of them a millisecond."""
+    """Use one torch thread: a step takes under a millisecond, so that threads would only wait."""
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -1,12 +1,14 @@
-"""Derived pictures in ``cache/``: class maps and id maps as PNG.
+"""Files of ``cache/``: class maps and id maps as PNG, arrays with a CRC-32 as safetensors.
 
-A file that cannot be read counts as missing and is made again: the cache may be deleted or cut
-short at any time.
+A file that is missing, cut short or damaged reads as None and is computed again: the cache may be
+deleted at any time. Neither format can run code or unpack to more than its header says.
 """
 
 from __future__ import annotations
 
+import json
 import struct
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +20,7 @@ _PNG_SIZE = struct.Struct(">8s8xII")
 """Signature, width and height at the beginning of a PNG file."""
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -68,6 +71,42 @@ def read_size(path: Path) -> tuple[int, int] | None:
     except (OSError, struct.error):
         return None
     return (height, width) if signature == b"\x89PNG\r\n\x1a\n" else None
+
+
+def write_arrays(
+    path: Path, arrays: Mapping[str, NDArray[Any]], names: Sequence[str], *, key: str = "names"
+) -> None:
+    """Write named arrays, and a list of names under ``key`` in the metadata."""
+    from safetensors.numpy import save
+
+    tensors = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    metadata = {key: json.dumps(names), "crc32": _checksum(names, tensors)}
+    write_atomic(path, save(tensors, metadata), durable=False)
+
+
+def read_arrays(
+    path: Path, *, key: str = "names"
+) -> tuple[dict[str, NDArray[Any]], tuple[Any, ...]] | None:
+    """Read what ``write_arrays`` wrote; None where it is missing, damaged or torn."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(path), framework="np") as file:
+            metadata = file.metadata() or {}
+            names = tuple(json.loads(metadata[key]))
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        is_whole = metadata["crc32"] == _checksum(names, arrays)
+    except (OSError, SafetensorError, ValueError, TypeError, KeyError, RecursionError):
+        return None
+    return (arrays, names) if is_whole else None
+
+
+def _checksum(names: Sequence[str], tensors: Mapping[str, NDArray[Any]]) -> str:
+    """CRC-32 of names and tensors; detects torn writes."""
+    crc = zlib.crc32(json.dumps(names).encode())
+    for name in sorted(tensors):
+        crc = zlib.crc32(tensors[name].tobytes(), zlib.crc32(name.encode(), crc))
+    return str(crc)
 
 
 def _write(path: Path, picture: NDArray[np.uint8 | np.uint16], durable: bool) -> None:

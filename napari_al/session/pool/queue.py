@@ -1,0 +1,202 @@
+"""Which query comes next: what the answers add up to, and the regions that are still open."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from napari_al.core.clicks import Clicks
+from napari_al.core.geometry.masks import Mask
+from napari_al.methods.queries import Query, Region
+from napari_al.session.log.class_edits import as_counted
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable, Iterator
+
+    from napari_al.methods.queries import Answer
+    from napari_al.session.log.snapshot import Snapshot
+    from napari_al.session.pool.order import Pool
+    from napari_al.session.pool.scores import PoolScores
+    from napari_al.session.project.region_maps import RegionMaps
+
+_NONE: frozenset[int] = frozenset()
+
+
+class AnsweredState:
+    """What the answers in force add up to, kept up to date an answer at a time.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+        The project without answers; they are added to it.
+    answers : iterable of Answer
+        Those in force, oldest first.
+    earlier : container of str
+        Ids of answers that belong to earlier rounds.
+
+    Attributes
+    ----------
+    snapshot : Snapshot
+        The project with the answers in force.
+    answers : list of Answer
+        Those in force, oldest first, in terms of the classes in force.
+    clicks : Clicks
+        All that were spent.
+    clicks_in_round : int
+        Those of the round being answered.
+    """
+
+    def __init__(
+        self, snapshot: Snapshot, answers: Iterable[Answer] = (), earlier: Container[str] = ()
+    ) -> None:
+        self.snapshot = snapshot
+        self.answers: list[Answer] = []
+        self.clicks, self.clicks_in_round = Clicks(), 0
+        self._earlier = earlier
+        self._settled: dict[str, set[int]] = {}
+        self._put_off: dict[str, set[int]] = {}
+        for answer in answers:
+            self.add(answer)
+
+    def add(self, answer: Answer) -> None:
+        """Take one more answer into account."""
+        region = answer.query.region
+        counted = as_counted([answer], self.snapshot.config.classes)
+        self.answers.extend(counted)
+        self.snapshot.answers.setdefault(region.image, []).extend(counted)
+        self.clicks += answer.clicks
+        if self._is_of_round(answer):
+            self.clicks_in_round += answer.clicks.total
+        if answer.outcome != "skipped":
+            self._settled.setdefault(region.image, set()).update(region.ids)
+        elif self._is_of_round(answer):
+            self._put_off.setdefault(region.image, set()).update(region.ids)
+
+    def take_back(self) -> Answer:
+        """Forget the newest answer, and return it."""
+        answer = self.answers.pop()
+        image = answer.query.region.image
+        left = self.snapshot.answers[image]
+        left.pop()
+        self.clicks -= answer.clicks
+        if self._is_of_round(answer):
+            self.clicks_in_round -= answer.clicks.total
+        self._settled[image] = self.snapshot.answered_ids(image)
+        put_off = (a for a in left if a.outcome == "skipped" and self._is_of_round(a))
+        self._put_off[image] = {region_id for a in put_off for region_id in a.query.region.ids}
+        if not left:
+            del self.snapshot.answers[image]
+        return answer
+
+    def is_open(self, image: str, ids: tuple[int, ...]) -> bool:
+        """Whether base regions hold one not answered, and none put off in this round.
+
+        Merged regions may hold superpixels that were answered before: they are asked again with
+        the rest, and the new answer counts where both say something.
+        """
+        settled, put_off = self._settled.get(image, _NONE), self._put_off.get(image, _NONE)
+        return not settled.issuperset(ids) and put_off.isdisjoint(ids)
+
+    def _is_of_round(self, answer: Answer) -> bool:
+        return answer.id not in self._earlier
+
+
+class QueryQueue:
+    """The next queries: the pool's regions in order, less those answered; used on one thread.
+
+    Attributes
+    ----------
+    pool : Pool or None
+        None while there are no scores.
+    """
+
+    def __init__(self) -> None:
+        self.pool: Pool | None = None
+        self._head = 0  # position in the pool's order; regions before it are answered
+        self._asked: Query | None = None
+
+    def adopt(self, pool: Pool | None) -> None:
+        """Ask from another pool; the query on screen stays."""
+        self.pool, self._head = pool, 0
+
+    def reopen(self, region: Region) -> None:
+        """Ask about a region whose answer was taken back."""
+        self._asked = None
+        if self.pool is not None:
+            self._head = min(self._head, self.pool.first_place(region.image, region.ids))
+
+    def reset(self) -> None:
+        """Start from the best region: other answers are in force, or another round has begun."""
+        self._head, self._asked = 0, None
+
+    def relabel(self, answered: AnsweredState) -> None:
+        """Start from the best region under other classes; the query on screen gets a new label."""
+        self._head, asked = 0, self._asked
+        if asked is not None and asked.pixel_rc is not None:
+            label = answered.snapshot.current_label(asked.region.image, asked.pixel_rc)
+            self._asked = replace(asked, pseudo_label=label)
+
+    def next(self, answered: AnsweredState, round_number: int) -> Query | None:
+        """Return the query to ask, the same until it is answered; None: all are answered."""
+        self._asked = next(self.queries(answered, round_number), None)
+        return self._asked
+
+    def queries(self, answered: AnsweredState, round_number: int) -> Iterator[Query]:
+        """Yield queries, best first; but before all others the one on screen, until answered."""
+        if self.pool is None:
+            return
+        asked = self._asked
+        if (
+            asked is not None
+            and asked.round == round_number
+            and answered.is_open(asked.region.image, asked.region.ids)
+        ):
+            yield asked
+        else:
+            asked = None
+        order = self.pool.order
+        for position in range(self._head, len(order)):
+            query = _query_of_row(self.pool, int(order[position]), answered, round_number)
+            if query is not None and (asked is None or query.region != asked.region):
+                yield query
+            elif query is None and position == self._head:
+                self._head += 1
+
+
+def _query_of_row(pool: Pool, row: int, answered: AnsweredState, round_number: int) -> Query | None:
+    """Return the query about a row of the pool; None if it is not to be asked (again)."""
+    part, own_row = pool.locate(row)
+    scores, snapshot = part.scores, answered.snapshot
+    image = scores.images[int(scores.image_index[own_row])]
+    if not answered.is_open(image, scores.base_ids(own_row)):
+        return None
+    region = region_of_row(snapshot.maps, scores, own_row)
+    pixel_rc = pseudo_label = None
+    if snapshot.config.method.query == "correction":
+        if scores.pixel is None:
+            pixel_rc = region.mask.central_pixel()
+        else:
+            r, c = divmod(int(scores.pixel[own_row]), snapshot.data.shape(image)[1])
+            pixel_rc = (r, c)
+        pseudo_label = snapshot.current_label(image, pixel_rc)
+    return Query(
+        region=region,
+        query_type=snapshot.config.method.query,
+        score=float(scores.score[own_row]),
+        round=round_number,
+        model_round=part.round,
+        pixel_rc=pixel_rc,
+        pseudo_label=pseudo_label,
+    )
+
+
+def region_of_row(maps: RegionMaps, scores: PoolScores, row: int) -> Region:
+    """Return the region of a row of the scores, with its pixels."""
+    index = int(scores.image_index[row])
+    image = scores.images[index]
+    region_map = maps(image)
+    scores.check_fit(index, region_map)
+    groups = scores.groups_of(index)
+    region_id = scores.region_id[row]
+    inside = region_map == region_id if groups is None else (groups == region_id)[region_map]
+    return Region(image, scores.base_ids(row), Mask.from_array(inside))

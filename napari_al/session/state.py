@@ -1,0 +1,321 @@
+"""An open project as its log and its rounds say: everything of a session that only reads.
+
+All but the log and the rounds that are done is derived from them, so that a session can be opened
+again after any stop. ``session.py`` adds what changes a project.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from napari_al.errors import InputError
+from napari_al.formats.classes import as_merged
+from napari_al.methods.queries import Answer
+from napari_al.session.events import SessionEvents
+from napari_al.session.log.class_edits import as_counted, with_classes
+from napari_al.session.log.journal import Journal
+from napari_al.session.log.snapshot import Snapshot, by_image, open_data
+from napari_al.session.pool.order import PoolReader
+from napari_al.session.pool.queue import AnsweredState, QueryQueue
+from napari_al.session.pool.scores import paint_scores
+from napari_al.session.project import cache_files
+from napari_al.session.project.region_maps import RegionMaps
+from napari_al.session.rounds.current_round import CurrentRound
+from napari_al.writing import WriteError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from napari_al.core.clicks import Clicks
+    from napari_al.methods.queries import AutomaticCorrection, Query
+    from napari_al.session.log.history import Entry, Record
+    from napari_al.session.pool.order import Pool
+    from napari_al.session.project.config import ProjectConfig
+    from napari_al.session.project.folder import Project
+
+
+class ProjectState:
+    """What can be read of an open project.
+
+    Parameters
+    ----------
+    project : Project
+    config : ProjectConfig
+        That the project was made with.
+
+    Attributes
+    ----------
+    events : SessionEvents
+    project : Project
+    config : ProjectConfig
+        With the classes in force.
+    data : DataFolder
+    """
+
+    def __init__(self, project: Project, config: ProjectConfig) -> None:
+        self.events = SessionEvents()
+        self.project = project
+        self._made_with = self.config = config
+        self.data = open_data(project, config)
+        self._maps = RegionMaps(project, self.data, config)
+        self._pools = PoolReader(project, self.data, config)
+        self._queue = QueryQueue()
+        self._journal = Journal(project, self.events.unsaved_changed.emit)
+        with ExitStack() as failed:
+            failed.callback(self._journal.close)
+            self._rounds = CurrentRound(
+                project, self._journal.log, starts_from_labels=config.method.starts_from_labels
+            )
+            self._recount()
+            if not project.read_only:
+                self._write_rows()
+            self._adopt(self._pools.newest())
+            failed.pop_all()
+
+    def upcoming(self, n: int) -> list[Query]:
+        """Return the next ``n`` queries, the current one first."""
+        if not self._asks:
+            return []
+        return list(islice(self._queue.queries(self._answered, self.round), n))
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is anything to take back."""
+        return self._journal.can_undo
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether there is anything to put back."""
+        return self._journal.can_redo
+
+    def answers(self) -> tuple[Answer, ...]:
+        """Return the answers in force, oldest first, in terms of the classes in force."""
+        return tuple(self._answered.answers)
+
+    def corrections(self) -> tuple[AutomaticCorrection, ...]:
+        """Return the automatic corrections in force, oldest first."""
+        return as_counted(self._journal.log.corrections(), self.config.classes)
+
+    def log_entries(self) -> tuple[Entry, ...]:
+        """Return all that was ever done, in order, what was undone as well (``replay.py``)."""
+        return self._journal.log.entries()
+
+    @property
+    def made_with(self) -> ProjectConfig:
+        """The config that the project was made with: that of now, but for edits of classes."""
+        return self._made_with.model_copy(update={"data": str(self.data.path)})
+
+    @property
+    def n_unsaved(self) -> int:
+        """Answers that are held in memory only."""
+        return self._journal.n_unsaved
+
+    @property
+    def rescued(self) -> int:
+        """Answers taken over that an earlier session could not write to the log."""
+        return self._journal.rescued
+
+    # -- rounds, clicks, scores
+
+    @property
+    def round(self) -> int:
+        """The round being answered, 1 = the first.
+
+        0 for methods that start from labels, until the model of those has been trained (or its
+        training has begun).
+        """
+        return self._rounds.number
+
+    @property
+    def model_round(self) -> int | None:
+        """Round of the newest model; None before the first."""
+        return self._rounds.model_round
+
+    @property
+    def scores_round(self) -> int:
+        """Round of the newest model that orders queries; 0 before the first training.
+
+        ``scores_are_complete`` says whether it orders all of them.
+        """
+        return 0 if self._queue.pool is None else self._queue.pool.newest_round
+
+    @property
+    def has_scores(self) -> bool:
+        """Whether there is anything to ask from."""
+        return self._queue.pool is not None
+
+    @property
+    def scores_are_complete(self) -> bool:
+        """Whether the newest model has scored every image; if not, ``start_scoring`` goes on."""
+        pool = self._queue.pool
+        if pool is None or pool.newest_round != (self.model_round or 0):
+            return False
+        return len(pool.parts) == 1 and pool.images == frozenset(self.data.train)
+
+    @property
+    def n_regions(self) -> int:
+        """Regions in the pool, answered ones included."""
+        return 0 if self._queue.pool is None else len(self._queue.pool.order)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What cannot be used of data and project, a sentence each; () = all is well."""
+        broken = [broken.reason for broken in self.data.broken]
+        lost = (str(error) for _, error in self._answered.snapshot.lost_images())
+        return (*self._journal.unreadable, *broken, *lost)
+
+    @property
+    def clicks(self) -> Clicks:
+        """All clicks spent."""
+        return self._answered.clicks
+
+    @property
+    def clicks_in_round(self) -> int:
+        """Clicks spent in this round."""
+        return self._answered.clicks_in_round
+
+    @property
+    def budget_is_spent(self) -> bool:
+        """Whether this round's clicks have reached the budget."""
+        return self.clicks_in_round >= self.config.budget
+
+    def rounds(self) -> list[dict[str, str]]:
+        """Return the rows of rounds.csv."""
+        return self.project.read_rounds()
+
+    @property
+    def is_training(self) -> bool:
+        """Whether a round's model is being trained (scoring comes after that)."""
+        return self._rounds.is_under_way
+
+    # -- pictures of one image
+
+    def region_map(self, image: str) -> NDArray[np.int32]:
+        """(H, W) base region ids, -1 = none."""
+        return self._maps(image)
+
+    def score_map(self, image: str) -> NDArray[np.float32] | None:
+        """(H, W) acquisition scores, NaN where there is no region or it was answered.
+
+        None while there are no scores.
+        """
+        source = None if self._queue.pool is None else self._queue.pool.of_image(image)
+        if source is None:
+            return None
+        scores, index = source
+        region_map = self._maps(image)
+        of_base = scores.spread(index, scores.score, region_map)
+        return paint_scores(of_base, region_map, self._answered.snapshot.answered_ids(image))
+
+    def asked_map(self, image: str) -> NDArray[np.int32]:
+        """(H, W) ids of the regions as they would be asked: base regions, or merged ones."""
+        region_map = self._maps(image)
+        source = None if self._queue.pool is None else self._queue.pool.of_image(image)
+        if source is None:
+            return region_map
+        scores, index = source
+        scores.check_fit(index, region_map)
+        groups = scores.groups_of(index)
+        return region_map if groups is None else groups[region_map]
+
+    def prediction(self, image: str) -> NDArray[np.uint8] | None:
+        """(H, W) classes that the newest model that scored it predicts; None before the first."""
+        model_round = None if self._queue.pool is None else self._queue.pool.round_of_image(image)
+        if model_round is None:
+            return None
+        stored = cache_files.read_class_map(self.project.prediction_file(model_round, image))
+        return None if stored is None else as_merged(stored, self.config.classes)
+
+    def answers_map(self, image: str) -> NDArray[np.uint8]:
+        """(H, W) classes of the answers alone, IGNORE elsewhere."""
+        return self._answered.snapshot.answers_map(image)
+
+    def targets(self, image: str) -> NDArray[np.uint8]:
+        """(H, W) labels that the newest model was trained on, IGNORE elsewhere.
+
+        Before the first training (or if the cache is gone): the answers, or corrected labels.
+        """
+        if self.model_round is not None:
+            stage = 2 if self.config.method.targets == "localise" else 1
+            path = self.project.target_file(self.model_round, image, stage=stage)
+            stored = cache_files.read_class_map(path)
+            if stored is not None:
+                return as_merged(stored, self.config.classes)
+        if self.config.method.starts_from_labels:
+            return self._answered.snapshot.current_labels(image)
+        return self._answered.snapshot.answers_map(image)
+
+    # -- private
+
+    @property
+    def _asks(self) -> bool:
+        return self.round >= 1 and not self.budget_is_spent
+
+    def _checked_pool(self) -> Pool:
+        if self._queue.pool is None:
+            raise InputError("there are no scores yet; prepare() makes them")
+        return self._queue.pool
+
+    def _adopt(self, pool: Pool | None) -> None:
+        """Ask from these scores now."""
+        if pool is not None:
+            self._queue.adopt(pool)
+            self.events.scores_changed.emit()
+
+    def _take(self, answers: tuple[Answer, ...]) -> None:
+        for answer in answers:
+            self._answered.add(answer)
+        self.events.answered.emit(answers)
+
+    def _follow(self, records: tuple[Record, ...], *, put_back: bool) -> None:
+        """Update the counts after an undo or a redo; from the whole log only where it has to be."""
+        n_answers = len(self._answered.answers) + (len(records) if put_back else -len(records))
+        answers = [record for record in records if isinstance(record, Answer)]
+        if len(answers) < len(records) or len(self._journal.answers()) != n_answers:
+            self._recount()  # not just answers, or others in their place
+            return
+        for answer in answers:
+            if put_back:
+                self._answered.add(answer)
+            else:
+                self._queue.reopen(self._answered.take_back().query.region)
+
+    def _recount(self) -> None:
+        """Derive everything from the log again: other classes, corrections, a new round."""
+        changed = self._take_up_classes()
+        self._answered = AnsweredState(
+            Snapshot(
+                self.project,
+                self.config,
+                self.data,
+                self._maps,
+                {},
+                by_image((c.region.image, c) for c in self.corrections()),
+            ),
+            self._journal.answers(),
+            self._rounds.earlier(),
+        )
+        if changed:
+            self._queue.relabel(self._answered)
+            self.events.classes_changed.emit()
+        else:
+            self._queue.reset()
+
+    def _take_up_classes(self) -> bool:
+        """Use the classes in force by the log; return whether they have changed."""
+        config = with_classes(self._made_with, self._journal.log.classes())
+        if config.classes == self.config.classes:
+            return False
+        self.config, self.data = config, replace(self.data, classes=config.classes)
+        self._maps = RegionMaps(self.project, self.data, config)
+        return True
+
+    def _write_rows(self) -> None:
+        try:
+            self._rounds.write_rows()
+        except WriteError as error:  # its figures are kept beside the model
+            self.events.warned.emit(str(error))
