@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from napari_al import Query
 
-COST, MODEL, VIEW, QUEUE = range(4)
+COST, MODEL, VIEW, QUEUE, EXPORT = range(5)
 SETTINGS: dict[str, Any] = {
     "budget": 100,
     "regions": {"n_per_image": 150},
@@ -180,6 +180,23 @@ def heatmap(desk: Desk) -> None:
     desk.key("H")
 
 
+def first_prediction(desk: Desk) -> None:
+    """Draw what docs/quickstart.md shows after the questions of the first round."""
+    oracle = desk.open("classbal", budget=40)
+    desk.tab(MODEL)
+    desk.answer(oracle, 40)
+    desk.until(lambda: desk.bench.session.is_training)
+    desk.wait(4)
+    desk.picture("training")
+    desk.until(lambda: desk.bench.session.scores_round == 1 and not desk.bench.session.is_busy)
+    desk.key("P")
+    desk.key("W")
+    desk.picture("prediction")
+    desk.key("P")
+    desk.tab(EXPORT)
+    desk.picture("export")
+
+
 def keys(desk: Desk) -> None:
     oracle = desk.open("classbal")
     desk.answer(oracle, 3)
@@ -247,6 +264,7 @@ PICTURES: dict[str, Callable[[Desk], None]] = {
     "queue": queue,
     "classes": classes,
     "heatmap": heatmap,
+    "first-prediction": first_prediction,
     "keys": keys,
     "multi-class": multi_class,
     "correction": correction,

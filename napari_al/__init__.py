@@ -7,6 +7,7 @@ What ``__all__`` names is the public API; it is imported when it is first used, 
 from __future__ import annotations
 
 import importlib
+import logging
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -95,6 +96,9 @@ _HOME = {
     "steps_of": "tools.replay",
     "write_report": "simulate.report",
 }
+
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # quiet unless a program asks
 
 
 def __getattr__(name: str) -> Any:

@@ -6,6 +6,7 @@ cannot be used ends a command with status 2 and one line on stderr, Ctrl-C with 
 
 import importlib
 import io
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -91,6 +92,16 @@ def _options(
         bool,
         typer.Option("--version", help="show it and end", callback=_show_version, is_eager=True),
     ] = False,
+    verbose: Annotated[
+        int,
+        typer.Option(
+            "--verbose",
+            "-v",
+            count=True,
+            help="say what is done; -vv says more",
+            show_default=False,
+        ),
+    ] = 0,
     debug: Annotated[bool, typer.Option("--debug", help="show where an error comes from")] = False,
     imports: Annotated[
         list[Path] | None,
@@ -103,6 +114,10 @@ def _options(
     ] = None,
 ) -> None:
     """Active learning for semantic segmentation with cheap clicks."""
+    if verbose:
+        level = logging.INFO if verbose == 1 else logging.DEBUG
+        logging.basicConfig(format="%(asctime)s %(name)s: %(message)s")
+        logging.getLogger("napari_al").setLevel(level)
     for path in imports or []:
         _import(path)
 

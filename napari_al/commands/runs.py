@@ -1,5 +1,6 @@
 """Commands with a simulated annotator: ``simulate``, ``sweep``, ``report``."""
 
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -39,6 +40,14 @@ def simulate(
     assignments: Assignments = None,
     config: ConfigFile = None,
     skip_broken: SkipBroken = False,
+    log_to: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="also give curves to tensorboard, mlflow or wandb, where that is installed; again "
+            "for more",
+        ),
+    ] = None,
 ) -> None:
     """Run a method with a simulated annotator, or go on with a run that was stopped."""
     settings = settings_of(config, assignments, budget, seed, segmenter, device, skip_broken)
@@ -46,15 +55,22 @@ def simulate(
         settings["initial"] = {**settings.get("initial", {}), "source": init}
     from napari_al.formats.dataset import DataFolder
     from napari_al.session.project.settings import image_rules
+    from napari_al.simulate.metric_sinks import RunMetrics
     from napari_al.simulate.runner import run_simulation
 
+    metrics = RunMetrics(out, log_to or ())
     skip = bool(settings.get("skip_broken"))
     folder = DataFolder.open(data, skip_broken=skip, rules=image_rules(settings))
     for broken in folder.broken:
         typer.echo(f"left out: {broken.reason}", err=True)
     for note in folder.notes:
         typer.echo(f"note: {note}", err=True)
-    with RunProgress(rounds) as progress:
+    with RunProgress(rounds) as progress, closing(metrics):
+
+        def on_round(row: dict[str, str]) -> None:
+            progress.show_round(row)
+            metrics.add_round(row)
+
         run_simulation(
             folder,
             method,
@@ -62,7 +78,7 @@ def simulate(
             out=out,
             settings=settings,
             on_progress=progress.show,
-            on_round=progress.show_round,
+            on_round=on_round,
         )
     typer.echo(f"{out / 'rounds.csv'}\n{out / 'curve.png'}")
 

@@ -6,9 +6,10 @@ and ends with the same figures as an unbroken one on the same machine.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from napari_al.errors import InputError
 from napari_al.formats.dataset import DataFolder
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from napari_al.methods.table import Method
     from napari_al.session.project.config import ProjectConfig
     from napari_al.simulate.oracle import Annotator
+
+_LOG: Final = logging.getLogger(__name__)
 
 OnProgress = Callable[[int, JobProgress], None]
 """Called with the round and how far it is; the stage ``answers`` counts clicks."""
@@ -221,4 +224,7 @@ def _answer_round(session: Session, annotator: Annotator, on_progress: OnProgres
 def _train(session: Session, on_progress: OnProgress, on_round: OnRound) -> None:
     number = session.round
     session.train(lambda step: on_progress(number, step))
-    on_round(next(row for row in session.rounds() if row["round"] == str(number)))
+    row = next(row for row in session.rounds() if row["round"] == str(number))
+    _LOG.info("%s, round %d: trained for %s s", session.project.path, number, row["train_s"])
+    _LOG.debug("%s, round %d: %s", session.project.path, number, row)
+    on_round(row)

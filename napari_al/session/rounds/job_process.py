@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import atexit
 import json
+import logging
 import os
 import re
 import signal
@@ -18,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 
 Stage = Literal["superpixels", "targets", "training", "validation", "pseudo-labels", "scoring"]
 Status = Literal["done", "stopped", "failed"]
+
+_LOG: Final = logging.getLogger(__name__)
 
 _WAITING_POLICY: Final = {"OMP_WAIT_POLICY": "PASSIVE"}
 """Torch's threads sleep while they wait for each other. By default they spin: a tenth faster on an
@@ -207,6 +211,8 @@ class Job:
 
     def _supervise(self) -> None:
         """Run the child from start to end, and report; the body of the supervising thread."""
+        started_s = time.monotonic()
+        _LOG.info("job %s: started", self._supervisor.name)
         try:
             result = self._run()
         except Exception as error:  # noqa: BLE001 - on_progress may raise anything; the job ends
@@ -215,6 +221,11 @@ class Job:
                 f"its progress could not be shown ({error})",
                 details=traceback.format_exc(),
             )
+        seconds = time.monotonic() - started_s
+        ended = f"{result.status} {result.reason}".strip()
+        _LOG.info("job %s: %s after %.1f s", self._supervisor.name, ended, seconds)
+        if result.details:
+            _LOG.debug("job %s: %s", self._supervisor.name, result.details)
         self._gone.set()
         atexit.unregister(self._end_now)
         try:
