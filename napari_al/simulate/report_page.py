@@ -1,11 +1,15 @@
-"""The page of a report: one HTML file with its pictures and tables inside."""
+"""The page of a report: one HTML file that contains its figures and tables.
+
+``report_page.html`` is the template; this module computes what stands in it.
+"""
 
 from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
-from html import escape
 from typing import TYPE_CHECKING
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from napari_al.simulate.studies import mean, spread
 
@@ -16,100 +20,70 @@ if TYPE_CHECKING:
     from napari_al.simulate.studies import Line, Study
     from napari_al.simulate.tables import Table
 
-STYLE = """
-body { font: 15px/1.45 system-ui, sans-serif; color: #111; max-width: 72rem; margin: 2rem auto;
-  padding: 0 1rem; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.25rem; margin-top: 2.5rem; }
-img { max-width: 100%; height: auto; }
-table { border-collapse: collapse; margin: 1rem 0; font-size: 0.9rem; }
-caption { text-align: left; font-weight: 600; padding: 0.3rem 0; }
-th, td { padding: 0.25rem 0.6rem; border-bottom: 1px solid #ccc; text-align: right; }
-th.key, td.key { text-align: left; }
-thead th { border-bottom: 2px solid #555; vertical-align: bottom; }
-.wide { overflow-x: auto; }
-@media print { body { margin: 0; max-width: none; } table, img { break-inside: avoid; } }
-"""
-
-PLACES = {
-    "reach": "curves", "curves": "curves", "model_iou": "classes", "data_iou": "classes",
-    "asked": "asked", "regions": "regions", "sieve": "sieve", "corrections": "corrections",
+TABLES_OF_FIGURES = {
+    "curves": ("reach", "curves"), "classes": ("model_iou", "data_iou"), "asked": ("asked",),
+    "regions": ("regions",), "sieve": ("sieve",), "corrections": ("corrections",),
 }  # fmt: skip
-"""After which figure a table comes, by names."""
+"""Names of the tables that follow a figure, by its name; other tables come last."""
 
 
 @dataclass(frozen=True)
 class Section:
-    """A study with its tables, and its figures by name: what they show, and a PNG file."""
+    """A study with its tables and figures.
+
+    Attributes
+    ----------
+    study : Study
+    tables : list of Table
+    figures : dict of str to (str, bytes)
+        By name: what the figure shows, and a PNG file.
+    """
 
     study: Study
     tables: list[Table]
     figures: dict[str, tuple[str, bytes]]
 
+    runs_head = ("method", "seed", "rounds", "training", "project")
+
+    @property
+    def figures_and_tables(self) -> Iterable[tuple[str, str, list[Table]]]:
+        """What a figure shows, its PNG in base 64, and the tables that follow it."""
+        rest = {table.name: table for table in self.tables}
+        for name, (what, png) in self.figures.items():
+            names = [table for table in TABLES_OF_FIGURES.get(name, ()) if table in rest]
+            yield what, base64.b64encode(png).decode(), [rest.pop(table) for table in names]
+        yield "", "", list(rest.values())
+
+    @property
+    def runs_without_measures(self) -> Iterable[str]:
+        """Why some figures are not known, once each."""
+        return dict.fromkeys(
+            run.without_measures
+            for line in self.study.lines
+            for run in line.runs
+            if run.without_measures
+        )
+
+    @property
+    def runs(self) -> Iterable[tuple[str, ...]]:
+        """Rows of the table of runs."""
+        for line in self.study.lines:
+            for run in line.runs:
+                seed, n_rounds = str(run.config.seed), str(len(run.rows))
+                yield line.label, seed, n_rounds, _settings(line), str(run.path)
+
 
 def page(sections: Sequence[Section], without_rounds: Sequence[Path]) -> str:
-    """HTML text; ``without_rounds`` are runs that were left out."""
-    left_out = "".join(
-        f"<p>{escape(str(path))} has no finished round yet and is left out.</p>"
-        for path in without_rounds
-    )
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>napari-al report</title><style>{STYLE}</style></head><body>"
-        "<h1>Active learning runs</h1><p>Figures are means over seeds ± one standard deviation; "
-        "model mIoU is measured on the validation images, data mIoU on the current training "
-        "labels, each from one confusion matrix over all pixels.</p>"
-        + left_out
-        + "\n".join(map(_section, sections))
-        + "</body></html>\n"
-    )
+    """Return HTML text; ``without_rounds`` are runs that were left out."""
+    loader = PackageLoader("napari_al.simulate", "")
+    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
+    environment.filters["cells"] = _cells
+    template = environment.get_template("report_page.html")
+    return template.render(sections=sections, without_rounds=without_rounds) + "\n"
 
 
-def _section(section: Section) -> str:
-    study = section.study
-    parts = [f"<h2>{escape(study.name)}</h2>", *map(_note, _reasons(study))]
-    tables = {table.name: table for table in section.tables}
-    for name, (what, png) in section.figures.items():
-        parts.append(_image(png, f"{what}, {study.name}"))
-        parts += [
-            _html(tables.pop(t)) for t, after in PLACES.items() if after == name and t in tables
-        ]
-    parts += map(_html, tables.values())
-    return "".join([*parts, _runs_table(study)])
-
-
-def _reasons(study: Study) -> Iterable[str]:
-    """Say why some figures are not known, once each."""
-    return dict.fromkeys(
-        f"Of some runs only rounds.csv is known: {run.without_measures}"
-        for line in study.lines
-        for run in line.runs
-        if run.without_measures
-    )
-
-
-def _note(text: str) -> str:
-    return f"<p>{escape(text)}</p>"
-
-
-def _image(png: bytes, what: str) -> str:
-    data = base64.b64encode(png).decode()
-    return f'<p><img alt="{escape(what)}" src="data:image/png;base64,{data}"></p>'
-
-
-def _html(table: Table) -> str:
-    rows = [[*texts, *map(_mean_and_spread, values)] for texts, values in table.rows]
-    return _table(table.caption, [*table.keys, *table.columns], rows, len(table.keys))
-
-
-def _runs_table(study: Study) -> str:
-    rows = [
-        [line.label, str(run.config.seed), str(len(run.rows)), _settings(line), str(run.path)]
-        for line in study.lines
-        for run in line.runs
-    ]
-    head = ["method", "seed", "rounds", "training", "project"]
-    return _table("Runs", head, rows, len(head))
+def _cells(table: Table) -> Iterable[list[str]]:
+    return ([*texts, *map(_mean_and_spread, values)] for texts, values in table.rows)
 
 
 def _settings(line: Line) -> str:
@@ -133,18 +107,3 @@ def _number(value: float) -> str:
     if abs(value) >= 100 or value == int(value):
         return f"{value:.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3f}"
-
-
-def _table(caption: str, head: Iterable[str], rows: Iterable[Sequence[str]], n_keys: int) -> str:
-    def line(tag: str, cells: Iterable[str]) -> str:
-        marked = (
-            f"<{tag}{' class=key' if place < n_keys else ''}>{escape(cell)}</{tag}>"
-            for place, cell in enumerate(cells)
-        )
-        return f"<tr>{''.join(marked)}</tr>"
-
-    body = "".join(line("td", row) for row in rows)
-    return (
-        f'<div class="wide"><table><caption>{escape(caption)}</caption>'
-        f"<thead>{line('th', head)}</thead><tbody>{body}</tbody></table></div>"
-    )
