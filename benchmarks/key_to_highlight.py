@@ -12,7 +12,9 @@ the child was doing:
 - "painted_cpu", "cpu" and "works": CPU time of the window's thread until "painted", of all that an
   answer causes, and between two ticks; what else runs on the machine hardly changes them.
 
-``--overlays`` shows heatmap and answers over the image, which change with each answer.
+``--overlays`` shows heatmap and answers over the image, which change with each answer. ``--check``
+exits with 1 if the window's thread works for 50 ms (median) until the next region is painted, or
+for 100 ms between two ticks, in CPU time.
 """
 
 from __future__ import annotations
@@ -63,6 +65,7 @@ class Options:
     method: str = "classbal"
     overlays: bool = False
     profile: bool = False
+    check: bool = False
 
 
 @dataclass
@@ -229,6 +232,7 @@ def main() -> None:
     parser.add_argument("--method", default=Options.method)
     parser.add_argument("--overlays", action="store_true")
     parser.add_argument("--profile", action="store_true")
+    parser.add_argument("--check", action="store_true")
     options = Options(**vars(parser.parse_args()))
     with tempfile.TemporaryDirectory() as folder:
         probe = measure(options, Path(folder) / "project")
@@ -236,6 +240,10 @@ def main() -> None:
     for stage, figures in probe.figures.items():
         if figures.painted:
             print(f"{stage:>11}  {figures}")
+    measured = [figures for figures in probe.figures.values() if figures.painted_cpu]
+    slow = any(np.median(f.painted_cpu) >= 0.05 or max(f.works) >= 0.1 for f in measured)
+    if options.check and (slow or len(measured) < 2):
+        raise SystemExit(1)
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ def test_a_session_asks_and_answers_without_torch(data_path: Path, tmp_path: Pat
         "from pathlib import Path\n"
         "from napari_al.core.clicks import Clicks\n"
         "from napari_al.session.session import Session\n"
-        "from napari_al.session.log.records import Answer\n"
+        "from napari_al.methods.queries import Answer\n"
         f"with Session.open(Path({str(tmp_path / 'p')!r})) as session:\n"
         "    query = session.query()\n"
         "    session.submit(Answer(query, (0,), Clicks(class_clicks=1)))\n"
@@ -123,10 +123,10 @@ def start() -> dict[str, Run]:
 
 def test_help_is_there_at_once(start: dict[str, Run]) -> None:
     assert start["napari-al --help"].heavy == ""
-    assert start["napari-al --help"].cpu_s < 0.5
+    assert start["napari-al --help"].cpu_s < start["napari"].cpu_s / 3
 
 
 def test_the_dock_adds_little_to_naparis_start(start: dict[str, Run]) -> None:
     alone, with_dock = start["napari"], start["napari with the dock"]
     assert with_dock.heavy == alone.heavy, "torch and cv2 wait until they are needed"
-    assert with_dock.cpu_s - alone.cpu_s < 0.5
+    assert with_dock.cpu_s < 1.5 * alone.cpu_s

@@ -115,7 +115,7 @@ def correction_table(
 
     _check(probs, segment_map, n_segments, class_map, representative, unlabelled)
     pixels = passes.Pixels.of(probs, segment_map, n_segments, class_map)
-    seen = passes.look(pixels)
+    seen = passes.first_pass(pixels)
     sums, sums_of_part = passes.sum_probs(pixels, seen)
     alike = passes.similarity(pixels, seen, sums_of_part)
     eligible = alike

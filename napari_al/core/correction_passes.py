@@ -1,4 +1,4 @@
-"""The passes over an image's pixels behind ``correction.correction_table``, where the pixels are.
+"""The passes over an image's pixels that ``correction.correction_table`` is made of.
 
 On a CPU the pixels are worked on in blocks that its caches hold, by as many threads as torch would
 use: a block is too small for torch to divide it further, whose threads wait for each other at
@@ -79,8 +79,8 @@ class Pixels:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What a first look tells.
+class FirstPass:
+    """Results of the first pass.
 
     Attributes
     ----------
@@ -97,7 +97,7 @@ class Look:
     dominant: Tensor
 
 
-def look(pixels: Pixels) -> Look:
+def first_pass(pixels: Pixels) -> FirstPass:
     """First pass."""
     n_cells = pixels.n_rows * pixels.n_classes
 
@@ -115,10 +115,10 @@ def look(pixels: Pixels) -> Look:
         shrinks.append(shrink)
         histogram += counts
     dominant = histogram.view(pixels.n_rows, -1).argmax(dim=1)
-    return Look(torch.cat(tops), torch.cat(shrinks), dominant)
+    return FirstPass(torch.cat(tops), torch.cat(shrinks), dominant)
 
 
-def sum_probs(pixels: Pixels, seen: Look) -> tuple[Tensor, Tensor]:
+def sum_probs(pixels: Pixels, seen: FirstPass) -> tuple[Tensor, Tensor]:
     """(C, n_rows) float64 sums of p over each segment, and over its dominant part."""
 
     def work(block: slice) -> tuple[Tensor]:
@@ -132,7 +132,7 @@ def sum_probs(pixels: Pixels, seen: Look) -> tuple[Tensor, Tensor]:
     return sums[:, : pixels.n_rows] + part, part
 
 
-def similarity(pixels: Pixels, seen: Look, vectors: Tensor) -> Tensor:
+def similarity(pixels: Pixels, seen: FirstPass, vectors: Tensor) -> Tensor:
     """(P,) float32 cosine of p with the pixel's segment's column of ``vectors`` (C, n_rows)."""
     units = _units(vectors)
 
@@ -151,7 +151,7 @@ def first_largest(values: Tensor, ids: Tensor, n_rows: int) -> Tensor:
     return first.scatter_reduce_(0, ids[at], at, "amin")
 
 
-def cil(pixels: Pixels, seen: Look, at: Tensor | slice) -> tuple[Tensor, Tensor]:
+def cil(pixels: Pixels, seen: FirstPass, at: Tensor | slice) -> tuple[Tensor, Tensor]:
     """(n,) float32 CIL(x) of the pixels ``at``, and the (n,) int64 class that it is about.
 
     That is the pixel's label, or its predicted class where it has none.
@@ -163,7 +163,7 @@ def cil(pixels: Pixels, seen: Look, at: Tensor | slice) -> tuple[Tensor, Tensor]
 
 
 def sum_cil(
-    pixels: Pixels, seen: Look, alike: Tensor, at: Tensor, own_column: bool
+    pixels: Pixels, seen: FirstPass, alike: Tensor, at: Tensor, own_column: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Last pass: histograms of labels, and sums of CIL.
 

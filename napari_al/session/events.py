@@ -1,4 +1,4 @@
-"""What a session tells."""
+"""Events of a session."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from psygnal import Signal, SignalGroup
 
 
 class SessionEvents(SignalGroup):
-    """What a view may listen to; emitted where ``dispatch`` runs it, see ``Session``."""
+    """Signals for views; emitted on the thread that ``dispatch`` of ``Session`` runs them on."""
 
     answered = Signal(tuple)
     """The answers submitted, after they are on disk."""
@@ -21,7 +21,7 @@ class SessionEvents(SignalGroup):
     unsaved_changed = Signal(int)
     """So many answers are held in memory because the log cannot be written; 0 = none any more."""
     warned = Signal(str)
-    """Something that goes on, but should be known: an image left out, a smaller batch."""
+    """A sentence about something that did not stop the work: an image left out, a smaller batch."""
     job_progress = Signal(object)
     """A ``JobProgress``."""
     job_finished = Signal(object)

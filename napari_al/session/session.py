@@ -113,7 +113,7 @@ class Session(ProjectState):
             They could be kept nowhere and are lost; all else is closed.
         """
         self._runner.close()
-        self._journal.close()
+        self._log.close()
 
     def __enter__(self) -> Session:
         return self
@@ -134,7 +134,7 @@ class Session(ProjectState):
 
     def submit(self, *answers: Answer) -> None:
         """Take answers; they are on disk when this returns, and one undo takes all of them back."""
-        self._journal.append(answers)
+        self._log.append(answers)
         self._take(answers)
 
     def hold(self, *answers: Answer) -> None:
@@ -143,12 +143,12 @@ class Session(ProjectState):
         They count as given at once and are written by ``save``, which a window calls from time to
         time, or by whatever writes to the log next. Until then they are in memory only.
         """
-        self._journal.hold(answers)
+        self._log.hold(answers)
         self._take(answers)
 
     def save(self) -> bool:
         """Write the answers that are held in memory; return whether all are on disk."""
-        return self._journal.save()
+        return self._log.save()
 
     def rescue(self) -> Path | None:
         """Put answers that are held in memory where they are safe; for the end of a session.
@@ -164,11 +164,11 @@ class Session(ProjectState):
         WriteError
             They could be written nowhere, and are still held.
         """
-        return self._journal.rescue()
+        return self._log.rescue()
 
     def amend(self, answer_id: str, answer: Answer) -> None:
         """Put an answer in the place of an earlier one."""
-        self._journal.amend(answer_id, answer)
+        self._log.amend(answer_id, answer)
         self._recount()
         self.events.answered.emit((answer,))
 
@@ -185,12 +185,12 @@ class Session(ProjectState):
         """
         edited = checked_edit(self.config.classes, classes)
         if edited != self.config.classes:
-            self._journal.edit_classes(ClassEdit(edited))
+            self._log.edit_classes(ClassEdit(edited))
             self._recount()
 
     def undo(self) -> tuple[Record, ...]:
         """Take back what was submitted, amended, edited or accepted last, also over restarts."""
-        taken_back = self._journal.undo()
+        taken_back = self._log.undo()
         if taken_back:
             self._follow(taken_back, put_back=False)
             self.events.undone.emit(taken_back)
@@ -198,7 +198,7 @@ class Session(ProjectState):
 
     def redo(self) -> tuple[Record, ...]:
         """Put back what was undone last."""
-        put_back = self._journal.redo()
+        put_back = self._log.redo()
         if put_back:
             self._follow(put_back, put_back=True)
             self.events.redone.emit(put_back)
@@ -301,9 +301,9 @@ class Session(ProjectState):
     ) -> None:
         """Accept and refuse proposed corrections; each of the two is undone at once."""
         if refused:
-            self._journal.add_corrections(refused, accepted=False)
+            self._log.add_corrections(refused, accepted=False)
         if accepted:
-            self._journal.add_corrections(accepted, accepted=True)
+            self._log.add_corrections(accepted, accepted=True)
             self._recount()
 
     # -- private: training
@@ -315,7 +315,7 @@ class Session(ProjectState):
         return {
             "project": str(self.project.path),
             "round": round_number,
-            "log_seq": self._journal.log.last_seq,
+            "log_seq": self._log.log.last_seq,
             "row": {
                 **known,
                 "n_regions": self.n_regions if self.scores_are_complete else None,
@@ -332,7 +332,7 @@ class Session(ProjectState):
             raise InputError("a training is running already; wait for it, or stop it first")
         if not self.config.method.starts_from_labels and not self._answered.answers:
             raise InputError("there is nothing to train on yet; answer a query first")
-        self._journal.write_held()
+        self._log.write_held()
         args = self._job_args(self.round)
         self._rounds.begin_training()
         self._recount()

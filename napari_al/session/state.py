@@ -15,8 +15,8 @@ from napari_al.errors import InputError
 from napari_al.formats.classes import as_merged
 from napari_al.methods.queries import Answer
 from napari_al.session.events import SessionEvents
+from napari_al.session.log.buffered_log import BufferedLog
 from napari_al.session.log.class_edits import as_counted, with_classes
-from napari_al.session.log.journal import Journal
 from napari_al.session.log.snapshot import Snapshot, by_image, open_data
 from napari_al.session.pool.order import PoolReader
 from napari_al.session.pool.queue import AnsweredState, QueryQueue
@@ -64,11 +64,11 @@ class ProjectState:
         self._maps = RegionMaps(project, self.data, config)
         self._pools = PoolReader(project, self.data, config)
         self._queue = QueryQueue()
-        self._journal = Journal(project, self.events.unsaved_changed.emit)
+        self._log = BufferedLog(project, self.events.unsaved_changed.emit)
         with ExitStack() as failed:
-            failed.callback(self._journal.close)
+            failed.callback(self._log.close)
             self._rounds = CurrentRound(
-                project, self._journal.log, starts_from_labels=config.method.starts_from_labels
+                project, self._log.log, starts_from_labels=config.method.starts_from_labels
             )
             self._recount()
             if not project.read_only:
@@ -85,12 +85,12 @@ class ProjectState:
     @property
     def can_undo(self) -> bool:
         """Whether there is anything to take back."""
-        return self._journal.can_undo
+        return self._log.can_undo
 
     @property
     def can_redo(self) -> bool:
         """Whether there is anything to put back."""
-        return self._journal.can_redo
+        return self._log.can_redo
 
     def answers(self) -> tuple[Answer, ...]:
         """Return the answers in force, oldest first, in terms of the classes in force."""
@@ -98,11 +98,11 @@ class ProjectState:
 
     def corrections(self) -> tuple[AutomaticCorrection, ...]:
         """Return the automatic corrections in force, oldest first."""
-        return as_counted(self._journal.log.corrections(), self.config.classes)
+        return as_counted(self._log.log.corrections(), self.config.classes)
 
     def log_entries(self) -> tuple[Entry, ...]:
         """Return all that was ever done, in order, what was undone as well (``replay.py``)."""
-        return self._journal.log.entries()
+        return self._log.log.entries()
 
     @property
     def made_with(self) -> ProjectConfig:
@@ -112,12 +112,12 @@ class ProjectState:
     @property
     def n_unsaved(self) -> int:
         """Answers that are held in memory only."""
-        return self._journal.n_unsaved
+        return self._log.n_unsaved
 
     @property
     def rescued(self) -> int:
         """Answers taken over that an earlier session could not write to the log."""
-        return self._journal.rescued
+        return self._log.rescued
 
     # -- rounds, clicks, scores
 
@@ -166,7 +166,7 @@ class ProjectState:
         """What cannot be used of data and project, a sentence each; () = all is well."""
         broken = [broken.reason for broken in self.data.broken]
         lost = (str(error) for _, error in self._answered.snapshot.lost_images())
-        return (*self._journal.unreadable, *broken, *lost)
+        return (*self._log.unreadable, *broken, *lost)
 
     @property
     def clicks(self) -> Clicks:
@@ -275,7 +275,7 @@ class ProjectState:
         """Update the counts after an undo or a redo; from the whole log only where it has to be."""
         n_answers = len(self._answered.answers) + (len(records) if put_back else -len(records))
         answers = [record for record in records if isinstance(record, Answer)]
-        if len(answers) < len(records) or len(self._journal.answers()) != n_answers:
+        if len(answers) < len(records) or len(self._log.answers()) != n_answers:
             self._recount()  # not just answers, or others in their place
             return
         for answer in answers:
@@ -296,7 +296,7 @@ class ProjectState:
                 {},
                 by_image((c.region.image, c) for c in self.corrections()),
             ),
-            self._journal.answers(),
+            self._log.answers(),
             self._rounds.earlier(),
         )
         if changed:
@@ -307,7 +307,7 @@ class ProjectState:
 
     def _take_up_classes(self) -> bool:
         """Use the classes in force by the log; return whether they have changed."""
-        config = with_classes(self._made_with, self._journal.log.classes())
+        config = with_classes(self._made_with, self._log.log.classes())
         if config.classes == self.config.classes:
             return False
         self.config, self.data = config, replace(self.data, classes=config.classes)

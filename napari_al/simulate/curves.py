@@ -1,4 +1,4 @@
-"""Learning curves as pictures: for eyes that do not tell red from green, and for grey paper."""
+"""Learning curves as figures, legible in grey and with red-green colour blindness."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run's folder and its ground truth say beyond ``rounds.csv``: of regions, answers, targets.
+"""Quality of a run's regions, answers and targets by ground truth, beyond ``rounds.csv``.
 
 Only reads, also beside somebody who is annotating. What the cache does not hold any more is not
 known; nothing is trained or predicted again.

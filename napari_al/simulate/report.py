@@ -1,4 +1,4 @@
-"""What runs came to: figures, tables, and one page that holds it all."""
+"""Reports on runs: figures, tables, and one HTML page with all of them."""
 
 from __future__ import annotations
 

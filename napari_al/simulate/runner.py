@@ -120,7 +120,7 @@ def run_config(
 
     A fully supervised run (``supervised.py``) is trained as many times, without a query.
     """
-    check_before_hours_pass(data, config, has_annotator=annotator is not None)
+    check_run(data, config, has_annotator=annotator is not None)
     with open_run(out, config) as session:
         prepare_initial(
             session.project, config, session.data, lambda step: on_progress(session.round, step)
@@ -182,10 +182,8 @@ def oracle_of(data: DataFolder, config: ProjectConfig) -> Oracle:
     )
 
 
-def check_before_hours_pass(
-    data: DataFolder, config: ProjectConfig, *, has_annotator: bool = False
-) -> None:
-    """Find out at once what a run would only stumble over when it first trains.
+def check_run(data: DataFolder, config: ProjectConfig, *, has_annotator: bool = False) -> None:
+    """Raise at once what would otherwise stop a run only at its first training.
 
     Raises
     ------

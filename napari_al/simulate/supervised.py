@@ -1,4 +1,4 @@
-"""The upper end of a learning curve: the same network, trained as long, on all labels at once.
+"""Fully supervised reference: the same network, trained as long, on all labels at once.
 
 It is a project like any other: a correction method whose initial labels are ground truth, so that
 nothing is left to ask. Its round k has seen as many steps as the model that a method has after its
@@ -33,7 +33,7 @@ SETTINGS_THAT_MATTER = ("seed", "skip_broken", "training")
 
 
 def supervised_config(data: DataFolder, settings: Mapping[str, Any]) -> ProjectConfig:
-    """Config of the run that stands above those with these settings."""
+    """Config of the fully supervised run for these settings."""
     fields = {name: settings[name] for name in SETTINGS_THAT_MATTER if name in settings}
     truth = {"source": "noisy", "error_rate": 0.0}  # noise that changes nothing
     return make_config(data, {**fields, "initial": truth}, SUPERVISED)

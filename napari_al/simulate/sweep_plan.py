@@ -25,7 +25,7 @@ from napari_al.session.project.settings import (
     parse_assignments,
     read_settings,
 )
-from napari_al.simulate.runner import check_before_hours_pass
+from napari_al.simulate.runner import check_run
 from napari_al.simulate.supervised import SUPERVISED, supervised_config
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def _planned(file: SweepFile, folder: Path) -> Iterator[PlannedRun]:
             yield _run(file, name, config, reference)
         for method in file.methods:
             config = _config(folders[name], settings, method, data.init)
-            check_before_hours_pass(folders[name], config)
+            check_run(folders[name], config)
             yield _run(file, name, config, changes)
 
 

@@ -19,7 +19,7 @@ LOCK = ".napari-al.lock"
 
 @contextmanager
 def output_folder(out: Path, record_name: str, record: Mapping[str, Any]) -> Iterator[None]:
-    """Have a folder to write into, or to go on in; no other program writes to it meanwhile.
+    """Create a folder to write into, or reopen one to go on in; locked against other programs.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Class maps of any images by a trained model: ``napari-al predict``.
 
 Each image is read, predicted and written by parts, so that its size does not matter. A file of the
-output is there as a whole or not at all; what is there is not made again.
+output is there as a whole or not at all; files that are there are not written again.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ class _Predictor:
     probabilities: bool
 
     def look(self, image: Path) -> int:
-        """Find out whether an image can be predicted; return in how many parts."""
+        """Check that an image can be predicted; return the number of parts."""
         from napari_al.learning.inference import n_blocks
 
         with open_raster(image) as raster:

@@ -1,4 +1,4 @@
-"""Doing again, without a window, what was done in a project: the log is the recording.
+"""Repeat, without a window, all steps of a project from its log.
 
 Answers carry their own pixels, so nothing has to be asked, and the same targets and models come out
 (bit for bit where training is the same on the same machine).
@@ -43,7 +43,7 @@ class Step:
 
 
 def steps_of(done: Session) -> Iterator[Step]:
-    """Yield all that was done in a project, in order."""
+    """Yield all steps of a project, in order."""
     trained = [(n, done.project.read_round(n)["log_seq"]) for n in done.project.rounds_done()]
     entries: list[Entry | None] = [None, *done.log_entries()]
     for seq, entry in enumerate(entries):
@@ -55,7 +55,7 @@ def steps_of(done: Session) -> Iterator[Step]:
 
 
 def begin_again(done: Session, path: Path) -> Session:
-    """Make a project that is as another one was when it was made, and open it."""
+    """Create a project with the settings that another one was created with, and open it."""
     again = Session.create(path, done.made_with)
     own_labels = done.project.path / "initial"
     if own_labels.is_dir():
@@ -87,7 +87,7 @@ def repeat(step: Step, session: Session) -> None:
 
 
 def script_of(done: Session) -> str:
-    """Return a Python script that does again what was done in a project."""
+    """Return a Python script that repeats all steps of a project."""
     path = done.project.path.resolve()
     config, answers = done.config, done.answers()
     return f'''"""Does again, without a window, what was done in {path.name}.

@@ -1,1 +1,1 @@
-"""A project opened to look at, round by round."""
+"""Read-only views of the rounds of a project."""

@@ -1,4 +1,4 @@
-"""Regions as pixels: merged ones in colours, several classes as stripes, errors. Arrays alone."""
+"""Class maps and code maps for display: merged regions, sets of classes as stripes, errors."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def striped(
 
 
 def stripe_px(shape: tuple[int, int]) -> int:
-    """Return how wide stripes are in an image of this (H, W)."""
+    """Return the width of stripes in an image of this (H, W)."""
     return max(2, min(shape) // N_STRIPES)
 
 

@@ -1,8 +1,8 @@
-"""A project opened to look at, live or finished: what was in force in each of its rounds.
+"""Read-only access to a project, live or finished: what was in force in each of its rounds.
 
-Nothing is written into the project, so it may be anybody's, and a run may be going on in it. What
-its ``cache/`` no longer holds is looked for in a cache of the onlooker's own, where a job
-(``restoring.py``) puts it on request. No call here trains, predicts or imports torch.
+Nothing is written into the project, so that another program may be running it. What its ``cache/``
+no longer holds is read from a cache of the reader's own, which a job (``rounds/rebuild_cache.py``)
+fills on request. No call here trains, predicts or imports torch.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Missing:
-    """What a job can make again.
+    """A part of the cache that a job can rebuild.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ class Missing:
 
 
 class NotThereError(InputError):
-    """There is no such thing in this round, or not any more; ``missing`` can be made again."""
+    """The round has no such data, or its cache is gone; ``missing`` is what a job can rebuild."""
 
     def __init__(self, reason: str, missing: Missing | None = None) -> None:
         super().__init__(reason)
@@ -99,7 +99,7 @@ class RoundRecord:
 
 
 class Inspection:
-    """One project, open to look at; may be used from several threads.
+    """One project, open for reading; may be used from several threads.
 
     Parameters
     ----------
@@ -138,13 +138,13 @@ class Inspection:
         self._scores: tuple[tuple[int, Path, int], PoolScores] | None = None
 
     def close(self) -> None:
-        """Let go of the log and of a brief cache; may be called again."""
+        """Close the log and delete a temporary cache; may be called again."""
         self._log.close()
         if self._is_brief:
             shutil.rmtree(self.own.cache, ignore_errors=True)
 
     def refresh(self) -> bool:
-        """Take up new answers and rounds; return whether there are any."""
+        """Read new answers and rounds; return whether there are any."""
         with self._turn:
             done = tuple(self.project.rounds_done())
             if not self._log.refresh() and done == self._done:
@@ -218,7 +218,7 @@ class Inspection:
         ]
 
     def job_args(self, missing: Missing) -> dict[str, Any]:
-        """Return the arguments of ``restoring.restore``."""
+        """Return the arguments of ``rebuild_cache.restore``."""
         is_done = missing.round in self._done  # else: scores without a model
         return {
             "project": str(self.project.path.resolve()),
@@ -293,7 +293,7 @@ class Inspection:
     def _not_there(
         self, what: Literal["scores", "targets"], number: int, name: str
     ) -> NotThereError:
-        """Say what is missing, and whether it can be made again."""
+        """Return the error that says what is missing and whether it can be rebuilt."""
         if what == "scores":
             needs_model = number in self._done or number > 0
             models = [number] if needs_model else []

@@ -1,7 +1,7 @@
-"""What a round did to one image, as pictures: a table of them, from the bottom up.
+"""The overlays of one image in one round: a table of them, from the bottom up.
 
-Each is made from what the round stored; ``NotThereError`` says what is missing and whether it can
-be made again.
+Each is computed from what the round stored; ``NotThereError`` says what is missing and whether it
+can be rebuilt.
 """
 
 from __future__ import annotations

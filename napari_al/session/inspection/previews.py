@@ -1,6 +1,6 @@
 """Previews of other choices: another epsilon, other superpixels, another acquisition function.
 
-Arithmetic on what a round stored, without a model: quick enough to follow a slider.
+Arithmetic on what a round stored, without a model: fast enough to follow a slider.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def _check_model(look: Look) -> None:
 
 
 def cut_into(look: Look, n_per_image: int) -> Cutting:
-    """Cut an image into about so many superpixels, as the project's method does."""
+    """Cut an image into about ``n_per_image`` superpixels, as the project's method does."""
     config, data = look.inspection.config, look.inspection.data
     kind = config.method.regions
     if kind not in ("seeds", "slic"):

@@ -1,4 +1,4 @@
-"""Everything that is known of the region at a pixel, as one round saw it."""
+"""The region at a pixel in one round: score, probabilities, neighbours, answers."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Neighbour:
 
 @dataclass(frozen=True)
 class ModelView:
-    """What a model made of the region.
+    """The region by the model that scored it.
 
     Attributes
     ----------
@@ -108,7 +108,7 @@ class RegionFacts:
 
 
 def region_facts(look: Look, pixel_rc: tuple[int, int]) -> RegionFacts:
-    """Find out about the region at a (row, column) of an image.
+    """Return what is known of the region at a (row, column) of an image.
 
     Raises
     ------

@@ -1,9 +1,9 @@
 """Classes that change while a project is annotated: added, renamed, recoloured, merged.
 
 ``config.json`` holds the classes that the project was made with; each edit is an entry of the log
-with all classes as they are from then on, so that an undo is as simple as for an answer. An id is
-for ever: new classes get the next ones, and a merged class keeps its own, which then counts as that
-of another. So no answer is ever rewritten; what it says is read by the classes in force.
+with all classes from then on, so that it is undone like an answer. Ids never change their meaning:
+new classes get the next ids, and a merged class keeps its id, which then counts as that of another
+class. So no answer is rewritten; its class ids are translated by the classes in force.
 """
 
 from __future__ import annotations

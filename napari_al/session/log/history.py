@@ -120,7 +120,7 @@ class History:
         return next(edits, None)
 
     def apply(self, entry: Entry) -> None:
-        """Go on by one entry.
+        """Apply the next entry.
 
         Raises
         ------

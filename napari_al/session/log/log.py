@@ -1,10 +1,8 @@
-"""The annotation log: answers, corrections, undo and redo as entries that are only ever added.
+"""The annotation log: answers, corrections, undo and redo in an append-only SQLite file.
 
-One SQLite file. An entry is on disk when the call that wrote it returns, and everything that a
-project knows about its answers follows from the entries. A call that is killed leaves its entry
-whole or not at all (perhaps seen only when whoever reads the file meanwhile has gone). The order of
-entries is their number, never a clock. One program writes at a time (``lock.py`` sees to that); any
-number may read meanwhile.
+An entry is on disk when the call that wrote it returns; a call that is killed leaves its entry
+whole or not at all. Entries are ordered by their number, never by a clock. One program writes at a
+time (``project/lock.py``), any number may read meanwhile.
 """
 
 from __future__ import annotations
@@ -96,7 +94,7 @@ class AnnotationLog:
         self.close()
 
     def close(self) -> None:
-        """Let go of the file; may be called again."""
+        """Close the file; may be called again."""
         with self._turn:
             self._opened.close()
 
@@ -191,7 +189,7 @@ class AnnotationLog:
         return self._write("accept" if accepted else "refuse", corrections=corrections)
 
     def edit_classes(self, edit: ClassEdit) -> int:
-        """Have these classes from here on; return the entry's position once it is on disk."""
+        """Set the classes from here on; return the entry's position once it is on disk."""
         return self._write("classes", edit=edit)
 
     def undo(self) -> tuple[Record, ...]:
@@ -366,7 +364,7 @@ class AnnotationLog:
 
 @contextmanager
 def _no_collecting() -> Iterator[None]:
-    """Pause the garbage collector: what is read stays, and looking at it again takes as long."""
+    """Pause the garbage collector: it would traverse all records read so far again and again."""
     was_on = gc.isenabled()
     gc.disable()
     try:

@@ -75,7 +75,7 @@ _State = tuple[tuple[int, int] | None, ...]
 
 @dataclass(frozen=True)
 class Opened:
-    """A connection; where it is to a copy, what the original then was like."""
+    """A connection; if it is to a copy, with the state of the original when it was copied."""
 
     connection: sqlite3.Connection
     seen: _State | None = None
@@ -86,7 +86,7 @@ class Opened:
         return self.seen is not None and now[0] is not None and now != self.seen
 
     def close(self) -> None:
-        """Let go of it; may be called again."""
+        """Close it; may be called again."""
         self.connection.close()
 
 
@@ -143,7 +143,7 @@ def open_read_only(path: Path) -> Opened:
 
 
 def unreadable(path: Path, error: Exception) -> InputError:
-    """Say what is wrong with a file that SQLite refuses."""
+    """Return the error about a file that SQLite refuses."""
     return InputError(
         f"{path} cannot be read as an annotation log ({error}); if it is not one, name another "
         "project folder, and if it is damaged, put a copy of it back"
@@ -151,7 +151,7 @@ def unreadable(path: Path, error: Exception) -> InputError:
 
 
 class StoredEntry(NamedTuple):
-    """An entry as it stands in the file: not yet looked at.
+    """An entry as stored in the file, not yet checked.
 
     ``answers`` are (id, replaces, payload), ``corrections`` and ``classes`` payloads.
     """
@@ -261,7 +261,7 @@ def _copy(path: Path, copy: Path) -> _State:
 
 
 def _files(path: Path) -> tuple[Path, Path, Path]:
-    """Return the log, what was written to it last, and who reads what of that."""
+    """Return the log file, its write-ahead log and the index of that."""
     return path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")
 
 
@@ -276,7 +276,7 @@ def _state(path: Path) -> _State:
 
 
 def _is_empty(connection: sqlite3.Connection) -> bool:
-    """Whether there is not a single table."""
+    """Whether there are no tables."""
     return not _names(connection)
 
 
@@ -323,7 +323,7 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _check_tables(connection: sqlite3.Connection, path: Path) -> None:
-    """Find out whether the tables are as this version makes them."""
+    """Raise InputError unless the tables are as this version makes them."""
     found = {name: sql for _, name, sql in _names(connection)}
     changed = [name for name, sql in _SCHEMA.items() if found.get(name) != sql]
     foreign = [name for kind, name, _ in _names(connection) if kind == "trigger"]

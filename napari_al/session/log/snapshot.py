@@ -1,4 +1,4 @@
-"""A project as of one position of its log: everything that a round's work reads."""
+"""A project as of one position of its log: all that a job reads."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Record = TypeVar("Record")
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Answers and automatic corrections in force, by image and oldest first, with what they read.
+    """Answers and automatic corrections in force, by image and oldest first, and their data folder.
 
     Both in terms of the classes in force, which ``config`` and ``data`` have. An open Session keeps
     one up to date by adding to the two dicts; a job's stays as it is.

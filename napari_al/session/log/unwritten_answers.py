@@ -1,7 +1,7 @@
-"""Answers that the log did not take before a session closed: a file that brings them back.
+"""Files for answers that could not be written to the log before a session closed.
 
-It lies in the project, or where that cannot be written in the user's home, and is gone again once
-the project's log has its answers.
+A file lies in the project, or in the user's home if the project cannot be written. The next session
+moves its answers to the log and deletes it.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""What may still be asked: scores, order, answered regions."""
+"""The pool: scores, the order of regions, the next queries."""

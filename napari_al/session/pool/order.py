@@ -39,7 +39,7 @@ class ModelScores:
 
 
 class Pool:
-    """Regions in the order in which to ask them; never changes.
+    """Regions in the order in which to ask them; immutable.
 
     Parameters
     ----------
@@ -170,7 +170,7 @@ class PoolReader:
         return self.pool_of(parts)
 
     def with_newer(self, pool: Pool | None, model_round: int) -> Pool | None:
-        """Return a pool with what a model has scored by now; None if that is nothing."""
+        """Return a pool that includes a model's scores so far; None if it has none."""
         new = self._stored(model_round)
         if new is None:
             return None
@@ -185,7 +185,7 @@ class PoolReader:
         return pool if len(pool.order) else None
 
     def leave_out(self, images: Iterable[str]) -> None:
-        """Have pools from now on without images that cannot be used."""
+        """Leave images that cannot be used out of all pools from now on."""
         for image in images:
             self._shapes.pop(image, None)
 

@@ -1,1 +1,1 @@
-"""The project folder: settings, lock, round files and cached maps."""
+"""The project folder: settings, lock, files of rounds and of the cache."""

@@ -1,7 +1,7 @@
-"""A project folder: where everything is, which rounds are done.
+"""A project folder: paths of its files, and which rounds are done.
 
 ``config.json``, ``annotations.sqlite``, ``rounds.csv``, ``training.jsonl``, ``models/`` and
-``cache/``, which may be deleted at any time. How a file is written and read is a matter of
+``cache/``, which may be deleted at any time. The formats of the files are in
 ``config.py``, ``log/``, ``rounds_csv.py`` and ``training_log.py``.
 """
 
@@ -214,17 +214,17 @@ class Project:
             for folder in (self.cache / kind).glob(f"round_{round_number:02d}*"):
                 shutil.rmtree(folder, ignore_errors=True)
 
-    # -- which image somebody looks at, so that a job does it first
+    # -- the image on screen, which jobs process first
 
     def write_looked_at(self, image: str) -> None:
-        """Note it, if that is possible."""
+        """Write the name of the image on screen; errors are ignored."""
         with suppress(OSError, WriteError):
             path = self.cache / "looked_at"
             path.parent.mkdir(exist_ok=True)
             write_atomic(path, image.encode("utf-8"), durable=False)
 
     def read_looked_at(self) -> str | None:
-        """Return the image noted last; None if there is none."""
+        """Return the name written last; None if there is none."""
         try:
             with (self.cache / "looked_at").open("rb") as file:
                 return file.read(4096).decode("utf-8")

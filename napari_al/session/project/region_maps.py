@@ -43,7 +43,7 @@ class RegionMaps:
         return self._get(image)
 
     def initial_labels(self, image: str) -> NDArray[np.uint8]:
-        """Return the (H, W) labels an image started with (``initial.py``); not to be written to."""
+        """Return the (H, W) labels to correct (``initial_labels.py``); not to be written to."""
         return self._get_labels(image)
 
     def check_size(self, image: str) -> None:

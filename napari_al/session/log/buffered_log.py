@@ -1,6 +1,6 @@
-"""Where answers go: into the log, or where it cannot be written, into memory until it can.
+"""The annotation log with a buffer in memory for answers while it cannot be written (disk full).
 
-Whoever has a journal of a project that is not read-only is the one that may write to it.
+A BufferedLog of a project that is not read-only holds the project's lock.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from napari_al.session.project.folder import Project
 
 
-class Journal:
-    """A project's log, with the answers that it could not take yet.
+class BufferedLog:
+    """A project's log, with the answers that could not be written to it yet.
 
-    Whatever writes to the log writes first what is held, so that the order stays.
+    Every call that writes to the log first writes the buffered answers, so that the order stays.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ class Journal:
             self._files = files.pop_all()
 
     def close(self) -> None:
-        """Let go of the files; may be called again.
+        """Close the files; may be called again.
 
         Raises
         ------
@@ -157,7 +157,7 @@ class Journal:
         return True
 
     def rescue(self) -> Path | None:
-        """Put what is held where it is safe: into the log, or a file for the next session.
+        """Write what is held to the log, or else to a file for the next session.
 
         It is still held, and written if this session goes on and can.
 
@@ -181,14 +181,14 @@ class Journal:
         return path
 
     def _keep_in(self, path: Path | None) -> None:
-        """Have this the one file that held answers are in; None: the log has them."""
+        """Delete the earlier file of held answers, remember this one; None: the log has them."""
         if self._rescue_file is not None:
             with suppress(OSError):  # what it holds is known by its ids
                 self._rescue_file.unlink(missing_ok=True)
         self._rescue_file = path
 
     def _take_over_rescued(self) -> None:
-        """Put answers into the log that an earlier session could not write."""
+        """Move answers to the log that an earlier session could not write."""
         for path in rescue_files(self._project.path):
             try:
                 entries = read_rescue(path)

@@ -25,7 +25,7 @@ from napari_al.session.session import Session
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-DOCS = (Path(__file__).parents[1] / "docs" / "extending.md").read_text(encoding="utf-8")
+DOCS = (Path(__file__).parents[2] / "docs" / "extending.md").read_text(encoding="utf-8")
 SMALL = """
 [settings.training]
 steps = 3

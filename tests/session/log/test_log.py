@@ -27,7 +27,7 @@ from napari_al.session.log.log import AnnotationLog, LogWriteError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 MASK = Mask((2, 3, 6, 9), (1, 10, 3, 10))
 
 
