@@ -14,7 +14,7 @@ Segmenter = Annotated[
     str | None,
     typer.Option(
         help="a row of `napari-al methods --segmenters`",
-        show_default="compact; in a window filters",
+        show_default="efficientnet-lite0",
     ),
 ]
 Device = Annotated[

@@ -44,7 +44,8 @@ class Sample:
     class_map : (H, W) uint8 or None
         Class ids, IGNORE where there is none.
     region_map : (H, W) int32 or None
-        Rows of ``candidates``; -1 where there is no region.
+        Rows of ``candidates``; -1 where there is no region. Beside a ``class_map`` it says which
+        pixels belong together (``labelled_pixels.py``).
     candidates : (R, K) bool or None
         The classes that a region may hold; a row without any is not trained on.
     """
@@ -102,7 +103,7 @@ class Batch:
 
 
 class BatchLoader:
-    """Batches of random crops (or pixels), step by step.
+    """Batches of random crops, step by step.
 
     Every sample is seen once before any is seen again, in an order drawn anew each time.
 
@@ -189,17 +190,6 @@ def random_crop(crop_px: int, sample: Sample, rng: np.random.Generator) -> Sampl
     if region_map is not None:
         region_map = cast("NDArray[np.int32]", view_of_map(region_map, view, crop_px, -1))
     return Sample(image, class_map, region_map, sample.candidates)
-
-
-def random_pixels(n_pixels: int, strip: Sample, rng: np.random.Generator) -> Sample:
-    """Pixels of a strip (``frozen.strips``), drawn with replacement."""
-    chosen = rng.integers(strip.image.shape[1], size=n_pixels)
-    return Sample(
-        strip.image[:, chosen].astype(np.float32),
-        None if strip.class_map is None else strip.class_map[:, chosen],
-        None if strip.region_map is None else strip.region_map[:, chosen],
-        strip.candidates,
-    )
 
 
 def _stack(crops: list[Sample]) -> Batch:

@@ -16,13 +16,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from napari_al.learning.precision import in_half, network_to
-from napari_al.learning.segmenter import Segmenter, upsample
+from napari_al.learning.networks.resampling import upsample
+from napari_al.learning.precision import half_precision, in_half, network_to
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
+
+    from napari_al.learning.segmenter import Segmenter
 
     Read = Callable[[slice, slice], NDArray[np.generic]]
 
@@ -81,7 +83,7 @@ def predict_features(
         return _probs(segmenter, features, size), features[0]
 
 
-def encode(segmenter: Segmenter, image: NDArray[np.generic], device: torch.device) -> Tensor:
+def encode(segmenter: Segmenter, image: NDArray[np.generic], device: torch.device) -> list[Tensor]:
     """What the encoder of a frozen segmenter makes of one image; in any thread.
 
     Parameters
@@ -94,19 +96,28 @@ def encode(segmenter: Segmenter, image: NDArray[np.generic], device: torch.devic
 
     Returns
     -------
-    Tensor
-        (n_maps, ceil(H / stride), ceil(W / stride)) float32 on ``device``.
+    list of Tensor
+        (D, ceil(H / s), ceil(W / s)) float32 on ``device``, one for each stride s of the encoder.
     """
-    with torch.no_grad():
-        return _whole(segmenter, segmenter.encode, image, device)[0]
+    if segmenter.frozen is None:
+        raise ValueError(f"{segmenter.name} has no frozen encoder")
+    size = (image.shape[0], image.shape[1])
+    with torch.no_grad(), half_precision(device):
+        if math.prod(size) <= MAX_WHOLE_PX:
+            return [part[0].float() for part in segmenter.encode(_to_tensor(image, device))]
+        maps = [torch.zeros(shape, device=device) for shape in segmenter.frozen.map_sizes(*size)]
+        for top in range(0, size[0], block_px(segmenter)):
+            for left in range(0, size[1], block_px(segmenter)):
+                _add_tile(segmenter, image, (top, left), maps)
+    return maps
 
 
 def predict_encoded(
-    segmenter: Segmenter, maps: Tensor, size: tuple[int, int], device: torch.device
+    segmenter: Segmenter, maps: Sequence[Tensor], size: tuple[int, int], device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """``predict_features`` from what ``encode`` gave for an image of size (H, W)."""
     with _evaluating(segmenter, device), torch.no_grad():
-        features = segmenter.refine(maps.to(device, torch.float32)[None])
+        features = segmenter.refine([part.to(device, torch.float32)[None] for part in maps])
         return _probs(segmenter, features, size), features[0]
 
 
@@ -189,6 +200,30 @@ def _whole(
     return torch.cat([band.maps[..., band.own, :] for band in bands], dim=2)
 
 
+def _add_tile(
+    segmenter: Segmenter,
+    image: NDArray[np.generic],
+    start: tuple[int, int],
+    maps: Sequence[Tensor],
+) -> None:
+    """Add what the encoder makes of the tile at a pixel, faded, to the maps of the whole image."""
+    if segmenter.frozen is None:
+        return
+    strides, device = segmenter.frozen.strides, maps[0].device
+    axes = [
+        [_tile(segmenter, at // stride, length, device, stride) for stride in strides]
+        for at, length in zip(start, image.shape[:2], strict=True)
+    ]
+    (rows, _), (cols, _) = axes[0][0], axes[1][0]
+    pieces = segmenter.encode(_to_tensor(image[rows, cols], device))
+    for piece, whole, stride, (_, down), (_, across) in zip(
+        pieces, maps, strides, *axes, strict=True
+    ):
+        top, left = rows.start // stride, cols.start // stride
+        height, width = piece.shape[-2:]
+        whole[:, top : top + height, left : left + width] += piece[0] * down[:, None] * across
+
+
 class _Band(NamedTuple):
     """A step's rows of maps (1, D, n, W / stride).
 
@@ -213,10 +248,10 @@ def _bands(
     n_rows, n_cols = (-(-length // stride) for length in size)
     above = carried = None  # of the row of tiles before: its last own row, and what fades out
     for top in range(0, n_rows, n_own):
-        rows, row_weights = _tile(segmenter, top, size[0], device)
+        rows, row_weights = _tile(segmenter, top, size[0], device, stride)
         blended = torch.zeros(n_cols, device=device)
         for left in range(0, n_cols, n_own):
-            cols, col_weights = _tile(segmenter, left, size[1], device)
+            cols, col_weights = _tile(segmenter, left, size[1], device, stride)
             piece = in_half(run, _to_tensor(read(rows, cols), device))
             around = (cols.start // stride, n_cols - cols.start // stride - piece.shape[3])
             blended = blended + F.pad(piece * row_weights[:, None] * col_weights, around)
@@ -231,14 +266,14 @@ def _bands(
 
 
 def _tile(
-    segmenter: Segmenter, start: int, length: int, device: torch.device
+    segmenter: Segmenter, start: int, length: int, device: torch.device, stride: int
 ) -> tuple[slice, Tensor]:
     """Pixels along one axis of the tile whose own map pixels begin at ``start``; their weights.
 
     The weights, one a map pixel, are 1 over the tile's own map pixels, but that it fades in over
     the first and out over as many beyond the last; those of all tiles add up to 1 everywhere.
     """
-    stride, multiple = segmenter.stride, segmenter.trunk.multiple
+    multiple = segmenter.trunk.multiple
     n_ramp = -(-RAMP_PX // stride)
     margin = -(-MARGIN_PX // multiple) * multiple
     stop = start + block_px(segmenter) // stride

@@ -11,11 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from napari_al.errors import InputError
-from napari_al.learning.segmenter import Segmenter, upsample
+from napari_al.learning.networks.resampling import upsample
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from napari_al.learning.segmenter import Segmenter
 
 INPUT = "image"
 OUTPUTS = ("class_ids", "probabilities")

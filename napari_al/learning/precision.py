@@ -25,10 +25,15 @@ def half_dtype(device: torch.device) -> torch.dtype | None:
     return torch.float16 if capability >= FLOAT16_SINCE else None
 
 
+def half_precision(device: torch.device) -> torch.autocast:
+    """A context in which networks compute in half precision where that is faster."""
+    dtype = half_dtype(device)
+    return torch.autocast(device.type, dtype, enabled=dtype is not None)
+
+
 def in_half(run: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
     """Run a network in half precision where that is faster; the result is float32."""
-    dtype = half_dtype(images.device)
-    with torch.autocast(images.device.type, dtype, enabled=dtype is not None):
+    with half_precision(images.device):
         return run(images).float()
 
 

@@ -6,7 +6,8 @@ along and a classifier. It takes images of any size and channel count in the uni
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast, get_args
 
 import torch
@@ -16,17 +17,19 @@ from torch.nn import functional as F
 from napari_al.errors import InputError
 from napari_al.learning.networks.catalogue import segmenter_info
 from napari_al.learning.networks.compact import Compact
+from napari_al.learning.networks.efficientnet_lite import EfficientNetLite, load_weights
 from napari_al.learning.networks.filters import Filters
-from napari_al.learning.networks.frozen import FrozenTrunk, Head
+from napari_al.learning.networks.frozen import Ensemble, FrozenTrunk, Head
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Mapping, Sequence
 
     from napari_al.learning.networks.backbones import Backbone
     from napari_al.learning.networks.catalogue import SegmenterInfo
 
 ClassifierName = Literal["linear", "cosine"]
+MAX_DEVIATION = 10.0
+"""Of a normalised pixel from the mean, in standard deviations; what is beyond is cut off."""
 
 
 class Trunk(Protocol):
@@ -111,11 +114,7 @@ class Segmenter(nn.Module):
         self.merged: dict[int, int] = {}
         self.stride = trunk.stride
         self.trunk = trunk
-        self.classifier: nn.Module = (
-            CosineClassifier(trunk.n_features, n_classes, temperature)
-            if classifier == "cosine"
-            else nn.Conv2d(trunk.n_features, n_classes, 1)
-        )
+        self.classifier = self._new_classifier()
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, -1, 1, 1))
 
@@ -134,39 +133,58 @@ class Segmenter(nn.Module):
             input's rows ``i * stride`` to ``(i + 1) * stride`` and so for columns, so
             ``upsample`` brings it to the image's grid.
         """
-        return self._through(cast("nn.Module", self.trunk), images)
+        trunk = cast("nn.Module", self.trunk)
+        return self._through(lambda padded: [trunk(padded)], [self.stride], images)[0]
 
     @property
-    def backbone(self) -> Backbone | None:
-        """The part that transformers made, if there is one."""
+    def backbone(self) -> Backbone | EfficientNetLite | None:
+        """The part that can have learnt before, if there is one."""
         from napari_al.learning.networks.backbones import Backbone
 
         parts = self.trunk.modules() if isinstance(self.trunk, nn.Module) else ()
-        return next((part for part in parts if isinstance(part, Backbone)), None)
+        return next((part for part in parts if isinstance(part, Backbone | EfficientNetLite)), None)
 
     @property
     def frozen(self) -> FrozenTrunk | None:
         """Its trunk, if the encoder of that does not learn."""
         return self.trunk if isinstance(self.trunk, FrozenTrunk) else None
 
-    def encode(self, images: Tensor) -> Tensor:
-        """Make the maps that the head of a frozen segmenter gets; sizes as of ``features``."""
-        return self._through(self._frozen_trunk().encoder, images)
+    def encode(self, images: Tensor) -> list[Tensor]:
+        """The maps of a frozen encoder: (N, D, ceil(H / s), ceil(W / s)) at each of its strides."""
+        trunk = self._frozen_trunk()
+        return self._through(trunk.encoder, trunk.strides, images)
 
-    def refine(self, maps: Tensor) -> Tensor:
+    def refine(self, maps: Sequence[Tensor]) -> Tensor:
         """Make features of what ``encode`` gave; ``refine(encode(images))`` is ``features``."""
-        return cast("Tensor", self._frozen_trunk().head(maps))
+        return self._frozen_trunk().refine(maps)
 
     def head(self) -> Head:
         """A frozen segmenter from the encoder's maps on."""
-        return Head(self._frozen_trunk().head, self.classifier)
+        return Head(self._frozen_trunk(), self.classifier)
 
     def _frozen_trunk(self) -> FrozenTrunk:
         if self.frozen is None:
             raise ValueError(f"{self.name} has no frozen encoder")
         return self.frozen
 
-    def _through(self, network: nn.Module, images: Tensor) -> Tensor:
+    def _new_classifier(self) -> nn.Module:
+        if self.frozen is None:
+            return self._one_classifier(self.trunk.n_features)
+        n_members = self.frozen.n_members
+        n_features = self.frozen.n_features // n_members
+        return Ensemble([self._one_classifier(n_features) for _ in range(n_members)])
+
+    def _one_classifier(self, n_features: int) -> nn.Module:
+        if self.classifier_name == "cosine":
+            return CosineClassifier(n_features, self.n_classes, self.temperature)
+        return nn.Conv2d(n_features, self.n_classes, 1)
+
+    def _through(
+        self,
+        network: Callable[[Tensor], Sequence[Tensor]],
+        strides: Sequence[int],
+        images: Tensor,
+    ) -> list[Tensor]:
         """Normalise, pad to what the trunk takes, and cut what belongs to the padding."""
         if images.shape[1] != self.n_channels:
             raise InputError(
@@ -176,14 +194,18 @@ class Segmenter(nn.Module):
         height, width = images.shape[-2:]
         # a pixel that is not a number counts as one of the mean value
         normalised = torch.nan_to_num((images - self.mean) / self.std, 0.0, 0.0, 0.0)
+        # what is far outside of the usual range is no signal, and would drown its surroundings
+        normalised = normalised.clamp(-MAX_DEVIATION, MAX_DEVIATION)
         multiple = self.trunk.multiple
         pad = (0, -width % multiple, 0, -height % multiple)
         padded = F.pad(normalised, pad, mode="replicate") if any(pad) else normalised
         # on CPUs several times faster than the other layout (the upsampling above all)
         out = network(padded.contiguous(memory_format=torch.channels_last))
         # not -(-n // stride): in an exported ONNX graph a division rounds towards 0
-        n_rows, n_cols = (((n + self.stride - 1) // self.stride) for n in (height, width))
-        return cast("Tensor", out[..., :n_rows, :n_cols])
+        return [
+            maps[..., : (height + stride - 1) // stride, : (width + stride - 1) // stride]
+            for maps, stride in zip(out, strides, strict=True)
+        ]
 
     def classify(self, features: Tensor) -> Tensor:
         """Logits (N, n_classes, h, w) of features (N, D, h, w)."""
@@ -204,30 +226,6 @@ class Segmenter(nn.Module):
         return self.classify(self.features(images))
 
 
-def upsample(maps: Tensor, stride: int, size: tuple[int, int]) -> Tensor:
-    """Bring maps at a network's stride to the image's grid.
-
-    Parameters
-    ----------
-    maps : Tensor
-        (N, D, ceil(H / stride), ceil(W / stride)).
-    stride : int
-        Image pixels per map pixel.
-    size : (int, int)
-        H, W in pixels.
-
-    Returns
-    -------
-    Tensor
-        (N, D, H, W), bilinear.
-    """
-    height, width = maps.shape[-2:]
-    whole = F.interpolate(
-        maps, size=(height * stride, width * stride), mode="bilinear", align_corners=False
-    )
-    return whole[..., : size[0], : size[1]]
-
-
 def build_segmenter(
     name: str,
     n_channels: int,
@@ -239,6 +237,8 @@ def build_segmenter(
     classifier: ClassifierName = "linear",
     temperature: float = 0.1,
     frozen: bool = False,
+    n_members: int = 1,
+    noise: float = 0.0,
     backbone: Mapping[str, Any] | Path | None = None,
 ) -> Segmenter:
     """A new segmenter with weights drawn from ``seed``.
@@ -256,10 +256,12 @@ def build_segmenter(
     temperature : float
         Of a cosine classifier, > 0.
     frozen : bool
-        Leave the backbone as it is and train a small head on it, pixel by pixel.
+        Leave the backbone as it is and train small networks on its maps, pixel by pixel.
+    n_members, noise
+        Of a frozen segmenter's ensemble (``frozen.FrozenTrunk``).
     backbone : Path or mapping, optional
-        A folder with the backbone's weights, or its config for random ones; by default random ones
-        with the config of the row.
+        Where the backbone's weights are (``pretrained.find_weights``), or its config for random
+        ones; by default random ones with the config of the row.
 
     Raises
     ------
@@ -286,7 +288,13 @@ def build_segmenter(
         torch.manual_seed(seed)
         return Segmenter(
             name,
-            _trunk(info, n_channels, frozen, info.config if backbone is None else backbone),
+            _trunk(
+                info,
+                n_channels,
+                frozen,
+                backbone,
+                partial(FrozenTrunk, n_members=n_members, noise=noise),
+            ),
             n_channels,
             n_classes,
             classifier=classifier,
@@ -297,29 +305,44 @@ def build_segmenter(
 
 
 def _trunk(
-    info: SegmenterInfo, n_channels: int, frozen: bool, backbone: Mapping[str, Any] | Path
+    info: SegmenterInfo,
+    n_channels: int,
+    frozen: bool,
+    weights: Mapping[str, Any] | Path | None,
+    freeze: Callable[[Any], FrozenTrunk],
 ) -> Trunk:
     if info.family == "compact":
         if frozen:
             raise InputError(
                 "frozen=True needs a backbone that has learnt before; compact learns as a whole "
-                "(filters, and the rows with weights from the hub, can be frozen)"
+                "(filters, and the rows with weights, can be frozen)"
             )
         return Compact(n_channels)
     if info.family == "filters":
-        return FrozenTrunk(Filters(n_channels))
-    from napari_al.learning.networks import backbones, decoders
+        return freeze(Filters(n_channels))
+    from napari_al.learning.networks import decoders
 
-    made = (
-        backbones.new_backbone(info, backbone, n_channels)
-        if isinstance(backbone, Mapping)
-        else backbones.pretrained_backbone(info, backbone, n_channels)
-    )
+    if info.family == "efficientnet-lite":
+        network = EfficientNetLite(info.size, n_channels, dilated=not frozen)
+        if isinstance(weights, Path):
+            load_weights(network, weights)
+        return freeze(network) if frozen else cast("Trunk", decoders.DeepLabV3Plus(network))
+    backbone = _transformers_backbone(info, n_channels, weights)
     if frozen:
-        return FrozenTrunk(decoders.Hypercolumns(made))
+        return freeze(backbone)
     families = {
         "deeplabv3plus": decoders.DeepLabV3Plus,
         "segformer": decoders.SegFormer,
         "dino": decoders.LightHead,
     }
-    return cast("Trunk", families[info.family](made))
+    return cast("Trunk", families[info.family](backbone))
+
+
+def _transformers_backbone(
+    info: SegmenterInfo, n_channels: int, weights: Mapping[str, Any] | Path | None
+) -> Backbone:
+    from napari_al.learning.networks import backbones
+
+    if isinstance(weights, Path):
+        return backbones.pretrained_backbone(info, weights, n_channels)
+    return backbones.new_backbone(info, info.config if weights is None else weights, n_channels)

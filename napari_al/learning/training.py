@@ -17,16 +17,18 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from napari_al.errors import InputError
-from napari_al.learning.batches import Batch, BatchLoader, Sample, random_crop, random_pixels
+from napari_al.learning.batches import Batch, BatchLoader, Sample, random_crop
 from napari_al.learning.inference import encode as encode_image
-from napari_al.learning.networks.frozen import strips
+from napari_al.learning.labelled_pixels import PixelLoader
+from napari_al.learning.networks.frozen import Head
+from napari_al.learning.networks.resampling import upsample
 from napari_al.learning.precision import half_dtype, in_half, network_to
-from napari_al.learning.segmenter import Segmenter, upsample
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from napari_al.learning.networks.frozen import Encode, Head
+    from napari_al.learning.labelled_pixels import Encode
+    from napari_al.learning.segmenter import Segmenter
 
 __all__ = ["Sample", "StepReport", "TrainSettings", "TrainingOutcome", "train"]
 
@@ -35,8 +37,6 @@ WARM_UP = 0.05
 """Share of the steps over which the learning rate rises from nothing."""
 POLY_POWER = 0.9
 MAX_GRADIENT_NORM = 5.0
-DRAWN_PX = 256
-"""Of an image in a batch, where an encoder is frozen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,8 @@ class TrainSettings:
     Attributes
     ----------
     steps, batch_size, crop_px : int
-        Optimiser steps; crops a step; side of a crop in pixels.
+        Optimiser steps; crops a step; side of a crop in pixels. Of a frozen segmenter 96 labelled
+        pixels stand for a crop.
     learning_rate, weight_decay : float
         Of AdamW; the rate is the highest one, after warming up.
     loss : callable
@@ -111,6 +112,16 @@ class TrainingOutcome:
     batch_size: int
     seconds: float
 
+    @property
+    def n_taken(self) -> int:
+        """Steps in which the weights changed."""
+        return self.n_steps - self.n_skipped
+
+    @property
+    def has_learnt(self) -> bool:
+        """Whether there was any such step."""
+        return self.n_taken > 0
+
 
 def train(
     segmenter: Segmenter,
@@ -159,12 +170,25 @@ def train(
     network_to(segmenter, device)
     segmenter.train()
     model: Segmenter | Head = segmenter
-    draw = partial(random_crop, settings.crop_px)
-    if segmenter.frozen is not None:
-        model, draw = segmenter.head(), partial(random_pixels, DRAWN_PX)
+    loader: BatchLoader | PixelLoader
+    if segmenter.frozen is None:
+        loader = BatchLoader(
+            n_samples,
+            get_sample,
+            partial(random_crop, settings.crop_px),
+            batch_size=settings.batch_size,
+            seed=seed,
+        )
+    else:
+        model = segmenter.head()
         encode = encode or (lambda _, sample: encode_image(segmenter, sample.image, device))
-        get_sample = strips(
-            get_sample, encode, segmenter.frozen.n_maps, stride=segmenter.stride, seed=seed
+        loader = PixelLoader(
+            n_samples,
+            get_sample,
+            encode,
+            segmenter.frozen.strides,
+            batch_size=settings.batch_size,
+            seed=seed,
         )
     optimizer = torch.optim.AdamW(_groups(segmenter), weight_decay=settings.weight_decay)
     # float16 alone has too short a range for gradients; without it this changes nothing
@@ -172,13 +196,6 @@ def train(
     recorded: list[float] = []
     started = time.monotonic()
     torch.manual_seed(seed)
-    loader = BatchLoader(
-        n_samples,
-        get_sample,
-        draw,
-        batch_size=settings.batch_size,
-        seed=seed,
-    )
     with loader:
         while len(recorded) < settings.steps and not should_stop():
             batch = loader.get(len(recorded))
@@ -245,7 +262,10 @@ def _step(
         return math.nan
     logits = in_half(model, batch.images)
     size = (batch.images.shape[2], batch.images.shape[3])
-    loss = settings.loss(upsample(logits, model.stride, size), batch)
+    # a frozen segmenter's members each learn by themselves
+    n_members = model.n_members if isinstance(model, Head) else 1
+    parts = upsample(logits, model.stride, size).chunk(n_members)
+    loss = torch.stack([settings.loss(part, batch) for part in parts]).mean()
     value = float(loss.detach())
     if not math.isfinite(value):
         raise InputError(

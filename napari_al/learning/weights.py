@@ -1,14 +1,12 @@
-"""Segmenters on disk (safetensors, never pickle), and the statistics their inputs are scaled by."""
+"""Segmenters on disk: safetensors, never pickle."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from functools import partial
-from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -19,16 +17,15 @@ from napari_al.learning.segmenter import ClassifierName, Segmenter, build_segmen
 from napari_al.writing import write_atomic
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from numpy.typing import NDArray
     from torch import Tensor
 
-    from napari_al.learning.networks.catalogue import SegmenterInfo
 
 MAX_CHANNELS = 4096
 """Of a model file that is read."""
+MAX_MEMBERS = 64
 
 
 def save_segmenter(path: Path, segmenter: Segmenter, metadata: Mapping[str, str]) -> None:
@@ -56,6 +53,9 @@ def save_segmenter(path: Path, segmenter: Segmenter, metadata: Mapping[str, str]
         "temperature": repr(segmenter.temperature),
         "frozen": json.dumps(segmenter.frozen is not None),
     }
+    if segmenter.frozen is not None:
+        header["n_members"] = str(segmenter.frozen.n_members)
+        header["noise"] = repr(segmenter.frozen.noise)
     if segmenter.backbone is not None:
         header["backbone"] = json.dumps(segmenter.backbone.config)
     tensors = {key: value.contiguous() for key, value in segmenter.state_dict().items()}
@@ -72,9 +72,13 @@ def load_segmenter(path: Path) -> Segmenter:
     """
     try:
         header, tensors = _read(path)
+        if "trunk.head.0.weight" in tensors:
+            tensors = _from_version_1(tensors)
         n_channels, n_classes = int(header["n_channels"]), int(header["n_classes"])
-        if n_channels > MAX_CHANNELS or n_classes > IGNORE:  # before memory is taken for them
-            raise ValueError(f"{n_channels} channels, {n_classes} classes")
+        n_members = int(header.get("n_members", "1"))
+        if n_channels > MAX_CHANNELS or n_classes > IGNORE or not 1 <= n_members <= MAX_MEMBERS:
+            # before memory is taken for them
+            raise ValueError(f"{n_channels} channels, {n_classes} classes, {n_members} members")
         build = partial(
             build_segmenter,
             header["name"],
@@ -86,6 +90,8 @@ def load_segmenter(path: Path) -> Segmenter:
             std=[1.0] * n_channels,
             seed=0,
             frozen=header.get("frozen") == "true",
+            n_members=n_members,
+            noise=float(header.get("noise", "0")),
             backbone=_backbone_config(header),
         )
         with torch.device("meta"):  # takes no memory for the weights
@@ -111,6 +117,27 @@ def _backbone_config(header: Mapping[str, str]) -> dict[str, Any] | None:
     return config
 
 
+def _from_version_1(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of a frozen segmenter that was saved before there were ensembles.
+
+    Its one head began with a normalisation that had learnt a scale and a shift of each map; both
+    go into the layer after it.
+    """
+    new = {key: value for key, value in tensors.items() if not key.startswith("trunk.head.")}
+    scale, shift = tensors["trunk.head.0.weight"], tensors["trunk.head.0.bias"]
+    first = tensors["trunk.head.1.weight"]
+    for name in ("running_mean", "running_var", "num_batches_tracked"):
+        new[f"trunk.norm.{name}"] = tensors[f"trunk.head.0.{name}"]
+    member = "trunk.members.0"
+    new[f"{member}.first.weight"] = first * scale[:, None, None]
+    new[f"{member}.first.bias"] = tensors["trunk.head.1.bias"] + first[..., 0, 0] @ shift
+    for name in ("weight", "bias"):
+        new[f"{member}.second.{name}"] = tensors[f"trunk.head.4.{name}"]
+        if f"classifier.{name}" in new:
+            new[f"classifier.members.0.{name}"] = new.pop(f"classifier.{name}")
+    return new
+
+
 def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
     return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
 
@@ -118,24 +145,6 @@ def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
 def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     with cast("Any", safe_open(str(path), framework="pt")) as file:
         return file.metadata() or {}, {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-
-
-def input_normalisation(
-    info: SegmenterInfo, images: Iterable[NDArray[np.generic]], *, pretrained: bool
-) -> tuple[list[float], list[float]]:
-    """Mean and standard deviation by which a new segmenter scales its input, in the images' units.
-
-    Those that the backbone was trained with, where it was and the images are 8-bit RGB as well;
-    else those of the images (``input_statistics``).
-    """
-    left = iter(images)
-    first = next(left, None)
-    like_backbone = first is not None and first.dtype == np.uint8 and first.shape[-1] == 3
-    if pretrained and like_backbone:
-        mean, std = info.normalisation
-        return [255 * value for value in mean], [255 * value for value in std]
-    found_mean, found_std = input_statistics(() if first is None else chain([first], left))
-    return found_mean.tolist(), found_std.tolist()
 
 
 def encoder_fingerprint(segmenter: Segmenter) -> str:
@@ -148,50 +157,3 @@ def encoder_fingerprint(segmenter: Segmenter) -> str:
         if key in ("mean", "std") or key.startswith("trunk.encoder."):
             digest.update(key.encode() + value.cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()[:16]
-
-
-def input_statistics(
-    images: Iterable[NDArray[np.generic]],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and standard deviation of each channel over all pixels that are finite numbers.
-
-    Parameters
-    ----------
-    images : iterable of (H, W, C) arrays
-        Any dtype, sizes may differ; each is looked at once and let go.
-
-    Returns
-    -------
-    mean, std : (C,) float64
-        In the images' units; ``std`` is 1 where a channel is constant.
-
-    Raises
-    ------
-    InputError
-        If there are no images, or their channel counts differ.
-    """
-    count = mean = square = None
-    for image in images:
-        pixels = np.asarray(image, np.float64).reshape(-1, image.shape[-1])
-        if mean is None or count is None or square is None:
-            count, mean, square = (np.zeros(pixels.shape[1]) for _ in range(3))
-        if pixels.shape[1] != mean.size:
-            raise InputError(
-                f"all images need the same number of channels; one has {mean.size}, another "
-                f"{pixels.shape[1]}"
-            )
-        finite = np.isfinite(pixels)
-        n_new = finite.sum(axis=0)
-        safe = np.maximum(n_new, 1)
-        new_mean = np.where(finite, pixels, 0).sum(axis=0) / safe
-        new_square = (np.where(finite, pixels - new_mean, 0) ** 2).sum(axis=0)
-        # Chan et al. 1979: merge two sets' sums without losing digits to large means
-        total = np.maximum(count + n_new, 1)
-        delta = new_mean - mean
-        square = square + new_square + delta**2 * count * n_new / total
-        mean = mean + delta * n_new / total
-        count = count + n_new
-    if mean is None or count is None or square is None:
-        raise InputError("statistics of the input need at least one image, got none")
-    std = np.sqrt(square / np.maximum(count, 1))
-    return mean, np.where(std > 0, std, 1.0)

@@ -254,12 +254,26 @@ class Session(ProjectState):
         Scoring that is under way ends: it would soon be outdated.
         """
         args = self._begin_training()
-        self._runner.abandon()
+        self._runner.discard()
         self._runner.start("train_and_score", args)
 
     def start_scoring(self) -> None:
         """Make the scores that the next query comes from in a child process."""
+        self._runner.discard()
         self._runner.start("score_round", self._job_args(self.model_round or 0))
+
+    def start_encoding(self) -> None:
+        """Make what a frozen segmenter needs of each image ahead, in a child process.
+
+        Nothing happens if a job is running, if the segmenter is not frozen, or once there is a
+        model, which has encoded all images. Training and scoring stop it; what is done by then is
+        kept.
+        """
+        training = self.config.training
+        if training.frozen and not (
+            self._runner.is_busy or self.project.read_only or self.model_round
+        ):
+            self._runner.start("encode_images", self._job_args(0))
 
     def look_at(self, image: str) -> None:
         """Say which image is on screen: jobs score it first."""
@@ -277,8 +291,8 @@ class Session(ProjectState):
 
     @property
     def is_busy(self) -> bool:
-        """Whether a job is running."""
-        return self._runner.is_busy
+        """Whether a job is running that something waits for (``start_encoding`` is none)."""
+        return self._runner.is_busy and not self._runner.is_running("encode_images")
 
     def propose_corrections(self) -> tuple[AutomaticCorrection, ...]:
         """Return the automatic corrections that this round's answers justify, to look at.

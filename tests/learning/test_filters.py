@@ -7,7 +7,8 @@ from napari_al.learning.networks.filters import N_LEVELS, N_ORIENTATIONS, Filter
 
 
 def maps_of(images: torch.Tensor) -> torch.Tensor:
-    return Filters(images.shape[1])(images)
+    (maps,) = Filters(images.shape[1])(images)
+    return maps
 
 
 def parts(maps: torch.Tensor, n_channels: int) -> list[dict[str, torch.Tensor]]:

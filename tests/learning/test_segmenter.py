@@ -7,7 +7,8 @@ import torch
 from napari_al.errors import InputError
 from napari_al.learning.devices import resolve_device
 from napari_al.learning.inference import predict_features, predict_probs
-from napari_al.learning.segmenter import Segmenter, build_segmenter, upsample
+from napari_al.learning.networks.resampling import upsample
+from napari_al.learning.segmenter import Segmenter, build_segmenter
 
 CPU = torch.device("cpu")
 WITHOUT_BACKBONE = ("compact", "filters")  # the others: test_backbones.py

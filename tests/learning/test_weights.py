@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from napari_al.errors import InputError
+from napari_al.learning.normalisation import input_statistics
 from napari_al.learning.segmenter import build_segmenter
-from napari_al.learning.weights import input_statistics, load_segmenter, save_segmenter
+from napari_al.learning.weights import load_segmenter, save_segmenter
 from napari_al.writing import WriteError
 
 WITHOUT_BACKBONE = ("compact", "filters")  # the others: test_backbones.py

@@ -10,7 +10,7 @@ from napari_al.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Family = Literal["compact", "filters", "deeplabv3plus", "segformer", "dino"]
+Family = Literal["efficientnet-lite", "compact", "filters", "deeplabv3plus", "segformer", "dino"]
 
 IMAGENET: Final = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 """Mean and standard deviation of red, green, blue in 0..1 that most backbones were trained with."""
@@ -24,12 +24,12 @@ class SegmenterInfo:
     ----------
     name : str
     family : str
-        What is built on the backbone; ``compact`` and ``filters`` have none.
+        What is built on the backbone, or which; ``compact`` and ``filters`` have none.
     n_million : float
         Parameters of the backbone, in millions.
     summary : str
     hub_id : str
-        Where its weights are on the Hugging Face hub; empty without a backbone.
+        Where its weights are on the Hugging Face hub; empty where they are not from there.
     licence : str
         Of these weights.
     model_type : str
@@ -40,6 +40,10 @@ class SegmenterInfo:
         Mean and standard deviation, in 0..1, of the 8-bit RGB images that it was trained with.
     rate : float
         Its learning rate, by that of the rest.
+    size : int
+        Of an EfficientNet-Lite.
+    frozen : bool
+        Whether the backbone stays as it is unless a setting says otherwise.
     """
 
     name: str
@@ -52,6 +56,27 @@ class SegmenterInfo:
     config: Mapping[str, Any] = field(default_factory=dict)
     normalisation: tuple[tuple[float, ...], tuple[float, ...]] = IMAGENET
     rate: float = 1.0
+    size: int = 0
+    frozen: bool = False
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether its backbone can begin with weights from elsewhere."""
+        return bool(self.hub_id) or self.family == "efficientnet-lite"
+
+
+def _efficientnet_lite(size: int, n_million: float) -> SegmenterInfo:
+    return SegmenterInfo(
+        f"efficientnet-lite{size}",
+        "efficientnet-lite",
+        n_million,
+        f"EfficientNet-Lite{size} with ImageNet weights; an ensemble of heads learns",
+        licence="Apache-2.0",
+        normalisation=((127 / 255,) * 3, (128 / 255,) * 3),
+        rate=0.1,
+        size=size,
+        frozen=True,
+    )
 
 
 def _resnet(depth: int, n_million: float, blocks: tuple[int, ...]) -> SegmenterInfo:
@@ -164,8 +189,11 @@ def _dinov3(size: str, n_million: float, width: int, n_layers: int) -> Segmenter
 SEGMENTERS: Final[Mapping[str, SegmenterInfo]] = {
     info.name: info
     for info in (
+        _efficientnet_lite(0, 3.0),
+        _efficientnet_lite(1, 3.7),
+        _efficientnet_lite(2, 4.4),
         SegmenterInfo("compact", "compact", 1.0, "small encoder-decoder, learns from scratch"),
-        SegmenterInfo("filters", "filters", 0.0, "fixed colour and texture filters, only a head"),
+        SegmenterInfo("filters", "filters", 0.0, "fixed colour and texture filters", frozen=True),
         SegmenterInfo(
             "deeplabv3plus-mobilenetv2",
             "deeplabv3plus",

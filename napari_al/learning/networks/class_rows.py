@@ -32,8 +32,9 @@ def fit_classes(segmenter: Segmenter, n_classes: int, merged: Mapping[int, int])
     if n_classes == segmenter.n_classes:
         return
     generator = torch.Generator().manual_seed(n_classes)
-    for name, rows in list(segmenter.classifier.named_parameters()):
-        setattr(segmenter.classifier, name, nn.Parameter(_fitted(rows, n_classes, generator)))
+    for module in segmenter.classifier.modules():  # one, or those of an ensemble's members
+        for name, rows in list(module.named_parameters(recurse=False)):
+            setattr(module, name, nn.Parameter(_fitted(rows, n_classes, generator)))
     segmenter.n_known = min(segmenter.n_known, n_classes)
     segmenter.n_classes = n_classes
 

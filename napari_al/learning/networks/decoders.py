@@ -1,4 +1,4 @@
-"""What turns a backbone's maps into a trunk: DeepLabv3+, SegFormer, a light head, hypercolumns."""
+"""What turns a backbone's maps into a trunk: DeepLabv3+, SegFormer, a light head."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from napari_al.learning.networks.filters import to_size
+from napari_al.learning.networks.resampling import to_size
 
 if TYPE_CHECKING:
     from napari_al.learning.networks.backbones import Backbone
+    from napari_al.learning.networks.efficientnet_lite import EfficientNetLite
 
 ASPP_RATES = (6, 12, 18)
 """Dilations at output stride 16 (Chen et al. 2017)."""
 N_LOW = 48
 """Channels that the decoder takes from stride 4 (Chen et al. 2018)."""
-FROZEN_STRIDE = 8
-"""Of hypercolumns, where the backbone has finer maps."""
 
 
 def _conv(n_in: int, n_out: int, size: int = 1) -> nn.Sequential:
@@ -44,9 +43,9 @@ class DeepLabV3Plus(nn.Module):
 
     n_features = 256
 
-    def __init__(self, backbone: Backbone) -> None:
+    def __init__(self, backbone: Backbone | EfficientNetLite) -> None:
         super().__init__()
-        n_low, n_high = backbone.channels
+        n_low, n_high = backbone.channels[0], backbone.channels[-1]
         self.stride, self.multiple = backbone.strides[0], backbone.multiple
         self.backbone = backbone
         self.branches = nn.ModuleList(
@@ -60,7 +59,8 @@ class DeepLabV3Plus(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, C, H, W) normalised to (N, 256, H / 4, W / 4)."""
-        low, high = self.backbone(images)
+        maps = self.backbone(images)
+        low, high = maps[0], maps[-1]
         wide = self.image_wide(high.mean(dim=(2, 3), keepdim=True)).expand(-1, -1, *high.shape[-2:])
         pyramid = torch.cat([*(branch(high) for branch in self.branches), wide], dim=1)
         low = self.low(low)
@@ -106,20 +106,3 @@ class LightHead(nn.Module):
             self.reduce(tokens), scale_factor=2.0, mode="bilinear", align_corners=False
         )
         return cast("Tensor", self.mix(fine))
-
-
-class Hypercolumns(nn.Module):
-    """All maps of a backbone side by side, for a frozen one."""
-
-    def __init__(self, backbone: Backbone) -> None:
-        super().__init__()
-        self.n_maps = sum(backbone.channels)
-        self.stride = max(backbone.strides[0], min(FROZEN_STRIDE, backbone.strides[-1]))
-        self.multiple = backbone.multiple
-        self.backbone = backbone
-
-    def forward(self, images: Tensor) -> Tensor:
-        """(N, C, H, W) normalised to (N, n_maps, H / stride, W / stride)."""
-        maps = self.backbone(images)
-        size = (images.shape[2] // self.stride, images.shape[3] // self.stride)
-        return torch.cat([to_size(one, size) for one in maps], dim=1)

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from napari_al.learning.networks.resampling import to_size
+
 N_LEVELS = 6
 """Scales, each twice as coarse as the one before: pixels to blocks of 32."""
 N_ORIENTATIONS = 4
@@ -31,7 +33,7 @@ class Filters(nn.Module):
     n_channels : int
     """
 
-    stride = 4
+    strides = (4,)
     multiple = 2 ** (N_LEVELS - 1)
     blur_kernel: Tensor
     gabor: Tensor
@@ -39,23 +41,24 @@ class Filters(nn.Module):
     def __init__(self, n_channels: int) -> None:
         super().__init__()
         per_level = 2 * n_channels + 2 + N_ORIENTATIONS
-        self.n_maps = N_LEVELS * per_level + (N_LEVELS - 2) * n_channels
+        self.channels = (N_LEVELS * per_level + (N_LEVELS - 2) * n_channels,)
         binomial = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
         # made anew with every network, hence no part of a saved model
         self.register_buffer("blur_kernel", binomial[:, None] * binomial, persistent=False)
         self.register_buffer("gabor", _gabor_pairs()[:, None], persistent=False)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """(N, C, H, W) normalised, sides multiples of 32, to (N, n_maps, H / 4, W / 4)."""
-        size = (images.shape[2] // self.stride, images.shape[3] // self.stride)
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """(N, C, H, W) normalised, sides multiples of 32, to one map (N, D, H / 4, W / 4)."""
+        stride = self.strides[0]
+        size = (images.shape[2] // stride, images.shape[3] // stride)
         maps, level = [], images
         for index in range(N_LEVELS):
             if index:
                 level = F.avg_pool2d(level, 2)
             maps += [to_size(part, size) for part in self._filtered(level)]
-            if 2**index >= self.stride:
+            if 2**index >= stride:
                 maps.append(to_size(level, size))
-        return torch.cat(maps, dim=1)
+        return [torch.cat(maps, dim=1)]
 
     def _filtered(self, level: Tensor) -> list[Tensor]:
         mean = self._blur(level)
@@ -92,13 +95,3 @@ def _gabor_pairs() -> Tensor:
     without_mean = waves - (waves * window).sum((1, 2), keepdim=True) / window.sum()
     filters = without_mean * window
     return filters / filters.abs().sum((1, 2), keepdim=True)
-
-
-def to_size(maps: Tensor, size: tuple[int, ...]) -> Tensor:
-    """Bring maps to another size, a whole factor away: by means of blocks, or bilinearly."""
-    factor = maps.shape[2] // size[0]
-    if factor > 1:
-        return F.avg_pool2d(maps, factor)
-    if factor == 1:
-        return maps
-    return F.interpolate(maps, size=size, mode="bilinear", align_corners=False)

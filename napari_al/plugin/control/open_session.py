@@ -83,6 +83,7 @@ class OpenSession:
         self.updates = DeferredUpdates(session, events, self.display, self.statistics)
         self.connections = ConnectionList()
         connect_session(self.connections, self, bench.viewer)
+        self.training.encode_ahead()
 
     def close(self) -> None:
         """Close the session and remove its layers."""

@@ -60,6 +60,11 @@ class TrainingController:
         self._background = Background(dispatch, n_threads=1)
         self.last_result: JobResult | None = None
 
+    def encode_ahead(self) -> None:
+        """Encode images in the background if nothing else is to be done."""
+        if self._session.scores_are_complete:
+            self._events.attempt(self._session.start_encoding)
+
     def close(self) -> None:
         """End the thread; proposed corrections are discarded."""
         self._background.close()
@@ -131,3 +136,5 @@ class TrainingController:
         self._events.job_changed.emit()
         if result.status == "failed":
             self._events.told.emit(result.reason)
+        elif "score_s" in result.value:
+            self.encode_ahead()

@@ -8,7 +8,6 @@ from qtpy.QtWidgets import QCheckBox, QFormLayout, QLineEdit, QWidget
 
 from napari_al.learning.networks.catalogue import SEGMENTERS, segmenter_info
 from napari_al.learning.networks.pretrained import PRETRAINED
-from napari_al.plugin.start.new_session import SEGMENTER
 from napari_al.plugin.widgets.form_parts import CollapsibleBox, choice, text
 
 if TYPE_CHECKING:
@@ -21,16 +20,15 @@ class ModelChoice(CollapsibleBox):
     def __init__(self) -> None:
         super().__init__("Advanced: the model")
         self.segmenter = choice({name: name for name in SEGMENTERS}, "the network that learns")
-        self.segmenter.setCurrentText(SEGMENTER)
         self.segmenter.currentIndexChanged.connect(lambda _: self._refresh())
         self.weights = QLineEdit()
         self.weights.setPlaceholderText(PRETRAINED)
         self.weights.setToolTip(
-            "of the backbone: empty for those of the hub, fetched before with `napari-al "
-            "download`; 'none' for random ones; or a folder"
+            "of the backbone: empty for those of its package, or of the hub, fetched before with "
+            "`napari-al download`; 'none' for random ones; or a folder in the hub's layout"
         )
         self.frozen = QCheckBox("keep the backbone as it is")
-        self.frozen.setToolTip("a small head learns on what it gives: a round takes seconds")
+        self.frozen.setToolTip("small networks learn on what it gives: a round takes seconds")
         self._summary = text("", "muted")
         page = QWidget()
         form = QFormLayout(page)
@@ -55,14 +53,15 @@ class ModelChoice(CollapsibleBox):
         """Return what was chosen, as settings of the training."""
         chosen = SEGMENTERS[self.segmenter.currentData()]
         settings: dict[str, Any] = {"segmenter": chosen.name}
-        if chosen.hub_id:
+        if chosen.has_weights:
             settings["weights"] = self.weights.text().strip() or PRETRAINED
             settings["frozen"] = self.frozen.isChecked()
         return settings
 
     def _refresh(self) -> None:
         chosen = SEGMENTERS[self.segmenter.currentData()]
-        self.weights.setEnabled(bool(chosen.hub_id))
-        self.frozen.setEnabled(bool(chosen.hub_id))
+        self.weights.setEnabled(chosen.has_weights)
+        self.frozen.setEnabled(chosen.has_weights)
+        self.frozen.setChecked(chosen.frozen)
         licence = f"; weights: {chosen.licence}" if chosen.licence else ""
         self._summary.setText(f"{chosen.summary}{licence}")

@@ -37,9 +37,6 @@ QUESTIONS: dict[QueryType, tuple[str, str]] = {
     "correction": ("Is the label right?", "corrects labels that are there"),
     "precise": ("Draw it exactly", "polygons in a rectangle; the dearest"),
 }
-SEGMENTER = "filters"
-"""Default in the window: better than training from scratch after few answers, and a round takes
-seconds without a GPU (docs/segmenters.md)."""
 RECOMMENDED: dict[QueryType, str] = {
     "dominant": "classbal",
     "multi-class": "multi-class",

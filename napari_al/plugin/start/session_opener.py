@@ -81,15 +81,9 @@ class SessionOpener:
 
         Otherwise the start page shows the settings.
         """
-        from napari_al.plugin.start.new_session import (
-            SEGMENTER,
-            StartChoice,
-            read_folder,
-            suggest_project,
-        )
-        from napari_al.session.project.settings import image_rules, make_config, merged
+        from napari_al.plugin.start.new_session import StartChoice, read_folder, suggest_project
+        from napari_al.session.project.settings import image_rules, make_config
 
-        chosen = merged({"training": {"segmenter": SEGMENTER}}, settings)
         is_named = method is not None or "method" in settings
 
         def then(found: FolderContents) -> None:
@@ -97,11 +91,11 @@ class SessionOpener:
             if found.data is None:
                 return
             config = make_config(
-                found.data, chosen, method if is_named else self._page.question.method
+                found.data, settings, method if is_named else self._page.question.method
             )
             if is_named and found.classes_known:
                 place = project or suggest_project(found.path, config.method.name)
-                self.begin(StartChoice(found.path, found.data.classes, method, place, chosen))
+                self.begin(StartChoice(found.path, found.data.classes, method, place, settings))
             else:
                 self._page.preset(project, config, settings)
 

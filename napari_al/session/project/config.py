@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from napari_al.errors import InputError
 from napari_al.formats.dataset import ClassInfo
 from napari_al.formats.image_rules import ImageRules
+from napari_al.learning.networks.catalogue import SEGMENTERS
 from napari_al.methods.settings import (
     AcquisitionSettings,
     Fraction,
@@ -29,9 +30,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-VERSION = 1
+VERSION = 2
 """Of the project folder; raised when an older program could not read it any more."""
 
+_DEFAULTS_IF_TRAINED = {
+    "steps": 400,
+    "learning_rate": 2e-3,
+    "weight_decay": 1e-4,
+    "keep_weights": True,
+}
+"""Of a segmenter that is trained as a whole; the fields have those of a frozen one."""
 Confusions = dict[str, dict[str, Annotated[float, Field(ge=0)]]]
 """``{true class: {given class: weight}}`` by name; only the ratios within a row matter."""
 
@@ -39,23 +47,40 @@ Confusions = dict[str, dict[str, Annotated[float, Field(ge=0)]]]
 class TrainingSettings(Settings):
     """One round's training."""
 
-    segmenter: str = Field("compact", description="`napari-al methods --segmenters` lists them")
+    segmenter: str = Field(
+        "efficientnet-lite0", description="`napari-al methods --segmenters` lists them"
+    )
     weights: str = Field(
         "pretrained",
-        description="of a backbone: 'pretrained' (fetched before with `napari-al download`), "
-        "'none', a folder in the hub's layout, or a hub id that was fetched",
+        description="of a backbone: 'pretrained' (in a package, or fetched before with `napari-al "
+        "download`), 'none', a folder in the hub's layout, or a hub id that was fetched",
     )
     frozen: bool = Field(
-        False, description="leave the backbone as it is: rounds train a small head in seconds"
+        True,
+        description="leave the backbone as it is: rounds train an ensemble of small networks in "
+        "seconds; default: true for efficientnet-lite and filters",
     )
-    steps: Positive = 400
-    batch_size: Positive = 8
+    members: Annotated[int, Field(ge=1, le=64)] = Field(
+        3, description="networks in the ensemble of a frozen segmenter"
+    )
+    noise: Annotated[float, Field(ge=0)] = Field(
+        1.0, description="standard deviation of the noise on a frozen backbone's normalised maps"
+    )
+    steps: Positive = Field(150, description="of the optimiser; default if not frozen: 400")
+    batch_size: Positive = Field(8, description="crops a step; if frozen, 96 pixels for each")
     crop_px: Annotated[int, Field(ge=16)] = Field(
         352, description="side of a training crop; no larger than the largest image needs"
     )
-    learning_rate: Annotated[float, Field(gt=0)] = 2e-3
-    weight_decay: Annotated[float, Field(ge=0)] = 1e-4
-    keep_weights: bool = Field(True, description="start each round from the last round's weights")
+    learning_rate: Annotated[float, Field(gt=0)] = Field(
+        3e-3, description="the highest, of AdamW; default if not frozen: 0.002"
+    )
+    weight_decay: Annotated[float, Field(ge=0)] = Field(
+        1e-2, description="of AdamW; default if not frozen: 0.0001"
+    )
+    keep_weights: bool = Field(
+        False,
+        description="start each round from the last round's weights; default if not frozen: true",
+    )
     temperature: Annotated[float, Field(gt=0)] = Field(0.1, description="of a cosine classifier")
     encodings_gb: Annotated[float, Field(ge=0)] = Field(
         4.0, description="disk for what a frozen encoder makes of the images; the oldest is dropped"
@@ -70,6 +95,18 @@ class TrainingSettings(Settings):
     )
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: Annotated[int, Field(ge=0)] = Field(0, description="CPU threads; 0 = torch's choice")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_of_segmenter(cls, given: Any) -> Any:
+        """Fill in what is not given and depends on whether the backbone is frozen."""
+        if not isinstance(given, dict):
+            return given
+        info = SEGMENTERS.get(str(given.get("segmenter", cls.model_fields["segmenter"].default)))
+        frozen = given.get("frozen", info is not None and info.frozen)
+        always_frozen = info is not None and info.family == "filters"
+        trained = {} if frozen is True or always_frozen else _DEFAULTS_IF_TRAINED
+        return {**trained, "frozen": frozen, **given}
 
 
 class OracleSettings(Settings):
@@ -130,7 +167,13 @@ class ProjectConfig(Settings):
     oracle: OracleSettings = OracleSettings()
 
 
-MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+def _with_one_member(fields: dict[str, Any]) -> dict[str, Any]:
+    """Version 1 had no ensembles: a project goes on as it began."""
+    training = {"members": 1, "noise": 0.0, **fields.get("training", {})}
+    return {**fields, "training": training}
+
+
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _with_one_member}
 """What makes a ``config.json`` of version ``key`` one of version ``key + 1``."""
 
 

@@ -266,6 +266,13 @@ class Project:
             ) from error
         return cast("dict[str, Any]", record)
 
+    def has_trained_model(self, round_number: int) -> bool:
+        """Whether a round has a model that has learnt from some label, in that round or before."""
+        if not self.model_file(round_number).exists():
+            return False
+        is_done = self.round_file(round_number).exists()
+        return not is_done or self.read_round(round_number).get("has_model", True) is True
+
     def save_model(self, round_number: int, segmenter: Segmenter, *, stage: int = 1) -> None:
         """Write the model trained after a round."""
         from napari_al.learning.weights import save_segmenter

@@ -27,7 +27,7 @@ _PART = ".maps.safetensors"
 
 
 class Encodings:
-    """``encodings(image)`` is the (n_maps, h, w) that a frozen segmenter's encoder makes of it.
+    """``encodings(image)`` are the maps (D, h, w) that a frozen segmenter's encoder makes of it.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class Encodings:
         self._turn = threading.Lock()
         self._n_bytes: int | None = None
 
-    def __call__(self, image: str, split: Split = "train") -> Tensor:
+    def __call__(self, image: str, split: Split = "train") -> list[Tensor]:
         """Return an image's maps: float16 from the cache, or computed."""
         from napari_al.learning.inference import encode
 
@@ -57,29 +57,34 @@ class Encodings:
         path = self._work.snapshot.project.cache_file(f"{self._kind}/{split}", image, _PART)
         maps = self._read(path, data.shape(image, split))
         if maps is None:
-            maps = encode(self._segmenter, data.image(image, split), self._work.device).half().cpu()
+            encoded = encode(self._segmenter, data.image(image, split), self._work.device)
+            # in the layout of those that are read: another one would round otherwise
+            maps = [part.half().cpu().contiguous() for part in encoded]
             with suppress(WriteError):  # it can be computed again
                 self._write(path, maps)
         return maps
 
-    def _read(self, path: Path, shape: tuple[int, int]) -> Tensor | None:
+    def _read(self, path: Path, shape: tuple[int, int]) -> list[Tensor] | None:
         """Read a file; None where it is missing, damaged or of an image of another size."""
         import torch
         from safetensors import SafetensorError, safe_open
 
-        stride, trunk = self._segmenter.stride, self._segmenter.frozen
-        expected = (trunk and trunk.n_maps, *(-(-side // stride) for side in shape))
+        trunk = self._segmenter.frozen
+        expected = [] if trunk is None else trunk.map_sizes(*shape)
         try:
             with cast("Any", safe_open(str(path), framework="pt")) as file:
-                maps: Tensor = file.get_tensor("maps")
+                maps = [file.get_tensor(str(index)) for index in range(len(expected))]
         except (OSError, SafetensorError):
             return None
-        return maps if maps.shape == expected and maps.dtype == torch.float16 else None
+        fits = [(*part.shape, part.dtype) for part in maps] == [
+            (*size, torch.float16) for size in expected
+        ]
+        return maps if fits else None
 
-    def _write(self, path: Path, maps: Tensor) -> None:
+    def _write(self, path: Path, maps: list[Tensor]) -> None:
         from safetensors.torch import save
 
-        data = save({"maps": maps.contiguous()})
+        data = save({str(index): part for index, part in enumerate(maps)})
         with self._turn:
             if self._n_bytes is None or self._n_bytes + len(data) > self._max_bytes:
                 self._n_bytes = self._make_room(len(data))

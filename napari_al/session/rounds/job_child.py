@@ -1,6 +1,7 @@
-"""The child process of a job (``jobs.py``): one request in, progress and one result out.
+"""The child process of jobs (``job_process.py``): a request in, progress and one result out.
 
-Standard input brings the request, then perhaps "stop"; its end means that the parent is gone.
+Standard input brings a request, then perhaps "stop", then perhaps the next request; its end means
+that no more will come, or that the parent is gone.
 Messages leave through a copy of standard output that nothing else knows; what libraries print goes
 to standard error. Nothing of Qt or napari is imported here.
 """
@@ -10,14 +11,16 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import queue
 import select
 import sys
 import threading
 import time
 from dataclasses import asdict
+from functools import partial
 from typing import Any, Final
 
-from napari_al.session.rounds.job_process import JobProgress, JobResult, perform
+from napari_al.session.rounds.job_process import STOP, JobProgress, JobResult, perform
 
 PARENT_GONE_GRACE_S: Final = 2.0
 """How long a job without a parent may take to end by itself."""
@@ -26,44 +29,68 @@ MIN_BETWEEN_S: Final = 0.25
 
 
 def main() -> None:
-    """Do one job."""
+    """Do one job after the other."""
     messages = _Messages()
     if hasattr(os, "nice"):
         os.nice(10)
-    with open(0, "rb", buffering=0, closefd=False) as stdin:
-        line = stdin.readline()
-    if not line.endswith(b"\n"):
-        return  # the parent is gone
-    request = json.loads(line)
-    stop = threading.Event()
-    threading.Thread(target=_watch_parent, args=(stop,), daemon=True).start()
-
-    def call(args: dict[str, Any], *how: Any) -> dict[str, Any]:
-        for name in request["imports"]:  # what the parent has registered
-            importlib.import_module(name)
-        module, _, name = request["function"].partition(":")
-        value: dict[str, Any] = getattr(importlib.import_module(module), name)(args, *how)
-        json.dumps(value)  # what cannot be sent fails in here, where it is reported
-        return value
-
-    messages.send_result(perform(call, request["args"], messages.send_progress, stop.is_set))
+    requests = _Requests()
+    while (request := requests.next()) is not None:
+        call = partial(_call, request)
+        result = perform(call, request["args"], messages.send_progress, requests.stop.is_set)
+        messages.send_result(result)
 
 
-def _watch_parent(stop: threading.Event) -> None:
-    """Set ``stop`` when told to, or when the parent is gone; then see to it that this ends."""
-    parent = os.getppid()
-    while True:
-        # A process that inherited the pipe's other end could keep it open: look at both.
-        if os.name != "nt" and not select.select([0], [], [], 1.0)[0]:
-            if os.getppid() != parent:
+def _call(request: dict[str, Any], args: dict[str, Any], *how: Any) -> dict[str, Any]:
+    for name in request["imports"]:  # what the parent has registered
+        importlib.import_module(name)
+    module, _, name = request["function"].partition(":")
+    value: dict[str, Any] = getattr(importlib.import_module(module), name)(args, *how)
+    json.dumps(value)  # what cannot be sent fails in here, where it is reported
+    return value
+
+
+class _Requests:
+    """What comes from the parent, read in a thread.
+
+    Attributes
+    ----------
+    stop : Event
+        Set by "stop", and when the parent is gone.
+    """
+
+    def __init__(self) -> None:
+        self.stop = threading.Event()
+        self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def next(self) -> dict[str, Any] | None:
+        """Wait for a request; None if there will be none."""
+        line = self._lines.get()
+        return None if line is None else json.loads(line)
+
+    def _read(self) -> None:
+        """Queue requests until the parent is gone; then see to it that this process ends."""
+        parent, rest = os.getppid(), b""
+        while True:
+            # A process that inherited the pipe's other end could keep it open: look at both.
+            if os.name != "nt" and not select.select([0], [], [], 1.0)[0]:
+                if os.getppid() != parent:
+                    break
+                continue
+            read = os.read(0, 2**16)
+            if not read:
                 break
-        elif os.read(0, 64):
-            stop.set()
-        else:
-            break
-    stop.set()
-    time.sleep(PARENT_GONE_GRACE_S)
-    os._exit(1)
+            *lines, rest = (rest + read).split(b"\n")
+            for line in lines:
+                if line == STOP:
+                    self.stop.set()
+                else:
+                    self.stop.clear()  # a "stop" that came late was for the job before
+                    self._lines.put(line)
+        self._lines.put(None)
+        self.stop.set()
+        time.sleep(PARENT_GONE_GRACE_S)
+        os._exit(1)
 
 
 class _Messages:

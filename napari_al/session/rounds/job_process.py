@@ -2,9 +2,10 @@
 
 A job function is a top-level function ``f(args, progress, should_stop) -> dict`` whose arguments
 and result are what JSON can hold. Called directly it runs here (``simulate`` does that); a ``Job``
-runs it in a fresh Python with low priority, so that a window stays quick and nothing that happens
-to the job happens to the window. The two talk in lines of JSON over pipes; a child whose parent is
-gone stops by itself (``child.py``).
+runs it in a Python of its own (``Child``) with low priority, so that a window stays quick and
+nothing that happens to the job happens to the window. A child may do several jobs, one after the
+other. The two talk in lines of JSON over pipes; a child whose parent is gone stops by itself
+(``job_child.py``).
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ from napari_al.methods.acquisition import modules_of_registered
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Stage = Literal["superpixels", "targets", "training", "validation", "pseudo-labels", "scoring"]
+Stage = Literal[
+    "superpixels", "encoding", "targets", "training", "validation", "pseudo-labels", "scoring"
+]
 Status = Literal["done", "stopped", "failed"]
 
 _LOG: Final = logging.getLogger(__name__)
@@ -46,6 +49,7 @@ took twice as long."""
 _KILL_AFTER_S: Final = 2.0
 """From asking the operating system nicely to not asking."""
 _TAIL_BYTES: Final = 8000
+STOP: Final = b"stop"
 _FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 _OUT_OF_MEMORY: Final = ("out of memory", "can't allocate memory", "cannot allocate memory")
 
@@ -130,6 +134,59 @@ def perform(
         return JobResult("failed", f"{type(error).__name__}: {error}", details=details)
 
 
+class Child:
+    """A process for jobs, one at a time; it lives on between them, with what it has imported.
+
+    Parameters
+    ----------
+    threads : int
+        CPU threads of the numerical libraries; 0 = their own choice.
+    """
+
+    def __init__(self, threads: int = 0) -> None:
+        self._threads = threads
+        self._process: subprocess.Popen[bytes] | None = None
+        self._output: IO[bytes] | None = None
+        self.turn = threading.Lock()
+        """Held by the job that runs."""
+
+    def started(self) -> subprocess.Popen[bytes]:
+        """The process; started if there is none, or if it has ended.
+
+        Raises
+        ------
+        OSError
+            It cannot be started.
+        """
+        if self._process is None or self._process.poll() is not None:
+            self.end()
+            self._output = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the process
+            self._process = _spawn(self._threads, self._output)
+        return self._process
+
+    def end(self) -> tuple[int, str]:
+        """End the process; return its exit status and the last that it printed."""
+        process, output = self._process, self._output
+        self._process = self._output = None
+        if process is None or output is None:
+            return 0, ""
+        with output, process:  # closes its input, at which it ends
+            try:
+                if process.stdin is not None:
+                    with suppress(OSError):
+                        process.stdin.close()
+                process.wait(_KILL_AFTER_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            return process.returncode, _tail(output)
+
+    def kill(self) -> None:
+        """Kill the process; whoever reads from it sees its end."""
+        if self._process is not None:
+            self._process.kill()
+
+
 class Job:
     """A job function in a child process.
 
@@ -141,6 +198,8 @@ class Job:
         What JSON can hold; tuples arrive as lists.
     threads : int
         CPU threads of the numerical libraries; 0 = their own choice.
+    child : Child, optional
+        Lives on after the job. By default the job has a child of its own, with ``threads``.
     on_progress, on_finished : callable
         Called on the supervising thread, never on the caller's: a window passes on to its own.
         At most about 4 reports a second and stage come through, the last one always.
@@ -159,6 +218,7 @@ class Job:
         args: Mapping[str, Any],
         *,
         threads: int = 0,
+        child: Child | None = None,
         on_progress: Callable[[JobProgress], None] = lambda _: None,
         on_finished: Callable[[JobResult], None] = lambda _: None,
         grace_s: float = 5.0,
@@ -167,10 +227,11 @@ class Job:
             raise ValueError(f"a job function is named as 'module:function', got {function!r}")
         request = {"function": function, "args": dict(args), "imports": modules_of_registered()}
         self._request = json.dumps(request).encode() + b"\n"
-        self._threads = threads
+        self._child, self._lives_on = child or Child(threads), child is not None
         self._on_progress, self._on_finished = on_progress, on_finished
         self._grace_s = grace_s
         self._process: subprocess.Popen[bytes] | None = None
+        self._asking = threading.Lock()  # a living child must not be stopped for another's sake
         self._stopping = threading.Event()
         self._abandoned = threading.Event()
         self._gone = threading.Event()
@@ -200,14 +261,22 @@ class Job:
 
     def abandon(self) -> None:
         """End its process at once; nothing is reported any more."""
-        self._on_progress = lambda _: None
-        self._on_finished = lambda _: None
+        self._mute()
         self._stopping.set()
         self._abandoned.set()
         if self._process is not None:  # else _talk does it
             self._process.kill()
 
+    def discard(self) -> None:
+        """Stop it; nothing is reported any more, and its child does the next job."""
+        self._mute()
+        self.stop()
+
     # -- inside
+
+    def _mute(self) -> None:
+        self._on_progress = lambda _: None
+        self._on_finished = lambda _: None
 
     def _supervise(self) -> None:
         """Run the child from start to end, and report; the body of the supervising thread."""
@@ -234,26 +303,27 @@ class Job:
             self.done.set_result(result)
 
     def _run(self) -> JobResult:
-        with tempfile.TemporaryFile() as output:
+        with self._child.turn:
             try:
-                process = _spawn(self._threads, output)
+                process = self._child.started()
             except OSError as error:
                 return JobResult("failed", f"the job could not be started ({error})")
-            with process:
-                try:
-                    result = self._talk(process)
-                except BaseException:
-                    process.kill()
-                    raise
-                try:
-                    process.wait(_KILL_AFTER_S)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-            if result is not None:
+            try:
+                result = self._talk(process)
+            except BaseException:
+                process.kill()
+                self._child.end()
+                raise
+            with self._asking:
+                self._process = None
+            if result is not None and self._lives_on:
                 return result
-            if self._stopping.is_set():
-                return JobResult("stopped", "stopped as asked")
-            return _died(process.returncode, _tail(output))
+            return_code, output = self._child.end()
+        if result is not None:
+            return result
+        if self._stopping.is_set():
+            return JobResult("stopped", "stopped as asked")
+        return _died(return_code, output)
 
     def _talk(self, process: subprocess.Popen[bytes]) -> JobResult | None:
         """Send the request and relay progress; return the child's word on its end."""
@@ -277,12 +347,15 @@ class Job:
 
     def _insist(self) -> None:
         """Ask, then end, then kill; each only if what came before was not enough."""
-        if self._process is not None:  # else _talk asks
-            _ask_to_stop(self._process)
-        if not self._gone.wait(self._grace_s) and self._process is not None:
-            self._process.terminate()
-            if not self._gone.wait(_KILL_AFTER_S):
-                self._process.kill()
+        with self._asking:
+            if self._process is not None:  # else _talk asks
+                _ask_to_stop(self._process)
+        for wait_s, how in ((self._grace_s, "terminate"), (_KILL_AFTER_S, "kill")):
+            if self._gone.wait(wait_s):
+                return
+            with self._asking:
+                if self._process is not None:
+                    getattr(self._process, how)()
 
     def _end_now(self) -> None:
         """End the child because this interpreter ends; nobody is there to be told."""
@@ -315,7 +388,7 @@ def _spawn(threads: int, output: IO[bytes]) -> subprocess.Popen[bytes]:
 def _ask_to_stop(process: subprocess.Popen[bytes]) -> None:
     with suppress(OSError, ValueError):  # it is gone already
         if process.stdin is not None:
-            process.stdin.write(b"stop\n")
+            process.stdin.write(STOP + b"\n")
             process.stdin.flush()
 
 

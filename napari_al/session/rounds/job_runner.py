@@ -1,4 +1,4 @@
-"""One job at a time in a child process; what it reports goes on to the views' thread."""
+"""One job at a time, all in the same child process; reports go on to the views' thread."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from napari_al.errors import InputError
-from napari_al.session.rounds.job_process import Job, JobProgress, JobResult
+from napari_al.session.rounds.job_process import Child, Job, JobProgress, JobResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +47,7 @@ class Runner:
         on_progress: Callable[[JobProgress, Pool | None], None],
         on_finished: Callable[[Run, JobResult, Pool | None], None],
     ) -> None:
-        self._threads, self._dispatch, self._read = threads, dispatch, read
+        self._child, self._dispatch, self._read = Child(threads), dispatch, read
         self._on_progress, self._on_finished = on_progress, on_finished
         self._run: Run | None = None
 
@@ -55,6 +55,10 @@ class Runner:
     def is_busy(self) -> bool:
         """Whether a job is running."""
         return self._run is not None
+
+    def is_running(self, function: str) -> bool:
+        """Whether it is this function that is running."""
+        return self._run is not None and self._run.function == function
 
     def start(self, function: str, args: dict[str, Any]) -> None:
         """Start a job."""
@@ -72,7 +76,7 @@ class Runner:
         job = Job(
             f"napari_al.session.rounds.round_jobs:{function}",
             {**args, "live": True},
-            threads=self._threads,
+            child=self._child,
             on_progress=on_progress,
             on_finished=on_finished,
         )
@@ -84,18 +88,21 @@ class Runner:
         if self._run is not None:
             self._run.job.stop()
 
-    def abandon(self) -> None:
-        """End the running job unheard."""
+    def discard(self) -> None:
+        """Stop the running job and ignore its result; the next one can be started at once."""
         if self._run is not None:
-            self._run.job.abandon()
+            self._run.job.discard()
             self._run = None
 
     def close(self) -> None:
-        """End the running job unheard (it can be killed at any moment); wait until it is gone."""
-        run = self._run
-        self.abandon()
+        """Kill the running job, which can be at any moment, and the child; wait for their end."""
+        run, self._run = self._run, None
+        self._child.kill()
         if run is not None:
+            run.job.abandon()
             run.job.close()
+        with self._child.turn:  # a discarded job may still have it
+            self._child.end()
 
     def wait(self) -> None:
         """Return when the running job has ended, and those that followed from it."""

@@ -68,6 +68,22 @@ def train_and_score(
     return _train_round(work, args) | _score_round(work)
 
 
+def encode_images(
+    args: dict[str, Any], progress: Progress, should_stop: ShouldStop
+) -> dict[str, Any]:
+    """Encode all images ahead of the first training (``args`` as of ``train_round``)."""
+    work = Work.of_job(args, progress, should_stop)
+    encodings = Predictor(work, start_segmenter(work, round_number=1)).encodings
+    if encodings is not None:
+        data = work.snapshot.data
+        for n_done, name in enumerate(work.turns(data.train), start=1):
+            with work.using(name):
+                encodings(name)
+            work.report("encoding", n_done, len(data.train))
+        work.each("encoding", data.val if data.has_val else (), lambda name: encodings(name, "val"))
+    return {"left_out": work.left_out}
+
+
 def _train_round(work: Work, args: dict[str, Any]) -> dict[str, Any]:
     project, config = work.snapshot.project, _config_of_job(work, args)
     project.drop_cache_of_round(work.round)  # of an earlier model of this round
@@ -75,22 +91,27 @@ def _train_round(work: Work, args: dict[str, Any]) -> dict[str, Any]:
     data_confusion, data_coverage = measure_targets(work, images)
     started = time.perf_counter()
     predictor = Predictor(work, start_segmenter(work, work.round))
-    train_model(work, predictor, images, config)
+    outcome = train_model(work, predictor, images, config)
     train_s = time.perf_counter() - started
-    model_confusion = validate(work, predictor)
+    has_model = outcome.has_learnt or project.has_trained_model(work.round - 1)
+    if has_model and not outcome.has_learnt:  # the model stays the one of the round before
+        predictor = Predictor(work, work.snapshot.load_model(work.round - 1))
+    model_confusion = validate(work, predictor) if has_model else None
     project.save_model(work.round, predictor.segmenter)
     row = {
         **args["row"],
+        "train_steps": outcome.n_taken,
         "model_miou": _mean_or_none(model_confusion),
         "data_miou": _mean_or_none(data_confusion),
         "data_coverage": data_coverage,
     }
     result: dict[str, Any] = {
         "log_seq": args["log_seq"],
+        "has_model": has_model,
         "model_iou": _iou_or_none(model_confusion),
         "data_iou": _iou_or_none(data_confusion),
     }
-    if config.method.targets == "localise":
+    if config.method.targets == "localise" and outcome.has_learnt:
         started = time.perf_counter()
         row |= _second_stage(work, predictor, images, config)
         train_s += time.perf_counter() - started

@@ -75,7 +75,7 @@ def make_scores(work: Work) -> PoolScores:
     scores = PoolScores.load(path)
     if scores is not None and set(snapshot.data.train) <= set(scores.images):
         return scores
-    has_model = project.model_file(work.round).exists()
+    has_model = project.has_trained_model(work.round)
     if snapshot.config.method.acquisition == "random" or not has_model:
         rows = _rows_at_random(work)
     else:

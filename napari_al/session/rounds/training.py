@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from napari_al.formats.dataset import DataFolder
     from napari_al.learning.batches import Sample
     from napari_al.learning.segmenter import Segmenter
-    from napari_al.learning.training import StepReport, TrainSettings
+    from napari_al.learning.training import StepReport, TrainingOutcome, TrainSettings
     from napari_al.methods.table import Classifier, Loss
     from napari_al.session.log.snapshot import Snapshot
     from napari_al.session.project.config import ProjectConfig, TrainingSettings
@@ -62,8 +62,8 @@ def new_segmenter(
     """
     from napari_al.learning.networks.catalogue import segmenter_info
     from napari_al.learning.networks.pretrained import find_weights
+    from napari_al.learning.normalisation import input_normalisation
     from napari_al.learning.segmenter import build_segmenter
-    from napari_al.learning.weights import input_normalisation
 
     training = config.training
     weights = find_weights(training.segmenter, training.weights)
@@ -79,6 +79,8 @@ def new_segmenter(
         std=std,
         seed=config.seed,
         frozen=training.frozen,
+        n_members=training.members,
+        noise=training.noise,
         backbone=weights,
     )
 
@@ -114,16 +116,17 @@ def train_model(
     images: tuple[str, ...],
     config: ProjectConfig,
     stage: TrainingStage = 1,
-) -> None:
+) -> TrainingOutcome:
     """Train the predictor's segmenter in place on this round's targets and log its losses."""
     from napari_al.learning.training import train
 
     project = work.snapshot.project
     partial = config.method.loss == "multi-class" and stage == 1
+    encodings = predictor.encodings
 
     def get_sample(index: int) -> Sample:
         try:
-            return _sample(work, images[index], partial, stage)
+            return _sample(work, images[index], partial, stage, frozen=encodings is not None)
         except InputError as error:  # the file was good when its targets were made
             work.leave_out(images[index], error)
             return _empty_sample(work.snapshot, images[index], partial)
@@ -134,8 +137,7 @@ def train_model(
             JobProgress("training", step.step, step.n_steps, loss=step.loss, eta_s=step.eta_seconds)
         )
 
-    encodings = predictor.encodings
-    train(
+    outcome = train(
         predictor.segmenter,
         len(images),
         get_sample,
@@ -147,16 +149,29 @@ def train_model(
         encode=None if encodings is None else lambda index, _: encodings(images[index]),
     )
     work.check()
+    return outcome
 
 
-def _sample(work: Work, image: str, partial: bool, stage: TrainingStage) -> Sample:
+def _sample(work: Work, image: str, partial: bool, stage: TrainingStage, *, frozen: bool) -> Sample:
     from napari_al.learning.batches import Sample
 
-    pixels = work.snapshot.data.image(image)
+    snapshot = work.snapshot
+    if not frozen:
+        pixels = snapshot.data.image(image)
+    else:  # the encoder's maps stand for the image
+        pixels = np.broadcast_to(np.uint8(0), (*snapshot.data.shape(image), 1))
     if partial:
-        records, n_classes = work.snapshot.records(image), work.snapshot.data.n_classes
+        records, n_classes = snapshot.records(image), snapshot.data.n_classes
         return Sample(pixels, None, *partial_labels(records, n_classes))
-    return Sample(pixels, read_target(work, image, stage))
+    region_map = _regions(snapshot, image) if frozen else None
+    return Sample(pixels, read_target(work, image, stage), region_map)
+
+
+def _regions(snapshot: Snapshot, image: str) -> NDArray[np.int32]:
+    """(H, W) ids of what weighs the same in training: answered regions, and base regions."""
+    base = snapshot.maps(image)
+    answered, _ = partial_labels(snapshot.records(image), snapshot.data.n_classes)
+    return np.where(answered >= 0, int(base.max()) + 1 + answered, base)
 
 
 def _empty_sample(snapshot: Snapshot, image: str, partial: bool) -> Sample:

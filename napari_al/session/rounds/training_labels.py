@@ -51,7 +51,7 @@ def predictor_of_targets(work: Work) -> Predict | None:
     """Return what the round's targets are made with: the last round's model, if they need it."""
     snapshot, project = work.snapshot, work.snapshot.project
     rule = TARGETS[snapshot.config.method.targets]
-    if not rule.uses_model or not project.model_file(work.round - 1).exists():
+    if not rule.uses_model or not project.has_trained_model(work.round - 1):
         return None
     return Predictor(work, snapshot.load_model(work.round - 1)).probs
 

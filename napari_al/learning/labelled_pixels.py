@@ -1,0 +1,179 @@
+"""Training batches of a frozen segmenter: labelled pixels with the encoder's maps as channels.
+
+The pixels are drawn once a training, spread over the labelled regions, and are held in memory; each
+batch draws from them such that all regions weigh the same, however large they are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from napari_al.learning.batches import Batch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_al.learning.batches import Sample
+
+    Encode = Callable[[int, Sample], Sequence[Tensor]]
+
+MEMORY_BYTES = 2**28
+"""For the maps of all pixels that are held."""
+MAX_PX_OF_REGION = 64
+"""Pixels held of a region."""
+DRAWN_PX_OF_REGION = 8
+"""Pixels of a region in a batch."""
+PX_PER_CROP = 96
+"""Pixels in a batch that stand for a crop in ``batch_size``."""
+
+
+@dataclass(frozen=True, slots=True)
+class _ImagePixels:
+    """Pixels of one image, region by region.
+
+    ``maps`` is (P, n_maps) float16, ``class_ids`` (P,) uint8 or None, ``counts`` the number of
+    pixels of each of the R regions, ``candidates`` (R, K) bool or None.
+    """
+
+    maps: NDArray[np.float16]
+    class_ids: NDArray[np.uint8] | None
+    counts: NDArray[np.intp]
+    candidates: NDArray[np.bool_] | None
+
+
+class PixelLoader:
+    """Batches of labelled pixels, step by step; it depends on (seed, step, batch size) alone.
+
+    Parameters
+    ----------
+    n_samples : int
+        Images.
+    get_sample : callable
+        Sample by index. ``region_map`` says which pixels belong together; without one every pixel
+        weighs the same.
+    encode : callable
+        The encoder's maps (D, ceil(H / s), ceil(W / s)) of a sample, by its index and itself.
+    strides : sequence of int
+        Of these maps.
+    batch_size : int
+        Crops; ``PX_PER_CROP`` pixels are drawn for each.
+    seed : int
+    """
+
+    def __init__(
+        self,
+        n_samples: int,
+        get_sample: Callable[[int], Sample],
+        encode: Encode,
+        strides: Sequence[int],
+        *,
+        batch_size: int,
+        seed: int,
+    ) -> None:
+        self.batch_size = batch_size
+        self._seed = seed
+        parts = []
+        for index in range(n_samples):
+            sample, rng = get_sample(index), np.random.default_rng([seed, index])
+            part = _pixels(sample, lambda: encode(index, sample), strides, n_samples, rng)  # noqa: B023
+            if part is not None:
+                parts.append(part)
+        self._is_empty = not parts
+        if self._is_empty:
+            return
+        self._maps = torch.from_numpy(np.concatenate([part.maps for part in parts]))
+        self._class_ids = _joined([part.class_ids for part in parts])
+        self._candidates = _joined([part.candidates for part in parts])
+        self._counts = np.concatenate([part.counts for part in parts])
+        self._starts = np.cumsum(self._counts) - self._counts
+
+    def get(self, step: int) -> Batch:
+        """The batch of a step: one row of pixels, (1, n_maps, 1, P); none without a label."""
+        if self._is_empty:
+            return Batch(torch.zeros(1, 0, 1, 0), None, None, None)
+        rng = np.random.default_rng([self._seed, 0, step])
+        n_of_region = min(DRAWN_PX_OF_REGION, int(self._counts.max()))
+        n_regions = self.batch_size * PX_PER_CROP // n_of_region
+        regions = rng.integers(len(self._counts), size=n_regions)
+        within = rng.random((len(regions), n_of_region)) * self._counts[regions, None]
+        pixels = torch.from_numpy((self._starts[regions, None] + within.astype(np.intp)).ravel())
+        maps = self._maps[pixels].float().T[None, :, None]
+        if self._candidates is not None:
+            rows = torch.arange(len(regions)).repeat_interleave(n_of_region)
+            return Batch(maps, None, rows[None, None], self._candidates[regions])
+        class_ids = None if self._class_ids is None else self._class_ids[pixels].long()[None, None]
+        return Batch(maps, class_ids, None, None)
+
+    def halve(self) -> None:
+        """Make smaller batches from now on."""
+        self.batch_size = max(1, self.batch_size // 2)
+
+    def __enter__(self) -> PixelLoader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+
+def _pixels(
+    sample: Sample,
+    encode: Callable[[], Sequence[Tensor]],
+    strides: Sequence[int],
+    n_images: int,
+    rng: np.random.Generator,
+) -> _ImagePixels | None:
+    """Draw an image's share of the pixels; None where none is labelled."""
+    labelled = np.flatnonzero(sample.labelled())
+    if not len(labelled):
+        return None
+    maps = encode()
+    bytes_of_pixel = 2 * sum(part.shape[0] for part in maps)
+    n_share = max(1, MEMORY_BYTES // (bytes_of_pixel * n_images))
+    ids = labelled if sample.region_map is None else sample.region_map.ravel()[labelled]
+    order = rng.permutation(len(labelled))
+    order = order[np.argsort(ids[order], kind="stable")]
+    region_ids, starts, counts = np.unique(ids[order], return_index=True, return_counts=True)
+    if len(region_ids) > n_share:
+        chosen = np.sort(rng.choice(len(region_ids), n_share, replace=False))
+        region_ids, starts, counts = region_ids[chosen], starts[chosen], counts[chosen]
+    counts = np.minimum(counts, np.clip(n_share // len(region_ids), 1, MAX_PX_OF_REGION))
+    taken = [order[start : start + n] for start, n in zip(starts, counts, strict=True)]
+    pixels = labelled[np.concatenate(taken)]
+    candidates = None if sample.candidates is None else sample.candidates[region_ids]
+    return _ImagePixels(
+        at_pixels(maps, strides, pixels, sample.image.shape[1]).astype(np.float16),
+        None if sample.class_map is None else sample.class_map.ravel()[pixels],
+        counts,
+        candidates,
+    )
+
+
+def at_pixels(
+    maps: Sequence[Tensor], strides: Sequence[int], pixels: NDArray[np.intp], width: int
+) -> NDArray[np.float32]:
+    """(P, n_maps) values of maps at flat indices of an image: bilinear, as ``upsample`` does."""
+    rows, cols = np.divmod(pixels, width)
+    values = []
+    for part, stride in zip(maps, strides, strict=True):
+        # grid_sample counts from -1 to 1 between the outer edges
+        x = (cols + 0.5) * 2 / (part.shape[2] * stride) - 1
+        y = (rows + 0.5) * 2 / (part.shape[1] * stride) - 1
+        grid = torch.from_numpy(np.stack([x, y], axis=-1)).to(part.device, torch.float32)
+        sampled = F.grid_sample(
+            part[None].float(), grid[None, None], padding_mode="border", align_corners=False
+        )
+        values.append(sampled[0, :, 0])
+    return torch.cat(values).T.cpu().numpy()
+
+
+def _joined(parts: Sequence[NDArray[np.generic] | None]) -> Tensor | None:
+    held = [part for part in parts if part is not None]
+    return torch.from_numpy(np.concatenate(held)) if held else None

@@ -1,0 +1,235 @@
+"""Frozen segmenters: maps at several strides, an ensemble, batches of labelled pixels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from napari_al.core import IGNORE
+from napari_al.learning import inference
+from napari_al.learning.batches import Sample
+from napari_al.learning.inference import encode, predict_encoded, predict_probs
+from napari_al.learning.labelled_pixels import PixelLoader, at_pixels
+from napari_al.learning.networks.resampling import upsample
+from napari_al.learning.segmenter import Segmenter, build_segmenter
+from napari_al.learning.training import TrainSettings, train
+from napari_al.learning.weights import load_segmenter, save_segmenter
+
+CPU = torch.device("cpu")
+
+
+def frozen_segmenter(name: str = "efficientnet-lite0", n_members: int = 3, **changes) -> Segmenter:
+    arguments = {"mean": [127.0] * 3, "std": [128.0] * 3, "seed": 0, "frozen": True, **changes}
+    return build_segmenter(name, 3, 4, n_members=n_members, noise=0.5, **arguments)
+
+
+def image_of(height: int, width: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 255, (height, width, 3), np.uint8)
+
+
+def with_statistics(model: Segmenter) -> Segmenter:
+    """Give the normalisation some statistics, as a training would."""
+    generator = torch.Generator().manual_seed(1)
+    model.frozen.norm.running_mean.normal_(generator=generator)
+    model.frozen.norm.running_var.uniform_(0.5, 2.0, generator=generator)
+    return model
+
+
+def test_the_first_layer_at_each_stride_is_that_of_all_maps_side_by_side():
+    model = with_statistics(frozen_segmenter()).eval()
+    trunk, maps = model.frozen, encode(model, image_of(70, 93), CPU)
+    with torch.no_grad():
+        found = trunk.refine([part[None] for part in maps])
+        size = (maps[0].shape[1], maps[0].shape[2])
+        factors = [stride // trunk.stride for stride in trunk.strides]
+        joined = torch.cat(
+            [
+                upsample(part[None], factor, size)
+                for part, factor in zip(maps, factors, strict=True)
+            ],
+            dim=1,
+        )
+        expected = trunk.refine([joined])
+    torch.testing.assert_close(found, expected, atol=1e-3, rtol=1e-4)
+
+
+def test_values_at_pixels_are_those_of_the_upsampled_maps():
+    height, width = 37, 50
+    model = frozen_segmenter().eval()
+    maps = encode(model, image_of(height, width), CPU)
+    pixels = np.array([0, 49, 50 * 36, 50 * 37 - 1, 777])
+    found = at_pixels(maps, model.frozen.strides, pixels, width)
+    whole = [
+        upsample(part[None], stride, (height, width))[0].flatten(1)
+        for part, stride in zip(maps, model.frozen.strides, strict=True)
+    ]
+    expected = torch.cat(whole)[:, pixels].T.numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_an_ensemble_gives_the_mean_probability_of_its_members():
+    model = with_statistics(frozen_segmenter()).eval()
+    maps = [part[None] for part in encode(model, image_of(33, 40), CPU)]
+    with torch.no_grad():
+        features = model.refine(maps)
+        parts = zip(features.chunk(3, dim=1), model.classifier.members, strict=True)
+        each = [classifier(part).softmax(dim=1) for part, classifier in parts]
+        found = model.classify(features).softmax(dim=1)
+    torch.testing.assert_close(found, torch.stack(each).mean(dim=0))
+    assert not torch.allclose(each[0], each[1], atol=1e-3)
+
+
+def test_only_the_ensemble_learns_and_its_members_differ():
+    model = frozen_segmenter()
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    image = image_of(32, 64)
+    image[:, 32:] //= 4
+    class_map = np.zeros((32, 64), np.uint8)
+    class_map[:, 32:] = 2
+    outcome = train(
+        model,
+        1,
+        lambda _: Sample(image, class_map),
+        TrainSettings(60, 1, 32, 3e-3, 1e-2),
+        seed=0,
+        device=CPU,
+        on_step=lambda _: None,
+        should_stop=lambda: False,
+    )
+    assert outcome.n_steps == 60
+    assert outcome.n_skipped == 0
+    for key, value in model.state_dict().items():
+        assert torch.equal(value, before[key]) == key.startswith(("trunk.encoder", "mean", "std"))
+    first, second = (model.frozen.members[i].first.weight for i in (0, 1))
+    assert not torch.allclose(first, second)
+    prediction = predict_probs(model, image, CPU).argmax(dim=0).numpy()
+    assert (prediction == class_map).mean() > 0.95
+
+
+def test_without_a_label_no_step_is_taken():
+    outcome = train(
+        frozen_segmenter(),
+        1,
+        lambda _: Sample(image_of(32, 32), np.full((32, 32), IGNORE, np.uint8)),
+        TrainSettings(5, 1, 32, 3e-3, 1e-2),
+        seed=0,
+        device=CPU,
+        on_step=lambda _: None,
+        should_stop=lambda: False,
+    )
+    assert outcome.n_steps == outcome.n_skipped == 5
+    assert not outcome.has_learnt
+
+
+def test_regions_weigh_the_same_however_large_they_are():
+    class_map = np.full((20, 30), IGNORE, np.uint8)
+    region_map = np.full((20, 30), 7, np.int32)
+    class_map[:2, :2], region_map[:2, :2] = 1, 3
+    class_map[5:], region_map[5:] = 2, 4
+    image = np.zeros((20, 30, 3), np.uint8)
+    maps = [torch.arange(600.0).reshape(1, 20, 30)]
+    loader = PixelLoader(
+        1, lambda _: Sample(image, class_map, region_map), lambda *_: maps, (1,), seed=0
+    )
+    batch = loader.get(0)
+    assert batch.images.shape == (1, 1, 1, 8 * 96)
+    drawn = batch.images.flatten().numpy().astype(int)
+    np.testing.assert_array_equal(class_map.ravel()[drawn], batch.class_map.flatten())
+    assert (batch.class_map == 1).float().mean() == pytest.approx(0.5, abs=0.15)
+    again = loader.get(0)
+    assert torch.equal(again.images, batch.images)
+    assert not torch.equal(loader.get(1).images, batch.images)
+
+
+def test_without_regions_pixels_weigh_the_same():
+    class_map = np.full((20, 30), IGNORE, np.uint8)
+    class_map[:2], class_map[5:] = 1, 2
+    maps = [torch.arange(600.0).reshape(1, 20, 30)]
+    image = np.zeros((20, 30, 3), np.uint8)
+    loader = PixelLoader(
+        1, lambda _: Sample(image, class_map), lambda *_: maps, (1,), batch_size=8, seed=0
+    )
+    share = (loader.get(0).class_map == 1).float().mean()
+    assert share == pytest.approx(60 / 510, abs=0.05)
+
+
+def test_regions_with_several_classes_keep_theirs():
+    region_map = np.full((20, 30), -1, np.int32)
+    region_map[:4], region_map[10:15] = 0, 2
+    candidates = np.array([[True, False, True], [True, True, True], [False, True, False]])
+    maps = [torch.arange(600.0).reshape(1, 20, 30)]
+    sample = Sample(np.zeros((20, 30, 3), np.uint8), None, region_map, candidates)
+    batch = PixelLoader(1, lambda _: sample, lambda *_: maps, (1,), batch_size=8, seed=0).get(0)
+    drawn = batch.images.flatten().numpy().astype(int)
+    rows = region_map.ravel()[drawn]
+    assert set(rows) == {0, 2}
+    np.testing.assert_array_equal(batch.candidates[batch.region_map.flatten()], candidates[rows])
+
+
+def test_memory_is_bounded_by_drawing_fewer_pixels(monkeypatch):
+    monkeypatch.setattr("napari_al.learning.labelled_pixels.MEMORY_BYTES", 2 * 40)
+    class_map = np.zeros((20, 30), np.uint8)
+    region_map = np.arange(600, dtype=np.int32).reshape(20, 30) // 50
+    maps = [torch.arange(600.0).reshape(1, 20, 30)]
+    image = np.zeros((20, 30, 3), np.uint8)
+    loader = PixelLoader(
+        2, lambda _: Sample(image, class_map, region_map), lambda *_: maps, (1,), seed=0
+    )
+    drawn = set(loader.get(0).images.flatten().tolist())
+    assert 12 <= len(drawn) <= 40
+    assert {int(pixel) // 50 for pixel in drawn} == set(range(12))
+
+
+@pytest.mark.parametrize("name", ["efficientnet-lite0", "filters"])
+def test_a_large_image_is_encoded_in_tiles(name, monkeypatch):
+    model, image = with_statistics(frozen_segmenter(name)).eval(), image_of(150, 210)
+    monkeypatch.setattr(inference, "MAX_WHOLE_PX", 1)
+    monkeypatch.setattr(inference, "STEP_PX", 64)
+    maps = encode(model, image, CPU)
+    assert [tuple(part.shape) for part in maps] == model.frozen.map_sizes(150, 210)
+    assert all(part.isfinite().all() for part in maps)
+    probs, _ = predict_encoded(model, maps, (150, 210), CPU)
+    torch.testing.assert_close(probs.sum(dim=0), torch.ones(150, 210))
+
+
+def test_a_saved_ensemble_is_loaded_whole(tmp_path):
+    model = with_statistics(frozen_segmenter(n_members=2)).eval()
+    save_segmenter(tmp_path / "model.safetensors", model, {})
+    loaded = load_segmenter(tmp_path / "model.safetensors").eval()
+    assert (loaded.frozen.n_members, loaded.frozen.noise) == (2, 0.5)
+    images = torch.rand(1, 3, 40, 50) * 255
+    assert torch.equal(loaded(images), model(images))
+
+
+def test_a_head_of_version_1_gives_what_it_gave(tmp_path):
+    """Then it was normalisation with scale and shift, two layers, and a classifier."""
+    model = with_statistics(frozen_segmenter("filters", n_members=1)).eval()
+    tensors = {k: v for k, v in model.state_dict().items() if k.startswith(("mean", "std"))}
+    n_maps = model.frozen.n_maps
+    torch.manual_seed(0)
+    head = torch.nn.Sequential(
+        torch.nn.BatchNorm2d(n_maps),
+        torch.nn.Conv2d(n_maps, 128, 1),
+        torch.nn.ReLU(),
+        torch.nn.Dropout(0.1),
+        torch.nn.Conv2d(128, 64, 1),
+        torch.nn.ReLU(),
+    ).eval()
+    torch.nn.init.normal_(head[0].weight)
+    torch.nn.init.normal_(head[0].bias)
+    classifier = torch.nn.Conv2d(64, 4, 1)
+    tensors |= {f"trunk.head.{key}": value for key, value in head.state_dict().items()}
+    tensors |= {f"classifier.{key}": value for key, value in classifier.state_dict().items()}
+    header = {"name": "filters", "n_channels": "3", "n_classes": "4", "classifier": "linear"}
+    header |= {"temperature": "0.1", "frozen": "true"}
+    path = tmp_path / "old.safetensors"
+    from safetensors.torch import save_file
+
+    save_file(tensors, path, header)
+    loaded = load_segmenter(path).eval()
+    image = torch.rand(1, 3, 64, 64) * 255
+    with torch.no_grad():
+        expected = classifier(head(loaded.encode(image)[0])).softmax(dim=1)
+        found = loaded(image).softmax(dim=1)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
