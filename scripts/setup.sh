@@ -78,6 +78,6 @@ if ! .venv/bin/python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info <
 fi
 say "installing packages (a few minutes the first time)"
 .venv/bin/python -m pip install -q --disable-pip-version-check \
-    -c constraints.txt -e '.[pyqt5,pyqt6,transformers,onnx,zarr,bioimageio,docs,test,lint]'
+    -c constraints.txt -e '.[pyqt5,pyqt6,efficientnet,transformers,onnx,zarr,bioimageio,docs,test,lint]'
 printf '%s\n' "$state" >"$stamp"
 say "done"

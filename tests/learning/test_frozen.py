@@ -130,7 +130,12 @@ def test_regions_weigh_the_same_however_large_they_are():
     image = np.zeros((20, 30, 3), np.uint8)
     maps = [torch.arange(600.0).reshape(1, 20, 30)]
     loader = PixelLoader(
-        1, lambda _: Sample(image, class_map, region_map), lambda *_: maps, (1,), seed=0
+        1,
+        lambda _: Sample(image, class_map, region_map),
+        lambda *_: maps,
+        (1,),
+        batch_size=8,
+        seed=0,
     )
     batch = loader.get(0)
     assert batch.images.shape == (1, 1, 1, 8 * 96)
@@ -174,7 +179,12 @@ def test_memory_is_bounded_by_drawing_fewer_pixels(monkeypatch):
     maps = [torch.arange(600.0).reshape(1, 20, 30)]
     image = np.zeros((20, 30, 3), np.uint8)
     loader = PixelLoader(
-        2, lambda _: Sample(image, class_map, region_map), lambda *_: maps, (1,), seed=0
+        2,
+        lambda _: Sample(image, class_map, region_map),
+        lambda *_: maps,
+        (1,),
+        batch_size=8,
+        seed=0,
     )
     drawn = set(loader.get(0).images.flatten().tolist())
     assert 12 <= len(drawn) <= 40
