@@ -251,7 +251,7 @@ def test_broken_images_are_left_out_on_request(tmp_path: Path) -> None:
         (["--set", "training.stepz=1"], "did you mean training.steps"),
         (["--set", "training.steps=none"], "valid integer"),
         (["--set", "training=5"], "valid dictionary"),
-        (["--segmenter", "resnet"], "expected one of compact"),
+        (["--segmenter", "resnet"], "expected one of efficientnet-lite0"),
         (["--device", "tpu"], "--device"),
         (["--rounds", "0"], "--rounds"),
         (["--config", "missing.toml"], "cannot be read"),
