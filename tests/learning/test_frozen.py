@@ -15,6 +15,7 @@ from napari_al.learning.networks.resampling import upsample
 from napari_al.learning.segmenter import Segmenter, build_segmenter
 from napari_al.learning.training import TrainSettings, train
 from napari_al.learning.weights import load_segmenter, save_segmenter
+from napari_al.methods.loss import loss_function
 
 CPU = torch.device("cpu")
 
@@ -91,7 +92,7 @@ def test_only_the_ensemble_learns_and_its_members_differ():
         model,
         1,
         lambda _: Sample(image, class_map),
-        TrainSettings(60, 1, 32, 3e-3, 1e-2),
+        TrainSettings(60, 1, 32, 3e-3, 1e-2, loss_function("cross-entropy")),
         seed=0,
         device=CPU,
         on_step=lambda _: None,
@@ -112,7 +113,7 @@ def test_without_a_label_no_step_is_taken():
         frozen_segmenter(),
         1,
         lambda _: Sample(image_of(32, 32), np.full((32, 32), IGNORE, np.uint8)),
-        TrainSettings(5, 1, 32, 3e-3, 1e-2),
+        TrainSettings(5, 1, 32, 3e-3, 1e-2, loss_function("cross-entropy")),
         seed=0,
         device=CPU,
         on_step=lambda _: None,
