@@ -19,7 +19,7 @@ from typer.core import TyperGroup
 
 import napari_al
 from napari_al.commands.annotate import demo, label
-from napari_al.commands.labels import export, pseudo_label
+from napari_al.commands.labels import export, import_, pseudo_label
 from napari_al.commands.machine import doctor
 from napari_al.commands.models import download, export_model, predict
 from napari_al.commands.runs import report, simulate, sweep
@@ -127,6 +127,7 @@ for command in (
     download, doctor,
 ):  # fmt: skip
     app.command()(command)
+app.command("import")(import_)
 
 
 # ---- inside

@@ -1,7 +1,7 @@
-"""Commands about labels: ``export``, ``pseudo-label``."""
+"""Commands about labels: ``export``, ``import``, ``pseudo-label``."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -9,16 +9,24 @@ from napari_al.commands.options import Device, SkipBroken
 from napari_al.errors import InputError
 from napari_al.terminal import progress_bar
 
+if TYPE_CHECKING:
+    from napari_al.formats.classes import ClassInfo
+
+Format = Literal["png", "coco", "voc", "cityscapes", "yolo", "labelme", "geotiff", "ngff"]
+ImportFormat = Literal[
+    "index", "colours", "voc", "coco", "cityscapes", "labelme", "yolo", "geotiff", "ngff"
+]
+
 
 def export(
     project: Annotated[Path, typer.Argument(help="a project, or the folder of a run")],
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="where the files go")] = None,
-    format: Annotated[
-        Literal["png", "coco", "voc", "cityscapes"], typer.Option(help="class-index PNG, or ...")
-    ] = "png",
+    format: Annotated[Format, typer.Option(help="class-index PNG, or ...")] = "png",
     source: Annotated[
         Literal["targets", "predictions", "answers"],
-        typer.Option(help="what was trained on, what the model says, or the answers alone"),
+        typer.Option(
+            help="what was trained on, and answered since; what the model says; the answers alone"
+        ),
     ] = "targets",
     script: Annotated[
         Path | None,
@@ -39,6 +47,71 @@ def export(
         if script is not None:
             script.write_text(script_of(session), encoding="utf-8")
             typer.echo(script)
+
+
+def import_(
+    format: Annotated[ImportFormat, typer.Argument(help="what wrote the labels")],
+    source: Annotated[Path, typer.Argument(help="a folder of labels, or COCO's JSON file")],
+    out: Annotated[Path, typer.Option(metavar="DATA", help="a new data folder")],
+    images: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="the images", show_default="beside the labels"),
+    ] = None,
+    classes: Annotated[
+        str | None,
+        typer.Option(metavar="NAMES", help="where the source has none: names, or a classes.json"),
+    ] = None,
+    table: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map", metavar="VALUE=CLASS", help="what a stored value means ('ignore': no label)"
+        ),
+    ] = None,
+    background: Annotated[
+        str | None,
+        typer.Option(metavar="CLASS", help="of pixels without a label", show_default="none"),
+    ] = None,
+    kind: Annotated[
+        Literal["labels", "initial_labels"],
+        typer.Option("--as", help="ground truth, or labels to correct"),
+    ] = "labels",
+) -> None:
+    """Make a data folder of labels that another program wrote."""
+    from napari_al.tools.import_labels import import_labels
+
+    with progress_bar("image") as show:
+        done = import_labels(
+            format,
+            source,
+            out,
+            images=images,
+            classes=_classes_of(classes),
+            table=dict(_value(text) for text in table or []),
+            background=background,
+            kind=kind,
+            on_progress=lambda n: show(n, n),
+        )
+    for note in done.notes:
+        typer.echo(f"note: {note}", err=True)
+    names = ", ".join(c.name for c in done.classes)
+    typer.echo(f"{done.n_images} images, {len(done.classes)} classes ({names}): {out}")
+
+
+def _classes_of(text: str | None) -> "tuple[ClassInfo, ...] | None":
+    from napari_al.formats.classes import default_classes, read_classes
+
+    if text is None:
+        return None
+    if text.endswith(".json"):
+        return read_classes(Path(text))
+    return default_classes([name.strip() for name in text.split(",") if name.strip()])
+
+
+def _value(text: str) -> tuple[int, str]:
+    value, equals, name = text.partition("=")
+    if not equals or not name.strip() or not value.strip().lstrip("-").isdecimal():
+        raise InputError(f"--map expects VALUE=CLASS, e.g. 255=ignore; got {text!r}")
+    return int(value), name.strip()
 
 
 def pseudo_label(

@@ -1,8 +1,8 @@
 """Label files for other programs.
 
-An export is a folder that is there as a whole or not at all: it is written beside its place and
-then renamed. `MARK` in it says what was written, so that the same folder can be exported to again
-without touching files of anyone else.
+An export fills a folder, which may hold other files: they stay. It is written beside its place,
+inside the folder, and moved there file by file, each as a whole; `MARK` says what was written, so
+that the next export to the folder may replace that, and nothing of anyone else.
 
 ================  ================================================================================
 ``png``           ``labels/NAME.png``: grey = class id, 255 = none; ``colors/NAME.png``: the same
@@ -13,38 +13,64 @@ without touching files of anyone else.
                   ``ImageSets/Segmentation/train.txt``; ``labelmap.txt``
 ``cityscapes``    ``gtFine/train/FOLDER/NAME_gtFine_{labelIds,labelTrainIds,color}.png``;
                   ``labels.csv`` says which class has which id
+``yolo``          ``labels/NAME.txt``: outlines in shares of the image's size; ``data.yaml``
+``labelme``       ``NAME.json``: polygons; ``labels.txt``
+``geotiff``       ``labels/NAME.tif``: class ids with the image's georeference; ``classes.json``
+``ngff``          ``NAME.zarr``: OME-Zarr 0.5 with labels, their colours and names
 ================  ================================================================================
 """
 
 from __future__ import annotations
 
-import csv
 import json
-import os
 import shutil
-from contextlib import contextmanager
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import numpy as np
 
 from napari_al.core import IGNORE
 from napari_al.errors import InputError
-from napari_al.formats.classes import classes_to_json, palette_of
-from napari_al.formats.images import IMAGE_SUFFIXES, write_png
-from napari_al.writing import WriteError
+from napari_al.formats import label_writers
+from napari_al.formats.classes import ClassInfo
+from napari_al.writing import WriteError, is_left_over
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from napari_al.formats.classes import ClassInfo
 
-    Items = Iterable[tuple[str, NDArray[np.uint8]]]
-    Writer = Callable[[Path, Sequence[ClassInfo], Items], None]
+class Item(NamedTuple):
+    """The labels of one image.
 
-Format = Literal["png", "coco", "voc", "cityscapes"]
+    ``file_name`` is the image's file below ``images`` (``"a/b.jpg"``; COCO refers to it),
+    ``class_map`` its class ids, (H, W) uint8, `IGNORE` = none, and ``source`` its path, if it has
+    one.
+    """
+
+    file_name: str
+    class_map: NDArray[np.uint8]
+    source: Path | None = None
+
+
+Items = Iterable[Item]
+Writer = Callable[[Path, Sequence[ClassInfo], Items], None]
+Format = Literal["png", "coco", "voc", "cityscapes", "yolo", "labelme", "geotiff", "ngff"]
+
+WRITERS: Final[dict[Format, Writer]] = {
+    "png": label_writers.write_index_png,
+    "coco": label_writers.write_coco,
+    "voc": label_writers.write_voc,
+    "cityscapes": label_writers.write_cityscapes,
+    "yolo": label_writers.write_yolo,
+    "labelme": label_writers.write_labelme,
+    "geotiff": label_writers.write_geotiff,
+    "ngff": label_writers.write_ngff,
+}
 
 MARK = ".napari-al-export.json"
 
@@ -57,24 +83,23 @@ def export_labels(
     Parameters
     ----------
     out : Path
-        A folder that does not exist yet, is empty, or holds an earlier export and nothing else;
-        that is replaced.
-    items : iterable of (file name, (H, W) uint8)
-        The file of each image below ``images`` (``"a/b.jpg"``; COCO refers to it) and its class
-        ids, `IGNORE` = none. Taken one by one; nothing is kept.
+        A folder; files in it that no export wrote stay.
+    items : iterable of Item
+        Taken one by one; nothing is kept.
     classes : sequence of ClassInfo
-    format : {"png", "coco", "voc", "cityscapes"}
+    format : str
+        A key of `WRITERS`.
 
     Raises
     ------
     InputError
-        If `out` is in use or cannot be written (the folder then is as before), or if there is
-        nothing to export.
+        If a file of somebody else is in the way or the folder cannot be written (it then is as
+        before), or if there is nothing to export.
     """
     if format not in WRITERS:
         raise InputError(f"format must be one of {', '.join(WRITERS)}; got {format!r}.")
     if format == "voc":
-        _check_voc_names(classes)
+        label_writers.check_voc_names(classes)
     counted = _Counted(items, len(classes))
     with export_folder(out, format) as part:
         WRITERS[format](part, classes, counted)
@@ -85,7 +110,7 @@ def export_labels(
 
 @contextmanager
 def export_folder(out: Path, format: str) -> Iterator[Path]:
-    """Have an empty folder to write to, which becomes `out` if all goes well.
+    """Have an empty folder to write to, whose files go into `out` if all goes well.
 
     Raises
     ------
@@ -93,18 +118,24 @@ def export_folder(out: Path, format: str) -> Iterator[Path]:
         As `export_labels`.
     """
     out = Path(out).absolute()
-    part = out.with_name(f".{out.name}.{os.getpid()}.part")
+    part = out / f".{uuid.uuid4().hex}.tmp"
+    was_there = out.exists()
+    if was_there and not out.is_dir():
+        raise InputError(f"{out} is a file; name a folder for the export.")
     try:
-        _check_free(out)
         part.mkdir(parents=True)
         yield part
-        _mark(part, format)
-        _replace(out, part)
+        _move_in(out, part, format)
     except (OSError, WriteError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"The export to {out} failed: {reason}.") from error
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        for left in out.glob(".*.tmp"):
+            if is_left_over(left):
+                shutil.rmtree(left, ignore_errors=True)
+        if not was_there:
+            with suppress(OSError):
+                out.rmdir()  # empty if the export failed
 
 
 class _Counted:
@@ -115,233 +146,64 @@ class _Counted:
         self._n_classes = n_classes
         self.n = 0
 
-    def __iter__(self) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-        for file_name, class_map in self._items:
-            pure = PurePosixPath(file_name)
+    def __iter__(self) -> Iterator[Item]:
+        for given in self._items:
+            item = Item(*given)
+            class_map = item.class_map
+            pure = PurePosixPath(item.file_name)
             if pure.is_absolute() or ".." in pure.parts or not pure.name:
-                raise InputError(f"{file_name!r} is not the name of a file below a folder.")
+                raise InputError(f"{item.file_name!r} is not the name of a file below a folder.")
             wrong = class_map[(class_map >= self._n_classes) & (class_map != IGNORE)]
             if class_map.dtype != np.uint8 or class_map.ndim != 2 or wrong.size:
                 raise InputError(
-                    f"The labels of {file_name} must be (H, W) uint8 with class ids below "
+                    f"The labels of {item.file_name} must be (H, W) uint8 with class ids below "
                     f"{self._n_classes} or {IGNORE}; got {class_map.dtype} {class_map.shape}, "
                     f"largest {class_map.max(initial=0)}."
                 )
             self.n += 1
-            yield file_name, class_map
+            yield item
 
 
 # ---- the folder
 
 
-def _check_free(out: Path) -> None:
-    if not out.exists():
-        return
-    if not out.is_dir():
-        raise InputError(f"{out} is a file; name a folder for the export.")
-    if next(_files_in(out), None) is None:
-        return
+def _move_in(out: Path, part: Path, format: str) -> None:
+    """Move the files of a finished export to their places, and remove those of the one before."""
+    earlier, new = _earlier(out), sorted(_files_in(part))
+    for name in new:
+        if name not in earlier and (out / name).exists():
+            raise InputError(
+                f"{out / name} is in the way, and no export wrote it; move it, or name another "
+                "folder."
+            )
+    mark = {"program": "napari-al", "format": format, "files": sorted({*new, *earlier})}
+    _write_mark(out, part, mark)  # first: what is moved now may be replaced after a crash
+    for name in new:
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (part / name).replace(out / name)
+    for name in earlier - {*new}:
+        (out / name).unlink(missing_ok=True)
+        with suppress(OSError):  # a folder that is not empty
+            for folder in (out / name).relative_to(out).parents:
+                if folder != Path():
+                    (out / folder).rmdir()
+    _write_mark(out, part, {**mark, "files": new})
+
+
+def _write_mark(out: Path, part: Path, mark: Mapping[str, object]) -> None:
+    (part / MARK).write_text(json.dumps(mark), encoding="utf-8")
+    (part / MARK).replace(out / MARK)
+
+
+def _earlier(out: Path) -> set[str]:
+    """Return the files that an export before has written here."""
     try:
-        known = set(json.loads((out / MARK).read_text(encoding="utf-8"))["files"])
+        found = json.loads((out / MARK).read_text(encoding="utf-8"))["files"]
+        pures = {str(name): PurePosixPath(name) for name in found}
     except (OSError, ValueError, LookupError, TypeError):
-        raise InputError(
-            f"{out} is not empty and is not an earlier export; name another folder."
-        ) from None
-    others = sorted({*_files_in(out)} - known - {MARK})
-    if others:
-        raise InputError(
-            f"{out} holds files that no export wrote ({others[0]}); move them or name another "
-            "folder."
-        )
+        return set()
+    return {name for name, p in pures.items() if not p.is_absolute() and ".." not in p.parts}
 
 
 def _files_in(folder: Path) -> Iterator[str]:
     return (p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir())
-
-
-def _mark(part: Path, format: str) -> None:
-    content = {"program": "napari-al", "format": format, "files": sorted(_files_in(part))}
-    (part / MARK).write_text(json.dumps(content), encoding="utf-8")
-
-
-def _replace(out: Path, part: Path) -> None:
-    """Put the finished folder in its place; what was there is gone only after that."""
-    old = out.with_name(f".{out.name}.{os.getpid()}.old")
-    if out.exists():
-        out.rename(old)
-    try:
-        part.rename(out)
-    except OSError:
-        if old.exists():
-            old.rename(out)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _place(folder: Path, file_name: str, ending: str = ".png") -> Path:
-    """Return the new path of an image's label file, with its folders made."""
-    path = folder / (_name(file_name) + ending)
-    if path.exists():
-        raise InputError(f"Two images would be written to {path.name}; rename {file_name}.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path
-
-
-def _name(file_name: str) -> str:
-    """Return the name without the suffix of an image file (and no other: names have dots)."""
-    pure = PurePosixPath(file_name)
-    return str(pure.with_suffix("")) if pure.suffix.lower() in IMAGE_SUFFIXES else file_name
-
-
-def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([header, *rows])
-
-
-# ---- png
-
-
-def _write_png(out: Path, classes: Sequence[ClassInfo], items: Items) -> None:
-    palette = palette_of(classes)
-    for file_name, class_map in items:
-        write_png(_place(out / "labels", file_name), class_map)
-        write_png(_place(out / "colors", file_name), class_map, palette)
-    (out / "classes.json").write_text(classes_to_json(classes), encoding="utf-8")
-    rows = [(c.id, c.name, c.color) for c in classes]
-    _write_csv(out / "classes.csv", ("id", "name", "color"), rows)
-
-
-# ---- coco
-
-
-def _write_coco(out: Path, classes: Sequence[ClassInfo], items: Items) -> None:
-    images: list[dict[str, Any]] = []
-    with (out / "annotations.json").open("w", encoding="utf-8") as file:
-        file.write('{"annotations": [')
-        n = 0
-        for file_name, class_map in items:
-            height, width = class_map.shape
-            images.append(
-                {"id": len(images) + 1, "file_name": file_name, "width": width, "height": height}
-            )
-            for class_id in np.unique(class_map[class_map != IGNORE]).tolist():
-                annotation = _coco_annotation(class_map == class_id, class_id)
-                annotation.update(id=n + 1, image_id=len(images))
-                file.write(",\n" if n else "\n")
-                json.dump(annotation, file, separators=(",", ":"))
-                n += 1
-        categories = [{"id": c.id + 1, "name": c.name, "supercategory": ""} for c in classes]
-        file.write(
-            f'],\n"categories": {json.dumps(categories)},\n"images": {json.dumps(images)},\n'
-        )
-        file.write('"info": {"description": "exported by napari-al"}, "licenses": []}\n')
-
-
-def _coco_annotation(mask: NDArray[np.bool_], class_id: int) -> dict[str, Any]:
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    x, y = int(columns[0]), int(rows[0])
-    return {
-        "category_id": class_id + 1,
-        "segmentation": {"size": list(mask.shape), "counts": run_lengths(mask)},
-        "area": int(mask.sum()),
-        "bbox": [x, y, int(columns[-1]) - x + 1, int(rows[-1]) - y + 1],
-        "iscrowd": 0,
-    }
-
-
-def run_lengths(mask: NDArray[np.bool_]) -> list[int]:
-    """Return COCO's run lengths of a mask: down the columns, outside and inside in turn."""
-    flat = np.concatenate([[False], mask.ravel(order="F"), [False]])
-    edges = np.flatnonzero(flat[1:] != flat[:-1])
-    counts: list[int] = np.diff(np.concatenate([[0], edges, [mask.size]])).tolist()
-    return counts[:-1] if counts[-1] == 0 else counts
-
-
-# ---- voc
-
-
-def _check_voc_names(classes: Sequence[ClassInfo]) -> None:
-    for c in classes:
-        if ":" in c.name or c.name.startswith("#"):
-            raise InputError(
-                f"labelmap.txt of VOC cannot hold the class name {c.name!r} (a ':' or '#'); "
-                "rename it in classes.json."
-            )
-
-
-def _write_voc(out: Path, classes: Sequence[ClassInfo], items: Items) -> None:
-    palette = voc_palette()
-    names = []
-    for file_name, class_map in items:
-        write_png(_place(out / "SegmentationClass", file_name), class_map, palette)
-        names.append(_name(file_name))
-    sets = out / "ImageSets" / "Segmentation"
-    sets.mkdir(parents=True)
-    (sets / "train.txt").write_text("".join(f"{n}\n" for n in names), encoding="utf-8")
-    lines = ["# label:color_rgb:parts:actions"]
-    lines += [f"{c.name}:{','.join(map(str, palette[c.id].tolist()))}::" for c in classes]
-    (out / "labelmap.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def voc_palette() -> NDArray[np.uint8]:
-    """Return the 256 colours of VOC, (256, 3) uint8: the bits of the index, dealt to R, G, B."""
-    index = np.arange(256)
-    palette = np.zeros((256, 3), np.uint8)
-    for bit in range(8):
-        for channel in range(3):
-            taken = (index >> channel) & 1
-            palette[:, channel] |= (taken << (7 - bit)).astype(np.uint8)
-        index = index >> 3
-    return palette
-
-
-# ---- cityscapes
-
-CITYSCAPES_IDS = {
-    "road": 7, "sidewalk": 8, "building": 11, "wall": 12, "fence": 13, "pole": 17,
-    "traffic light": 19, "traffic sign": 20, "vegetation": 21, "terrain": 22, "sky": 23,
-    "person": 24, "rider": 25, "car": 26, "truck": 27, "bus": 28, "train": 31, "motorcycle": 32,
-    "bicycle": 33,
-}  # fmt: skip
-"""Its label ids; a class's train id is its place in this list."""
-
-
-def _write_cityscapes(out: Path, classes: Sequence[ClassInfo], items: Items) -> None:
-    label_ids, train_ids = _cityscapes_ids(classes)
-    palette = palette_of(classes)
-    for file_name, class_map in items:
-        name = _name(file_name).removesuffix("_leftImg8bit")
-        if "/" not in name:
-            name = f"all/{name}"  # readers expect a folder for each city
-        folder = out / "gtFine" / "train"
-        for kind, table in (("labelIds", label_ids), ("labelTrainIds", train_ids)):
-            write_png(_place(folder, name, f"_gtFine_{kind}.png"), table[class_map])
-        write_png(_place(folder, name, "_gtFine_color.png"), class_map, palette)
-    rows = [(c.name, label_ids[c.id], train_ids[c.id], c.color) for c in classes]
-    _write_csv(out / "labels.csv", ("name", "labelId", "trainId", "color"), rows)
-
-
-def _cityscapes_ids(
-    classes: Sequence[ClassInfo],
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Return tables from class id to label id (0 = unlabelled) and to train id (255 = none).
-
-    The ids are Cityscapes' own where all classes are; else the class ids, label ids one more.
-    """
-    label_ids, train_ids = np.zeros(256, np.uint8), np.full(256, IGNORE, np.uint8)
-    official = list(CITYSCAPES_IDS)
-    for c in classes:
-        if all(other.name in CITYSCAPES_IDS for other in classes):
-            label_ids[c.id] = CITYSCAPES_IDS[c.name]
-            train_ids[c.id] = official.index(c.name)
-        else:
-            label_ids[c.id], train_ids[c.id] = c.id + 1, c.id
-    return label_ids, train_ids
-
-
-WRITERS: dict[Format, Writer] = {
-    "png": _write_png,
-    "coco": _write_coco,
-    "voc": _write_voc,
-    "cityscapes": _write_cityscapes,
-}

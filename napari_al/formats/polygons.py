@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 64 * 2**20
 """Of one file. labelme may put the whole picture into it; polygons alone are far smaller."""
 
+Size = Annotated[int, Field(ge=1, le=1_000_000)]
 Coordinate = Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -44,6 +45,22 @@ class _File(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     shapes: list[_Shape] = Field(validation_alias=AliasChoices("shapes", "objects"))
+    height: Size | None = Field(None, validation_alias=AliasChoices("imageHeight", "imgHeight"))
+    width: Size | None = Field(None, validation_alias=AliasChoices("imageWidth", "imgWidth"))
+
+
+def read_size(path: Path) -> tuple[int, int]:
+    """Read the (height, width) of the image that a polygon file is about.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or does not say it.
+    """
+    content = _read(path)
+    if content.height is None or content.width is None:
+        raise InputError(f"{path} does not say the size of its image (imageHeight, imageWidth).")
+    return content.height, content.width
 
 
 def read_polygons(path: Path) -> list[Polygon]:
@@ -57,11 +74,16 @@ def read_polygons(path: Path) -> list[Polygon]:
     InputError
         If the file cannot be read, or is neither format.
     """
+    polygons = (_polygon(shape) for shape in _read(path).shapes if not shape.deleted)
+    return [polygon for polygon in polygons if polygon is not None]
+
+
+def _read(path: Path) -> _File:
     try:
         n_bytes = path.stat().st_size
         if n_bytes > MAX_BYTES:
             raise InputError(f"{path} has {n_bytes:,} bytes; up to {MAX_BYTES:,} are read.")
-        content = _File.model_validate_json(path.read_bytes())
+        return _File.model_validate_json(path.read_bytes())
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from error
     except ValidationError as error:
@@ -70,8 +92,6 @@ def read_polygons(path: Path) -> list[Polygon]:
         raise InputError(
             f"{path} is not a polygon file of Cityscapes or labelme ({where}: {first['msg']})."
         ) from error
-    polygons = (_polygon(shape) for shape in content.shapes if not shape.deleted)
-    return [polygon for polygon in polygons if polygon is not None]
 
 
 def _polygon(shape: _Shape) -> Polygon | None:

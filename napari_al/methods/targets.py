@@ -74,7 +74,7 @@ def filled(records: ImageRecords) -> NDArray[np.uint8]:
 
     Answers with several classes say nothing about single pixels and leave IGNORE.
     """
-    return _with_answers(np.full(records.shape, IGNORE, np.uint8), records.answers)
+    return with_answers(np.full(records.shape, IGNORE, np.uint8), records.answers)
 
 
 def corrected(records: ImageRecords) -> NDArray[np.uint8]:
@@ -83,7 +83,7 @@ def corrected(records: ImageRecords) -> NDArray[np.uint8]:
     for correction in records.corrections:
         mask = correction.region.mask
         mask.view(class_map)[mask.crop()] = correction.new_class
-    return _with_answers(class_map, records.answers)
+    return with_answers(class_map, records.answers)
 
 
 def sieved(
@@ -190,7 +190,7 @@ def localised(
     )
 
 
-def _with_answers(class_map: NDArray[np.uint8], answers: Sequence[Answer]) -> NDArray[np.uint8]:
+def with_answers(class_map: NDArray[np.uint8], answers: Sequence[Answer]) -> NDArray[np.uint8]:
     """Paint what answers say of their pixels over a class map, in place; return it."""
     shape = (class_map.shape[0], class_map.shape[1])
     for n_before, answer in enumerate(answers):

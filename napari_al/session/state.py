@@ -245,9 +245,23 @@ class ProjectState:
             stored = cache_files.read_class_map(path)
             if stored is not None:
                 return as_merged(stored, self.config.classes)
+        return self.current_labels(image)
+
+    def current_labels(self, image: str) -> NDArray[np.uint8]:
+        """(H, W) what is known of an image now: initial labels, corrections and answers over them.
+
+        The answers alone for methods that do not start from labels.
+        """
         if self.config.method.starts_from_labels:
             return self._answered.snapshot.current_labels(image)
         return self._answered.snapshot.answers_map(image)
+
+    def answers_of_model(self) -> tuple[Answer, ...]:
+        """Return the answers in force when the training of the newest model began."""
+        if self.model_round is None:
+            return ()
+        log_seq = int(self.project.read_round(self.model_round)["log_seq"])
+        return as_counted(self._journal.log.active(log_seq), self.config.classes)
 
     # -- private
 

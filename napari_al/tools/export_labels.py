@@ -8,7 +8,9 @@ import numpy as np
 
 from napari_al.core import IGNORE
 from napari_al.errors import InputError
-from napari_al.formats.export import Format, export_labels
+from napari_al.formats.export import Format, Item, export_labels
+from napari_al.methods.targets import with_answers
+from napari_al.session.log.snapshot import by_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,10 +31,12 @@ def export_session(session: Session, format: Format, source: Source, folder: Pat
     Parameters
     ----------
     session : Session
-    format : "png", "coco", "voc" or "cityscapes"
+    format : str
+        A key of ``formats.export.WRITERS``.
     source : "targets", "predictions" or "answers"
-        What the newest model was trained on (before the first: the answers, or the corrected
-        labels); what the newest model says; or what was answered, and nothing else.
+        What the newest model was trained on with what was answered since (before the first: the
+        answers, or the corrected labels); what the newest model says; or what was answered, and
+        nothing else.
     folder : Path
 
     Raises
@@ -43,7 +47,7 @@ def export_session(session: Session, format: Format, source: Source, folder: Pat
     if source not in get_args(Source):
         raise InputError(f"source={source!r}: expected one of {', '.join(get_args(Source))}")
     class_map_of: dict[Source, Callable[[], ClassMapOf]] = {
-        "targets": lambda: session.targets,
+        "targets": lambda: _newest_labels(session),
         "answers": lambda: session.answers_map,
         "predictions": lambda: _predictor(session),
     }
@@ -51,9 +55,31 @@ def export_session(session: Session, format: Format, source: Source, folder: Pat
     return export_labels(folder, items, session.config.classes, format)
 
 
-def _items(session: Session, class_map_of: ClassMapOf) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+def _items(session: Session, class_map_of: ClassMapOf) -> Iterator[Item]:
     for name in session.data.train:
-        yield session.data.file_name(name), class_map_of(name)
+        source = session.data.files(name)["images"]
+        yield Item(session.data.file_name(name), class_map_of(name), source)
+
+
+def _newest_labels(session: Session) -> ClassMapOf:
+    """Return training labels in which answers given, changed or undone since the training count."""
+    if session.config.method.targets == "correct":
+        return session.current_labels  # the next training takes these, all of them
+    trained = by_image((a.query.region.image, a) for a in session.answers_of_model())
+    now = by_image((a.query.region.image, a) for a in session.answers())
+
+    def class_map_of(image: str) -> NDArray[np.uint8]:
+        then = {a.id: a for a in trained.get(image, ())}
+        here = {a.id: a for a in now.get(image, ())}
+        class_map = session.targets(image)
+        if then.keys() == here.keys():
+            return class_map
+        class_map, current = class_map.copy(), session.current_labels(image)
+        for mask in (a.query.region.mask for key, a in then.items() if key not in here):
+            mask.view(class_map)[mask.crop()] = mask.view(current)[mask.crop()]
+        return with_answers(class_map, [a for key, a in here.items() if key not in then])
+
+    return class_map_of
 
 
 def _predictor(session: Session) -> ClassMapOf:

@@ -46,7 +46,7 @@ def export_model(model: Model, out: Path, *, onnx: bool = False) -> None:
     ----------
     model : Model
     out : Path
-        New, empty, or an earlier export, which is replaced.
+        A folder; files in it that no export wrote stay.
     onnx : bool
         Also write ``model.onnx``.
 

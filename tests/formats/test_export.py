@@ -13,7 +13,7 @@ from pycocotools.coco import COCO
 from napari_al.core import IGNORE
 from napari_al.errors import InputError
 from napari_al.formats.classes import default_classes
-from napari_al.formats.export import export_labels
+from napari_al.formats.export import MARK, Item, export_labels
 from napari_al.formats.polygons import read_polygons
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ MAPS = {
     "city/b.png": np.full((5, 4), 2),
     "c.tif": np.full((3, 3), IGNORE),
 }
-ITEMS = [(name, ids.astype(np.uint8)) for name, ids in MAPS.items()]
+ITEMS = [Item(name, ids.astype(np.uint8)) for name, ids in MAPS.items()]
 
 
 def read(path: Path) -> np.ndarray:
@@ -36,7 +36,7 @@ def read(path: Path) -> np.ndarray:
 
 def test_png(tmp_path: Path) -> None:
     assert export_labels(tmp_path / "out", ITEMS, CLASSES, "png") == 3
-    for name, class_map in ITEMS:
+    for name, class_map, _ in ITEMS:
         stem = name.rsplit(".", 1)[0]
         np.testing.assert_array_equal(read(tmp_path / "out" / "labels" / f"{stem}.png"), class_map)
         with Image.open(tmp_path / "out" / "colors" / f"{stem}.png") as coloured:
@@ -99,21 +99,41 @@ def test_cityscapes(tmp_path: Path) -> None:
 def test_an_export_replaces_an_export_and_nothing_else(tmp_path: Path) -> None:
     out = tmp_path / "out"
     export_labels(out, ITEMS, CLASSES, "voc")
+    (out / "notes.txt").write_text("precious")
     export_labels(out, ITEMS[:1], CLASSES, "png")
     assert not (out / "labelmap.txt").exists()
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "thesis.tex").write_text("precious")
-    with pytest.raises(InputError, match="mine"):
-        export_labels(tmp_path / "mine", ITEMS, CLASSES, "png")
-    assert (tmp_path / "mine" / "thesis.tex").read_text() == "precious"
+    assert not (out / "ImageSets").exists()
+    assert (out / "notes.txt").read_text() == "precious"
+    export_labels(out, ITEMS, CLASSES, "coco")
+    assert sorted(p.name for p in out.iterdir()) == [MARK, "annotations.json", "notes.txt"]
+
+
+def test_a_file_of_somebody_else_is_not_overwritten(tmp_path: Path) -> None:
+    out = tmp_path / "mine"
+    (out / "labels").mkdir(parents=True)
+    (out / "labels" / "c.png").write_text("precious")
+    with pytest.raises(InputError, match=r"c\.png is in the way"):
+        export_labels(out, ITEMS, CLASSES, "png")
+    assert [p.name for p in out.rglob("*")] == ["labels", "c.png"]
+    assert (out / "labels" / "c.png").read_text() == "precious"
+
+
+def test_a_linked_folder_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "out").symlink_to(tmp_path / "disk")
+    for _ in range(2):
+        export_labels(tmp_path / "out", ITEMS, CLASSES, "png")
+    assert (tmp_path / "out").is_symlink()
+    assert (tmp_path / "disk" / "labels" / "city" / "b.png").exists()
 
 
 def test_a_failing_export_leaves_the_old_one(tmp_path: Path) -> None:
     out = tmp_path / "out"
     export_labels(out, ITEMS, CLASSES, "png")
+    before = sorted(out.rglob("*"))
     with pytest.raises(InputError, match=r"nothing|no labels"):
         export_labels(out, [], CLASSES, "coco")
-    assert (out / "classes.json").exists()
+    assert sorted(out.rglob("*")) == before
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 

@@ -134,9 +134,9 @@ def test_an_export_replaces_an_export_and_nothing_else(project: Path, tmp_path: 
     assert {p.name for p in out.iterdir() if not p.name.startswith(".")} == {
         "README.md", "config.json", "model.safetensors"
     }  # fmt: skip
-    (out / "thesis.tex").write_text("")
-    with pytest.raises(InputError, match=r"thesis\.tex"):
-        export_model(open_model(project), out)
+    (out / "thesis.tex").write_text("precious")
+    export_model(open_model(project), out)
+    assert (out / "thesis.tex").read_text() == "precious"
 
 
 def test_without_the_packages_onnx_says_what_to_install(

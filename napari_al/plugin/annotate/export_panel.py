@@ -25,6 +25,10 @@ FORMATS = {
     "coco": "COCO (RLE)",
     "voc": "Pascal VOC",
     "cityscapes": "Cityscapes",
+    "yolo": "YOLO (outlines)",
+    "labelme": "LabelMe",
+    "geotiff": "GeoTIFF",
+    "ngff": "OME-Zarr labels",
     "model": "the trained model",
     "onnx": "the trained model, also as ONNX",
 }
@@ -53,12 +57,13 @@ class ExportPanel(QWidget):
         self.format = choice(FORMATS, "what other program is to read it")
         self.source = choice(
             SOURCES,
-            "training labels: what the newest model was trained on; prediction: what it says"
+            "training labels: what the newest model was trained on, and answers since; prediction:"
+            " what it says"
             " of every pixel; answers alone: nothing but what was answered",
         )
         self.format.currentIndexChanged.connect(lambda _: self._on_format())
         self.folder = QLineEdit()
-        self.folder.setToolTip("a folder that is new, empty, or an earlier export")
+        self.folder.setToolTip("files in it stay, but for those of an earlier export")
         choose = button("…", "choose a folder", self._choose)
         choose.setFixedWidth(28)
         self.export = button("Export", "write the files", self._export, role="main")

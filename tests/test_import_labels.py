@@ -1,0 +1,184 @@
+"""Labels of other programs in: all that is exported comes back equal, and what others write."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+from pycocotools import mask as coco
+
+from napari_al.core import IGNORE
+from napari_al.errors import InputError
+from napari_al.formats.classes import default_classes
+from napari_al.formats.dataset import DataFolder
+from napari_al.formats.export import WRITERS, Format, Item, export_labels
+from napari_al.formats.outlines import filled_outline, outlines_of
+from napari_al.tools.import_labels import import_labels
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CLASSES = default_classes(["sea", "land", "boat"])
+RNG = np.random.default_rng(1)
+MAPS = {
+    "a": np.where(RNG.random((17, 23)) < 0.2, IGNORE, RNG.integers(0, 3, (17, 23))),
+    "city/b.c": np.kron(RNG.integers(0, 3, (4, 5)), np.ones((5, 6), int)),
+    "town/b.c": np.full((6, 7), 2),
+}
+READER_OF = {"png": "index"}
+
+
+def write_images(folder: Path) -> None:
+    for name, ids in MAPS.items():
+        path = folder / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.zeros((*ids.shape, 3), np.uint8)).save(path)
+
+
+@pytest.mark.parametrize("format", WRITERS)
+def test_what_is_exported_comes_back_equal(format: Format, tmp_path: Path) -> None:
+    if format == "ngff":
+        pytest.importorskip("zarr")
+    write_images(tmp_path / "images")
+    items = [
+        Item(f"{name}.png", ids.astype(np.uint8), tmp_path / "images" / f"{name}.png")
+        for name, ids in MAPS.items()
+    ]
+    export_labels(tmp_path / "out", items, CLASSES, format)
+    done = import_labels(
+        READER_OF.get(format, format),  # type: ignore[arg-type]
+        tmp_path / "out",
+        tmp_path / "data",
+        images=tmp_path / "images",
+    )
+    assert [c.name for c in done.classes] == [c.name for c in CLASSES]
+    assert done.n_images == 3
+    data = DataFolder.open(tmp_path / "data")
+    assert data.train == tuple(sorted(MAPS))
+    for name, ids in MAPS.items():
+        np.testing.assert_array_equal(data.labels(name), ids)
+
+
+def test_colours_come_back_equal(tmp_path: Path) -> None:
+    items = [Item(f"{name}.png", ids.astype(np.uint8)) for name, ids in MAPS.items()]
+    export_labels(tmp_path / "out", items, CLASSES, "png")
+    write_images(tmp_path / "images")
+    import_labels("colours", tmp_path / "out", tmp_path / "d", images=tmp_path / "images")
+    data = DataFolder.open(tmp_path / "d")
+    for name, ids in MAPS.items():
+        np.testing.assert_array_equal(data.labels(name), ids)
+
+
+def test_outlines_are_exact() -> None:
+    for _ in range(50):
+        mask = RNG.random((RNG.integers(1, 14), RNG.integers(1, 14))) < RNG.random()
+        again = np.zeros_like(mask)
+        for outline in outlines_of(mask):
+            inside = filled_outline(outline, mask.shape)
+            assert not (inside & again).any()
+            again |= inside
+        np.testing.assert_array_equal(again, mask)
+
+
+def source(path: Path, ids: np.ndarray) -> Path:
+    """Write one image and its label image."""
+    for folder in ("images", "labels"):
+        (path / folder).mkdir(parents=True)
+    Image.fromarray(np.zeros(ids.shape, np.uint8)).save(path / "images" / "a.png")
+    Image.fromarray(ids).save(path / "labels" / "a.png")
+    return path
+
+
+ODD = np.array([[0, 7, 255], [7, 7, 0]], np.uint8)
+
+
+def test_other_ids_are_asked_about_and_mapped(tmp_path: Path) -> None:
+    path = source(tmp_path / "in", ODD)
+    with pytest.raises(InputError, match=r"values 0, 7, 255.*--map 7=NAME"):
+        import_labels("index", path, tmp_path / "d")
+    table = {0: "back", 7: "car", 255: "ignore"}
+    import_labels("index", path, tmp_path / "d", table=table)
+    labels = DataFolder.open(tmp_path / "d").labels("a")
+    np.testing.assert_array_equal(labels, [[0, 1, 255], [1, 1, 0]])
+
+
+def test_masks_of_0_and_255_are_asked_about(tmp_path: Path) -> None:
+    path = source(tmp_path / "in", np.array([[0, 255]], np.uint8))
+    with pytest.raises(InputError, match=r"--map 0=NAME --map 255=NAME"):
+        import_labels("index", path, tmp_path / "d")
+    import_labels("index", path, tmp_path / "d", table={0: "back", 255: "object"})
+    np.testing.assert_array_equal(DataFolder.open(tmp_path / "d").labels("a"), [[0, 1]])
+
+
+def coco_file(path: Path) -> Path:
+    crowd = np.zeros((8, 10), np.uint8, order="F")
+    crowd[:, 4:] = 1
+    counts = coco.encode(crowd)
+    content: dict[str, Any] = {
+        "images": [{"id": 5, "file_name": "a.png", "height": 8, "width": 10}],
+        "categories": [{"id": 90, "name": "boat"}, {"id": 3, "name": "land"}],
+        "annotations": [
+            {"id": 1, "image_id": 5, "category_id": 90, "iscrowd": 0,
+             "segmentation": [[5, 1, 8, 1, 8, 4, 5, 4]]},
+            {"id": 2, "image_id": 5, "category_id": 3, "iscrowd": 1,
+             "segmentation": {"size": [8, 10], "counts": counts["counts"].decode()}},
+            {"id": 3, "image_id": 5, "category_id": 3, "bbox": [0, 0, 2, 2]},
+        ],
+    }  # fmt: skip
+    path.mkdir()
+    (path / "instances.json").write_text(json.dumps(content))
+    Image.fromarray(np.zeros((8, 10), np.uint8)).save(path / "a.png")
+    return path
+
+
+def test_coco_with_gaps_polygons_runs_and_crowds(tmp_path: Path) -> None:
+    done = import_labels("coco", coco_file(tmp_path / "in"), tmp_path / "d", background="sea")
+    assert [c.name for c in done.classes] == ["land", "boat", "sea"]
+    assert done.notes == ("1 annotations have no segmentation and are left out.",)
+    labels = DataFolder.open(tmp_path / "d").labels("a")
+    expected = np.full((8, 10), 2)
+    expected[:, 4:] = 0
+    expected[1:4, 5:8] = 1
+    np.testing.assert_array_equal(labels, expected)
+
+
+def test_cvats_labelmap(tmp_path: Path) -> None:
+    (tmp_path / "in" / "SegmentationClass").mkdir(parents=True)
+    (tmp_path / "in" / "JPEGImages").mkdir()
+    (tmp_path / "in" / "labelmap.txt").write_text(
+        "# label:color_rgb:parts:actions\nbackground:0,0,0::\ncat:250,50,83::\n"
+    )
+    rgb = np.array([[[0, 0, 0], [250, 50, 83]]], np.uint8)
+    Image.fromarray(rgb).save(tmp_path / "in" / "SegmentationClass" / "a.png")
+    Image.fromarray(rgb).save(tmp_path / "in" / "JPEGImages" / "a.png")
+    done = import_labels("voc", tmp_path / "in", tmp_path / "d")
+    assert [c.name for c in done.classes] == ["background", "cat"]
+    np.testing.assert_array_equal(DataFolder.open(tmp_path / "d").labels("a"), [[0, 1]])
+
+
+def test_a_geotiff_keeps_its_place(tmp_path: Path) -> None:
+    scale = (33550, "d", 3, (0.5, 0.5, 0.0), True)
+    image = tmp_path / "images" / "a.tif"
+    image.parent.mkdir()
+    tifffile.imwrite(image, np.zeros((4, 5), np.uint8), extratags=[scale])
+    ids = np.array([[0, 1, 2, 255, 1]] * 4, np.uint8)
+    export_labels(tmp_path / "out", [Item("a.tif", ids, image)], CLASSES, "geotiff")
+    with tifffile.TiffFile(tmp_path / "out" / "labels" / "a.tif") as file:
+        tags = file.pages.first.tags
+        assert tags[33550].value == (0.5, 0.5, 0.0)
+        assert tags[42113].value == "255"
+
+
+def test_labels_without_an_image_are_counted(tmp_path: Path) -> None:
+    path = source(tmp_path / "in", ODD % 2)
+    Image.fromarray(ODD % 2).save(path / "labels" / "b.png")
+    done = import_labels("index", path, tmp_path / "d", kind="initial_labels")
+    assert done.n_images == 1
+    assert done.notes == ("1 labels without an image are left out: b, …",)
+    assert (tmp_path / "d" / "train" / "initial_labels" / "a.png").exists()
+    with pytest.raises(InputError, match="other classes"):
+        import_labels("index", path, tmp_path / "d", classes=CLASSES)
