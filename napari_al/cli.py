@@ -19,10 +19,10 @@ from typer.core import TyperGroup
 
 import napari_al
 from napari_al.commands.annotate import demo, label
-from napari_al.commands.labels import export, import_, pseudo_label
+from napari_al.commands.labels import export, import_, pseudo_label, relocate
 from napari_al.commands.machine import doctor
 from napari_al.commands.models import download, export_model, predict
-from napari_al.commands.runs import report, simulate, sweep
+from napari_al.commands.runs import report, simulate, sweep, train
 from napari_al.commands.tables import methods
 from napari_al.errors import BrokenDataError, InputError
 
@@ -124,7 +124,7 @@ def _options(
 
 for command in (
     label, simulate, sweep, report, export, pseudo_label, export_model, predict, demo, methods,
-    download, doctor,
+    download, doctor, relocate, train,
 ):  # fmt: skip
     app.command()(command)
 app.command("import")(import_)

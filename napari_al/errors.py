@@ -1,4 +1,11 @@
-"""The one error a user can cause and mend, and a kind of it with more than one remedy."""
+"""The one error a user can cause and mend, and kinds of it with remedies of their own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class InputError(ValueError):
@@ -19,3 +26,19 @@ class BrokenDataError(InputError):
     def __init__(self, fault: str, instead: str = "open with skip_broken=True") -> None:
         super().__init__(f"{fault} Mend or remove it, or {instead} to leave it out.")
         self.fault = fault
+
+
+class MissingDataError(InputError):
+    """The data folder of a project is not where it was.
+
+    Attributes
+    ----------
+    project : Path
+    """
+
+    def __init__(self, project: Path, data: Path) -> None:
+        super().__init__(
+            f"The images of {project} are not in {data} any more; tell it their new place: "
+            f"napari-al relocate {project} DATA"
+        )
+        self.project = project

@@ -1,4 +1,4 @@
-"""Commands about labels: ``export``, ``import``, ``pseudo-label``."""
+"""Commands about labels: ``export``, ``import``, ``relocate``, ``pseudo-label``."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -112,6 +112,16 @@ def _value(text: str) -> tuple[int, str]:
     if not equals or not name.strip() or not value.strip().lstrip("-").isdecimal():
         raise InputError(f"--map expects VALUE=CLASS, e.g. 255=ignore; got {text!r}")
     return int(value), name.strip()
+
+
+def relocate(
+    project: Annotated[Path, typer.Argument(help="a project")],
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="where its data folder is now")],
+) -> None:
+    """Tell a project where its data folder is now, if it holds the same images."""
+    from napari_al.tools.relocate import relocate
+
+    typer.echo(f"{relocate(project, data)} images found: {data}")
 
 
 def pseudo_label(

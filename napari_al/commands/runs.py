@@ -1,4 +1,4 @@
-"""Commands with a simulated annotator: ``simulate``, ``sweep``, ``report``."""
+"""Commands that train or compare: ``simulate``, ``sweep``, ``train``, ``report``."""
 
 from contextlib import closing
 from pathlib import Path
@@ -106,6 +106,20 @@ def sweep(
     if progress.n_failed:
         typer.echo(f"error: {progress.n_failed} of {len(runs)} runs failed", err=True)
         raise typer.Exit(1)
+
+
+def train(
+    project: Annotated[Path, typer.Argument(help="a project, answered here or elsewhere")],
+) -> None:
+    """Train a project's next model on its answers so far, and score what to ask next."""
+    from napari_al.session.session import Session
+
+    with Session.open(project) as session, RunProgress(session.round) as progress:
+        number = session.round
+        session.train(lambda step: progress.show(number, step))
+        session.prepare(lambda step: progress.show(number, step))
+        model = session.project.newest_model_file()
+    typer.echo(model)
 
 
 def report(

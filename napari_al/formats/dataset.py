@@ -49,7 +49,7 @@ from napari_al.formats.folder_check import (
     take_out_odd_images,
 )
 from napari_al.formats.image_rules import ImageRules, filled, ranges_of, valid_pixels
-from napari_al.formats.images import read_image
+from napari_al.formats.images import Header, read_image
 from napari_al.formats.label_maps import read_class_map, read_masks
 from napari_al.formats.listing import Kind, Split, list_images
 
@@ -153,6 +153,25 @@ class DataFolder:
         notes = (*listed.notes, *notes_of(path, look.classes, items, rules, len(listed.images)))
         data = cls(path, look.classes, rules, train, val, tuple(broken), notes, items)
         return data if rules.ranges else replace(data, rules=_with_ranges(data))
+
+    @classmethod
+    def without_files(
+        cls,
+        path: Path,
+        classes: Sequence[ClassInfo],
+        rules: ImageRules,
+        images: Mapping[tuple[Split, str], tuple[Path, tuple[int, int]]],
+    ) -> DataFolder:
+        """Return a data folder that is not there: names and sizes (H, W), but no pixels."""
+        n_channels, dtype = rules.n_channels or 1, rules.pixel_type or "uint8"
+        items = {
+            key: Item(file, Header(*shape, n_channels, dtype), {})
+            for key, (file, shape) in images.items()
+        }
+        train = tuple(name for split, name in items if split == "train")
+        val = tuple(name for split, name in items if split == "val")
+        note = f"{path} is not there: its images cannot be shown."
+        return cls(path, tuple(classes), rules, train, val, (), (note,), items)
 
     @property
     def n_channels(self) -> int:

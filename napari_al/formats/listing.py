@@ -11,10 +11,13 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from napari_al.errors import InputError
 from napari_al.formats.images import ID_SUFFIXES, IMAGE_SUFFIXES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 Split = Literal["train", "val"]
 Kind = Literal["labels", "initial_labels", "masks"]
@@ -111,6 +114,19 @@ def _list_split(split: Split, root: Path, images: Path) -> Listing:
     return Listing(listed, tuple(notes))
 
 
+def walk(folder: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """Walk a folder as ``os.walk`` does, links followed (but not in circles), nothing hidden."""
+    seen: set[str] = set()  # links may lead back to a folder above
+    for here, folders, files in os.walk(folder, followlinks=True, onerror=_cannot_list):
+        seen.add(os.path.realpath(here))
+        folders[:] = [
+            name
+            for name in sorted(folders)
+            if not name.startswith(".") and os.path.realpath(Path(here, name)) not in seen
+        ]
+        yield Path(here), folders, files
+
+
 def _find(
     folder: Path, suffixes: tuple[str, ...], notes: list[str], *, deep: bool
 ) -> dict[str, Path]:
@@ -120,18 +136,13 @@ def _find(
     """
     found: dict[str, Path] = {}
     others: Counter[str] = Counter()
-    seen: set[str] = set()  # links may lead back to a folder above
     if not folder.exists():
         return found
-    for here, folders, files in os.walk(folder, followlinks=True, onerror=_cannot_list):
-        seen.add(os.path.realpath(here))
-        folders[:] = [
-            name
-            for name in sorted(folders)
-            if deep and not name.startswith(".") and os.path.realpath(Path(here, name)) not in seen
-        ]
+    for here, folders, files in walk(folder):
+        if not deep:
+            folders.clear()
         for file in sorted(files):
-            path = Path(here, file)
+            path = here / file
             if file.startswith(".") or file in _NO_PICTURES:
                 continue
             if path.suffix.lower() not in suffixes:

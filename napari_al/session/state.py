@@ -6,13 +6,14 @@ again after any stop. ``session.py`` adds what changes a project.
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from napari_al.errors import InputError
 from napari_al.formats.classes import as_merged
+from napari_al.formats.data_record import read_record, record_of, write_record
 from napari_al.methods.queries import Answer
 from napari_al.session.events import SessionEvents
 from napari_al.session.log.buffered_log import BufferedLog
@@ -73,6 +74,7 @@ class ProjectState:
             self._recount()
             if not project.read_only:
                 self._write_rows()
+                self._write_data_record()
             self._adopt(self._pools.newest())
             failed.pop_all()
 
@@ -327,6 +329,12 @@ class ProjectState:
         self.config, self.data = config, replace(self.data, classes=config.classes)
         self._maps = RegionMaps(self.project, self.data, config)
         return True
+
+    def _write_data_record(self) -> None:
+        """Remember the images, to find them again; a project of before learns it now."""
+        with suppress(WriteError, OSError):  # it is made when the project is opened next
+            if read_record(self.project.data_file) is None:
+                write_record(self.project.data_file, record_of(self.data, self.project.path))
 
     def _write_rows(self) -> None:
         try:

@@ -6,7 +6,6 @@ output is there as a whole or not at all; files that are there are not written a
 
 from __future__ import annotations
 
-import os
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +17,7 @@ import numpy as np
 from napari_al.errors import InputError
 from napari_al.formats.classes import classes_to_json, palette_of
 from napari_al.formats.images import MAX_PIXELS, write_png
+from napari_al.formats.listing import walk
 from napari_al.formats.raster_output import new_ome_zarr, write_class_tiff
 from napari_al.formats.rasters import RASTER_SUFFIXES, open_raster
 from napari_al.tools.output_folder import output_folder
@@ -214,10 +214,10 @@ def _named(given: Path) -> list[tuple[Path, str]]:
             f"{given} is a data folder, which holds labels, too; name its folder of images"
         )
     found = []
-    for here, folders, files in os.walk(given):
+    for here, folders, files in walk(given):
         pictures = [name for name in (*folders, *files) if _is_picture(name)]
-        found += [Path(here, name) for name in pictures]
-        folders[:] = [name for name in folders if not name.startswith(".") and name not in pictures]
+        found += [here / name for name in pictures]
+        folders[:] = [name for name in folders if name not in pictures]
     if not found:
         raise InputError(f"{given} has no images; expected {', '.join(RASTER_SUFFIXES)}")
     return [(path, path.relative_to(given).with_suffix("").as_posix()) for path in sorted(found)]

@@ -252,7 +252,7 @@ def _link(data: DataFolder, out: Path) -> None:
         for folder in ("polygons", "images"):
             path = data.path / "train" / folder / f"{name}.json"
             if path.is_file():
-                link_file(path, out / "train" / folder / path.name)
+                link_file(path, out / "train" / folder / f"{name}.json")
 
 
 def _write(

@@ -7,7 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from napari_al.core import IGNORE
-from napari_al.errors import InputError
+from napari_al.errors import InputError, MissingDataError
+from napari_al.formats.data_record import folder_without_files, is_there, read_record
 from napari_al.formats.dataset import DataFolder
 from napari_al.methods.targets import ImageRecords, corrected, filled
 from napari_al.session.log.class_edits import as_counted, load_model, with_classes
@@ -120,9 +121,24 @@ def open_data(project: Project, config: ProjectConfig) -> DataFolder:
 
     It was found good when the project was made: what breaks later is left out (``broken`` says
     what and why) and does not shut the door to everything else. Labels are read when they are
-    needed.
+    needed. It is looked for relative to the project first, then where it was; a project that is
+    open for reading works without it.
+
+    Raises
+    ------
+    MissingDataError
+        If it is nowhere.
     """
-    path = (project.path / config.data).resolve()
+    record = read_record(project.data_file)
+    places = [project.path / config.data]
+    if record is not None:
+        places.insert(0, project.path / record.from_project)
+    found = [p for p in places if (p.is_dir() if record is None else is_there(record, p))]
+    path = (found or [p for p in places if p.is_dir()] or places)[0].resolve()
+    if not path.is_dir():
+        if project.read_only and record is not None:
+            return folder_without_files(path, config.classes, config.images, record)
+        raise MissingDataError(project.path, path)
     rules = config.images
     if not rules.is_decided:  # a project made before this was recorded keeps its images
         rules = rules.model_copy(update={"convert": True, "pages": "channels"})

@@ -1,7 +1,7 @@
 """A project folder: paths of its files, and which rounds are done.
 
-``config.json``, ``annotations.sqlite``, ``rounds.csv``, ``training.jsonl``, ``models/`` and
-``cache/``, which may be deleted at any time. The formats of the files are in
+``config.json``, ``data.json``, ``annotations.sqlite``, ``rounds.csv``, ``training.jsonl``,
+``models/`` and ``cache/``, which may be deleted at any time. The formats of the files are in
 ``config.py``, ``log/``, ``rounds_csv.py`` and ``training_log.py``.
 """
 
@@ -126,6 +126,11 @@ class Project:
     def config_file(self) -> Path:
         """``config.json``."""
         return self.path / "config.json"
+
+    @property
+    def data_file(self) -> Path:
+        """``data.json``."""
+        return self.path / "data.json"
 
     @property
     def log_file(self) -> Path:
