@@ -263,7 +263,7 @@ class ProjectState:
         if self.model_round is None:
             return ()
         log_seq = int(self.project.read_round(self.model_round)["log_seq"])
-        return as_counted(self._journal.log.active(log_seq), self.config.classes)
+        return as_counted(self._log.log.active(log_seq), self.config.classes)
 
     # -- private
 
