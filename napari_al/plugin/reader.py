@@ -43,4 +43,4 @@ def _read(path: str | Sequence[str]) -> list[tuple[None]]:
         inspect(viewer, folder)
     else:
         open_dock(viewer).opening.look(folder)
-    return [(None,)]  # napari's way to say: read, but no layers of its own
+    return [(None,)]  # tells napari that the path was read, without layers

@@ -1,4 +1,4 @@
-"""napari's File > Save for labels: class ids as PNG, with the class map beside them."""
+"""napari's File > Save for labels: class ids as PNG."""
 
 from __future__ import annotations
 

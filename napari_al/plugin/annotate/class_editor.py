@@ -162,9 +162,8 @@ class ClassEditor(QWidget):
 
     def _on_renamed(self, item: QListWidgetItem) -> None:
         changes = {item.data(_ID): {"name": item.text()}}
-        QTimer.singleShot(
-            0, lambda: self._change(changes)
-        )  # not while the list still edits the item
+        # later: the list still edits the item
+        QTimer.singleShot(0, lambda: self._change(changes))
 
     def _on_rename(self) -> None:
         items = self.list.selectedItems()

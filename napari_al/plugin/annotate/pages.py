@@ -11,7 +11,7 @@ from napari_al.plugin.widgets.form_parts import scrolled
 
 
 class AnnotationPages(QStackedWidget):
-    """One of three pages at a time."""
+    """Shows one of its three pages."""
 
     def __init__(self) -> None:
         super().__init__()

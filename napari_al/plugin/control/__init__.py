@@ -1,1 +1,1 @@
-"""What happens in a viewer while a session is open; no widgets."""
+"""Workbench, open session and their controllers; no widgets."""

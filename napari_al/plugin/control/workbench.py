@@ -83,7 +83,7 @@ class Workbench:
             gc.unfreeze()
 
     def end(self) -> None:
-        """Close for good, with the viewer; its docks are not told, for they go, too."""
+        """Close for good, with the viewer and its docks: `closed` is not emitted."""
         self.dispatch.close()
         self._connections.close()
         self.layers.forget_all()  # the viewer removes them

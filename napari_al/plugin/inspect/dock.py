@@ -187,5 +187,5 @@ def inspect(viewer: napari.Viewer, path: Path) -> InspectDock:
 
 def _close(connections: ConnectionList, inspector: Inspector, *_: object) -> None:
     connections.close()
-    with suppress(RuntimeError):  # the program ends, and Qt has deleted the timers before
+    with suppress(RuntimeError):  # at the program's end Qt has deleted the timers before
         inspector.end()

@@ -109,7 +109,7 @@ class Camera:
             self._look_at((self.shape[0] - 1) / 2, (self.shape[1] - 1) / 2)
 
     def _canvas_size(self) -> tuple[int, int]:
-        """Return the canvas's (height, width) in screen pixels; a guess in an older napari."""
+        """Return the canvas's (height, width) in screen pixels; (600, 800) in an older napari."""
         size = getattr(getattr(self._viewer, "canvas", None), "size", None) or (600, 800)
         return int(size[0]), int(size[1])
 

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 DIM_UNDER_OVERLAYS = 0.4
 """Share of the dimming that remains while the heatmap or labels are shown."""
 REDRAW_FACTOR = 1.25
-"""Change of zoom that makes the outline being redrawn."""
+"""Change of zoom after which the outline is redrawn."""
 
 
 class LayerSet:

@@ -56,6 +56,6 @@ def _check(placement: Placement) -> None:
         raise ValueError("a number is not finite")
     if 0 in placement.scale:
         raise ValueError("a scale is 0")
-    for unit in placement.units or ():  # names alone: pint would calculate whatever is in there
+    for unit in placement.units or ():  # names only: pint evaluates expressions
         if not (unit.isidentifier() and unit in pint.application_registry):
             raise ValueError(f"{unit} is no unit")

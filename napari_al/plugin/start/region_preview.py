@@ -77,7 +77,7 @@ class RegionPreview:
         self._background.request("preview", work, self._show, self._on_error)
 
     def stop(self) -> None:
-        """Show nothing more; the layers stay for whoever comes next."""
+        """Drop requests; the layers stay for the session that is opened."""
         self._background.drop_all()
 
     def close(self) -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from napari_al.session.session import Session
 
 IDLE_MS = 300
-"""After the dock has opened: napari has shown its window, and a folder is still to be chosen."""
+"""After the dock has opened, while the user still chooses a folder."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class SessionOpener:
     def __init__(self, bench: Workbench, page: StartPage) -> None:
         self._bench, self._page = bench, page
         self.preview = RegionPreview(bench.layers, bench.dispatch)
-        self._background = Background(bench.dispatch, n_threads=1)  # a project is locked by one
+        self._background = Background(bench.dispatch, n_threads=1)  # opening locks a project
         self._idle = timer(IDLE_MS, self._load_ahead)
         self._idle.start()
         self._found: FolderContents | None = None

@@ -192,7 +192,7 @@ class StartPage(QWidget):
         if found.classes_known or found.classes_found:
             self.class_list.set_classes(data.classes)
             self._classes_of_folder = data.classes
-        elif self.class_list.shows(self._classes_of_folder):  # of another folder; typed ones stay
+        elif self.class_list.shows(self._classes_of_folder):  # another folder's; typed ones stay
             self.class_list.set_classes(())
         self._on_source(can_correct=found.can_correct)
 

@@ -1,4 +1,4 @@
-"""ProbabilityBars of class probabilities."""
+"""Bars of class probabilities."""
 
 from __future__ import annotations
 
@@ -51,16 +51,16 @@ class ProbabilityBars(QWidget):
         text, frame = (QColor(color) for color in self._colors)
         number_px = painter.fontMetrics().horizontalAdvance("0.00 ")
         left = NAME_SHARE * self.width()
-        room = self.width() - left - number_px - 6
+        bar_px = self.width() - left - number_px - 6
         middle = Qt.AlignmentFlag.AlignVCenter
         for n, (name, color, share) in enumerate(self._rows):
             top = n * ROW_PX
             painter.setPen(text)
-            words = painter.fontMetrics().elidedText(
+            shown_name = painter.fontMetrics().elidedText(
                 name, Qt.TextElideMode.ElideRight, int(left) - 6
             )
-            painter.drawText(QRectF(0, top, left - 6, ROW_PX), middle, words)
-            bar = QRectF(left, top + 4, max(2.0, room * share), ROW_PX - 8)
+            painter.drawText(QRectF(0, top, left - 6, ROW_PX), middle, shown_name)
+            bar = QRectF(left, top + 4, max(2.0, bar_px * share), ROW_PX - 8)
             painter.setPen(QPen(frame, 1))
             painter.setBrush(QColor(color))
             painter.drawRect(bar)

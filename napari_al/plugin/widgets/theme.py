@@ -21,7 +21,7 @@ class ThemeColors:
 
 
 def theme_colors(theme_name: str) -> ThemeColors:
-    """Return the colors of one of napari's themes."""
+    """Return the colours of one of napari's themes."""
     from napari.utils.theme import get_theme
 
     theme = get_theme(theme_name)
