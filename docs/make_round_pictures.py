@@ -127,10 +127,10 @@ def _open(viewer: Any, runs: Path, method: str) -> InspectDock:
 
 def _show(dock: InspectDock, keys: Sequence[str]) -> None:
     inspector = dock.inspector
-    for key in tuple(inspector.shown_keys):
-        inspector.set_shown(key, False)
+    for key in tuple(inspector.project.shown_keys):
+        inspector.project.set_shown(key, False)
     for key in keys:
-        inspector.set_shown(key, True)
+        inspector.project.set_shown(key, True)
     _until(lambda: set(inspector.layers.shown) == set(keys))
 
 
@@ -145,7 +145,7 @@ def _look_where_most_happened(dock: InspectDock) -> None:
     for region in regions:
         n_px[region.image] += region.mask.size
     if n_px:
-        dock.inspector.show_image(n_px.most_common(1)[0][0])
+        dock.inspector.project.show_image(n_px.most_common(1)[0][0])
         _until(lambda: dock.inspector.layers.picture("queried") is not None)
 
 
@@ -193,11 +193,11 @@ def _windows(viewer: Any, runs: Path) -> None:
     record = inspector.record
     if record is None:
         raise RuntimeError("no round is open")
-    here = [a for a in record.answers if a.query.region.image == inspector.image]
+    here = [a for a in record.answers if a.query.region.image == inspector.project.image]
     asked = max(here, key=lambda answer: len(answer.query.region.ids))
     _show(dock, ("sieved",))
     dock.on_region_clicked()
-    inspector.pick(asked.query.region.mask.central_pixel())
+    inspector.project.pick(asked.query.region.mask.central_pixel())
     _until(dock.region.history.isVisible)
     _save_window(viewer, "region")
     _show(dock, ())

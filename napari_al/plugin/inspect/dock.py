@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
     import napari
 
-    from napari_al.session.inspection.inspection import RoundRecord
+    from napari_al.plugin.inspect.open_project import OpenProject
+    from napari_al.session.inspection.inspection import Inspection, RoundRecord
 
 INSPECT_NAME = "Active learning: inspect"
 MIN_WIDTH_PX, MIN_HEIGHT_PX = 340, 480
@@ -68,40 +69,46 @@ class InspectDock(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         DockSpace(self, MIN_HEIGHT_PX)
         self.on_theme()
-        self.connections = ConnectionList()
+        self.connections, self._project_connections = ConnectionList(), ConnectionList()
         self._connect()
-        self.destroyed.connect(partial(_close, self.connections, self.inspector))
+        self.destroyed.connect(
+            partial(_close, self.connections, self._project_connections, self.inspector)
+        )
 
     def _connect(self) -> None:
-        inspector, events = self.inspector, self.inspector.events
-        previews = inspector.previews
+        events, bar, viewer = self.inspector.events, self.bar, self.viewer
         self.connections.connect_all(
             (events.opened, self.on_opened),
             (events.closed, self.on_closed),
-            (events.classes_changed, self.on_classes_changed),
-            (events.round_changed, self.on_round_changed),
-            (events.image_changed, self.bar.show_image),
-            (events.overlays_changed, self.on_overlays_changed),
+            (events.image_changed, bar.show_image),
             (events.overlay_shown, self.overlays.show_reason),
             (events.region_described, self.region.show_facts),
             (events.region_clicked, self.on_region_clicked),
-            (previews.merged, self.previews.show_merging),
-            (previews.cut, self.previews.show_cutting),
-            (previews.compared, self.previews.show_comparison),
-            (inspector.requests.progressed, self.bar.show_progress),
-            (events.told, self.bar.show_message),
-            (self.bar.folder_chosen, self.open),
-            (self.bar.round_chosen, inspector.go_to_round),
-            (self.bar.image_chosen, inspector.show_image),
-            (self.bar.stop_wanted, inspector.requests.cancel_rebuild),
-            (self.overlays.toggled, inspector.set_shown),
-            (self.region.pixel_chosen, inspector.pick),
-            (self.previews.merging_wanted, previews.merge),
-            (self.previews.cutting_wanted, previews.cut_into),
-            (self.previews.acquisition_wanted, previews.compare),
-            (self.previews.ended, previews.end),
-            (self.viewer.events.theme, self.on_theme),
-            (self.viewer.layers.events.inserted, self.on_layer_inserted),
+            (events.told, bar.show_message),
+            (bar.folder_chosen, self.open),
+            (viewer.events.theme, self.on_theme),
+            (viewer.layers.events.inserted, self.on_layer_inserted),
+        )
+
+    def _connect_project(self, project: OpenProject) -> None:
+        events, panel, previews = self.inspector.events, self.previews, project.previews
+        self._project_connections.connect_all(
+            (events.classes_changed, lambda: self._show_classes(project.inspection)),
+            (events.round_changed, lambda record: self._show_round(project, record)),
+            (events.overlays_changed, lambda: self.overlays.show_switches(project.shown_keys)),
+            (previews.merged, panel.show_merging),
+            (previews.cut, panel.show_cutting),
+            (previews.compared, panel.show_comparison),
+            (project.requests.progressed, self.bar.show_progress),
+            (self.bar.round_chosen, project.go_to_round),
+            (self.bar.image_chosen, project.show_image),
+            (self.bar.stop_wanted, project.requests.cancel_rebuild),
+            (self.overlays.toggled, project.set_shown),
+            (self.region.pixel_chosen, project.pick),
+            (panel.merging_wanted, previews.merge),
+            (panel.cutting_wanted, previews.cut_into),
+            (panel.acquisition_wanted, previews.compare),
+            (panel.ended, previews.end),
         )
 
     def open(self, path: Path) -> None:
@@ -111,42 +118,33 @@ class InspectDock(QWidget):
 
     # ---- slots
 
-    def on_opened(self) -> None:
+    def on_opened(self, project: OpenProject) -> None:
         """Show a project."""
-        inspection = self.inspector.inspection
-        if inspection is None:
-            return
         from napari_al.session.inspection.overlays import available
 
+        inspection = project.inspection
         self.bar.show_message("")
         self.bar.show_project(inspection)
         self.overlays.set_overlays(available(inspection))
         self.previews.set_project(inspection.config)
-        self.on_classes_changed()
+        self._show_classes(inspection)
+        self._connect_project(project)
         self.tabs.setCurrentIndex(0)
         self.tabs.setVisible(True)
 
-    def on_classes_changed(self) -> None:
-        """Show the names and colours of the classes in force."""
-        inspection = self.inspector.inspection
-        if inspection is not None:
-            self.overlays.set_classes(inspection.config.classes)
-            self.region.set_classes(inspection.classes)
+    def _show_classes(self, inspection: Inspection) -> None:
+        self.overlays.set_classes(inspection.config.classes)
+        self.region.set_classes(inspection.classes)
+
+    def _show_round(self, project: OpenProject, record: RoundRecord) -> None:
+        self.bar.show_record(record, project.inspection.rounds)
+        self.overlays.show_record(record)
 
     def on_closed(self) -> None:
         """Show that no project is open."""
+        self._project_connections.close()
         self.bar.show_project(None)
         self.tabs.setVisible(False)
-
-    def on_round_changed(self, record: RoundRecord) -> None:
-        """Show another round."""
-        if self.inspector.inspection is not None:
-            self.bar.show_record(record, self.inspector.inspection.rounds)
-            self.overlays.show_record(record)
-
-    def on_overlays_changed(self) -> None:
-        """Show which overlays are switched on."""
-        self.overlays.show_switches(self.inspector.shown_keys)
 
     def on_region_clicked(self) -> None:
         """Show the tab of the region that was clicked."""
@@ -155,8 +153,7 @@ class InspectDock(QWidget):
     def on_layer_inserted(self, *_: object) -> None:
         """Close the project when somebody begins to annotate in this window."""
         bench = find_workbench(self.viewer)
-        is_open = self.inspector.inspection is not None
-        if is_open and bench is not None and bench.session is not None:
+        if self.inspector.project is not None and bench is not None and bench.opened is not None:
             self.inspector.close()
             self.bar.show_message("This window is annotated in; open the project here again.")
 
@@ -185,7 +182,13 @@ def inspect(viewer: napari.Viewer, path: Path) -> InspectDock:
     return found
 
 
-def _close(connections: ConnectionList, inspector: Inspector, *_: object) -> None:
+def _close(
+    connections: ConnectionList,
+    project_connections: ConnectionList,
+    inspector: Inspector,
+    *_: object,
+) -> None:
     connections.close()
+    project_connections.close()
     with suppress(RuntimeError):  # at the program's end Qt has deleted the timers before
         inspector.end()

@@ -31,6 +31,8 @@ class Previews:
     ----------
     layers : InspectLayers
     requests : OverlayRequests
+    look : Look
+        Image and round to begin with.
     """
 
     merged = Signal(object)
@@ -40,9 +42,9 @@ class Previews:
     compared = Signal(object)
     """``Comparison``, or a message."""
 
-    def __init__(self, layers: InspectLayers, requests: OverlayRequests) -> None:
+    def __init__(self, layers: InspectLayers, requests: OverlayRequests, look: Look) -> None:
         self._layers, self._requests = layers, requests
-        self._look: Look | None = None
+        self._look = look
         self._active: dict[str, Callable[[Look], None]] = {}
 
     def show(self, look: Look) -> None:
@@ -50,11 +52,6 @@ class Previews:
         self._look = look
         for ask in list(self._active.values()):
             ask(look)
-
-    def close(self) -> None:
-        """Stop all previews."""
-        self._look = None
-        self._active.clear()
 
     def merge(self, epsilon: float) -> None:
         """Preview the superpixels merged at another epsilon."""
@@ -126,8 +123,7 @@ class Previews:
             self._requests.request(slot, look, make, show, explain_missing)
 
         self._active[slot] = ask
-        if self._look is not None:
-            ask(self._look)
+        ask(self._look)
 
     def _hide(self, slot: str) -> None:
         for key in LAYERS[slot]:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from napari_al.plugin.inspect.controller import Inspector
+    from napari_al.plugin.inspect.open_project import OpenProject
 
 
 @dataclass
@@ -54,6 +55,12 @@ class Bench:
     @property
     def inspector(self) -> Inspector:
         return self.dock.inspector
+
+    @property
+    def project(self) -> OpenProject:
+        project = self.inspector.project
+        assert project is not None
+        return project
 
     def open(self, path: Path) -> Bench:
         inspect(self.viewer, path)
@@ -85,7 +92,7 @@ class Bench:
 
     def expected(self, key: str) -> np.ndarray:
         record = self.inspector.record
-        return PICTURES[key].make(Look(self.inspector.inspection, record, self.inspector.image))
+        return PICTURES[key].make(Look(self.inspector.inspection, record, self.project.image))
 
 
 @pytest.fixture(scope="session")
@@ -148,12 +155,12 @@ def test_every_switch_shows_its_picture(bench, runs, method):
 def test_the_eye_and_the_bin_of_the_layer_list(bench, runs):
     bench.open(runs["adaptive-superpixel"])
     bench.viewer.layers[KINDS["queried"].name].visible = False
-    assert bench.inspector.shown_keys == {"queried_lines"}
+    assert bench.project.shown_keys == {"queried_lines"}
     assert not bench.dock.overlays._switches["queried"].isChecked()
     bench.viewer.layers[KINDS["queried"].name].visible = True
     bench.until(lambda: bench.dock.overlays._switches["queried"].isChecked())
     bench.viewer.layers.remove(KINDS["queried"].name)
-    assert bench.inspector.shown_keys == {"queried_lines"}
+    assert bench.project.shown_keys == {"queried_lines"}
     bench.switch("queried")
     bench.until(lambda: bench.inspector.layers.picture("queried") is not None)
 
@@ -162,7 +169,7 @@ def test_the_eye_and_the_bin_of_the_layer_list(bench, runs):
 def test_a_clicked_region_is_described(bench, runs):
     bench.open(runs["adaptive-superpixel"])
     record = bench.inspector.record
-    answer = next(a for a in record.answers if a.query.region.image == bench.inspector.image)
+    answer = next(a for a in record.answers if a.query.region.image == bench.project.image)
     row, col = answer.query.region.mask.central_pixel()
     bench.click_pixel(row, col)
     panel = bench.dock.region
@@ -232,7 +239,7 @@ def test_a_result_that_was_overtaken_is_never_shown(bench, runs, monkeypatch):
     bench.until(lambda: ("queried", 2) in shown)
     picture = bench.inspector.layers.picture("queried").copy()
     go_on.set()
-    bench.until(lambda: not bench.inspector.requests.is_busy)
+    bench.until(lambda: not bench.project.requests.is_busy)
     QTest.qWait(50)  # the overtaken one has come in by now
     assert np.array_equal(bench.inspector.layers.picture("queried"), picture)
     assert shown.count(("queried", 2)) == 1
@@ -241,10 +248,10 @@ def test_a_result_that_was_overtaken_is_never_shown(bench, runs, monkeypatch):
 def test_another_round_and_at_once_another_image(bench, runs):
     bench.open(runs["adaptive-superpixel"])
     images = bench.inspector.inspection.data.train
-    other = images[images.index(bench.inspector.image) - 1]
+    other = images[images.index(bench.project.image) - 1]
     bench.press("◀")
     bench.dock.bar.images.setCurrentIndex(images.index(other))
-    bench.until(lambda: bench.inspector.record.number == 1 and bench.inspector.image == other)
+    bench.until(lambda: bench.inspector.record.number == 1 and bench.project.image == other)
     expected = bench.expected("queried")
     bench.until(lambda: np.array_equal(bench.inspector.layers.picture("queried"), expected))
     assert bench.dock.bar._round.text() == "Round 1"
@@ -309,10 +316,10 @@ def test_classes_edited_meanwhile_are_taken_up(bench, tmp_path, data_path):
         answer = next(
             a
             for a in bench.inspector.record.answers
-            if a.query.region.image == bench.inspector.image and a.class_ids
+            if a.query.region.image == bench.project.image and a.class_ids
         )
         asked = answer.class_ids[0]
-        bench.inspector.pick(answer.query.region.mask.central_pixel())
+        bench.project.pick(answer.query.region.mask.central_pixel())
         panel, legend = bench.dock.region, bench.dock.overlays._classes
         bench.until(lambda: session.config.classes[asked].name in panel.history.text())
 
