@@ -21,7 +21,6 @@ find out after hours. Pixels of images are decoded when they are asked for; noth
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -52,6 +51,7 @@ from napari_al.formats.image_rules import ImageRules, filled, ranges_of, valid_p
 from napari_al.formats.images import Header, read_image
 from napari_al.formats.label_maps import read_class_map, read_masks
 from napari_al.formats.listing import Kind, Split, list_images
+from napari_al.processors import n_cores
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -135,7 +135,7 @@ class DataFolder:
         )
         items: dict[tuple[Split, str], Item] = {}
         broken: list[BrokenFile] = []
-        with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+        with ThreadPoolExecutor(max_workers=min(8, n_cores())) as pool:
             for one, result in zip(listed.images, pool.map(look, listed.images), strict=True):
                 if isinstance(result, BrokenFile):
                     broken.append(result)

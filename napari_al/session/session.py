@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_al.errors import InputError
 from napari_al.methods.acquisition import check_acquisition
+from napari_al.processors import threads_of_job
 from napari_al.session.log.class_edits import checked_edit
 from napari_al.session.log.history import ClassEdit
 from napari_al.session.pool.order import ModelScores
@@ -61,7 +62,7 @@ class Session(ProjectState):
         self._looked_at = ""
         self._score_s: float | None = None
         self._runner = Runner(
-            config.training.threads,
+            threads_of_job(config.training.threads, beside_window=True),
             dispatch or (lambda call: call()),
             self._read_pool,
             self._on_job_progress,

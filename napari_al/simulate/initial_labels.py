@@ -125,13 +125,13 @@ def _predicted(
 ) -> Iterator[Made]:
     from napari_al.core.superpixels import superpixels
     from napari_al.learning.devices import resolve_device
-    from napari_al.learning.inference import predict_probs
+    from napari_al.learning.inference import class_map_of, predict_probs
 
     device = resolve_device(config.training.device)
     segmenter = _few_image_model(config, data, device, progress)
     for image in images:
         pixels = data.image(image)
-        prediction = predict_probs(segmenter, pixels, device).argmax(0).to("cpu").numpy()
+        prediction = class_map_of(predict_probs(segmenter, pixels, device))
         region_map = superpixels(
             pixels,
             "seeds",

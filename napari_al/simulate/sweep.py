@@ -6,7 +6,6 @@ ends alone.
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_al.formats.dataset import DataFolder
 from napari_al.learning.devices import resolve_device
+from napari_al.processors import n_cores
 from napari_al.session.project.config import ProjectConfig
 from napari_al.session.project.folder import Project
 from napari_al.session.rounds.job_process import Job, JobProgress, JobResult, Stopped
@@ -95,11 +95,10 @@ def default_jobs(configs: Sequence[ProjectConfig]) -> int:
 
     A run that leaves the number of its threads open takes all cores.
     """
-    n_cores = os.cpu_count() or 1
     if any(resolve_device(config.training.device).type != "cpu" for config in configs):
         return 1
-    n_threads = max((config.training.threads or n_cores for config in configs), default=1)
-    return max(1, n_cores // n_threads)
+    n_threads = max((config.training.threads or n_cores() for config in configs), default=1)
+    return max(1, n_cores() // n_threads)
 
 
 def perform_run(

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from napari_al.core import opencv_packages
 from napari_al.errors import InputError
+from napari_al.processors import n_cores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -171,7 +172,7 @@ def _gpu() -> Iterator[Finding]:
         yield Finding("GPU", "none that torch can use; the CPU trains")
     chosen = os.environ.get("OMP_NUM_THREADS")
     given = f", OMP_NUM_THREADS={chosen}" if chosen else ""
-    yield Finding("threads", f"torch uses {torch.get_num_threads()} of {_n_cores()} cores{given}")
+    yield Finding("threads", f"torch uses {torch.get_num_threads()} of {n_cores()} cores{given}")
 
 
 def _weights() -> Iterator[Finding]:
@@ -259,9 +260,3 @@ def _wanted(name: str) -> str:
     """Return a requirement of ours as it is written in the package."""
     texts = metadata.requires("napari-al") or ()
     return next(text for text in texts if re.match(rf"{re.escape(name)}\b", text))
-
-
-def _n_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):  # Linux: what this process may use
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

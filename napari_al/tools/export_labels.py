@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, cast, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
@@ -86,7 +86,7 @@ def _predictor(session: Session) -> ClassMapOf:
     """Predict with the newest model: that of the second stage where there are two."""
     path = session.project.newest_model_file()
     from napari_al.learning.devices import resolve_device
-    from napari_al.learning.inference import predict_probs
+    from napari_al.learning.inference import class_map_of, predict_probs
     from napari_al.session.log.class_edits import load_model
 
     segmenter = load_model(path, session.config.classes)
@@ -94,7 +94,7 @@ def _predictor(session: Session) -> ClassMapOf:
 
     def predict(image: str) -> NDArray[np.uint8]:
         probs = predict_probs(segmenter, session.data.image(image), device)
-        class_map = cast("NDArray[np.uint8]", probs.argmax(0).cpu().numpy().astype(np.uint8))
+        class_map = class_map_of(probs)
         valid = session.data.valid(image)
         return class_map if valid is None else np.where(valid, class_map, np.uint8(IGNORE))
 

@@ -164,14 +164,14 @@ class _Predictor:
         self, raster: Raster, keep: KeepProbs | None, report: Callable[[int], None]
     ) -> Iterator[tuple[slice, slice, NDArray[np.uint8]]]:
         """Class ids of an image part by part; ``keep`` is given the probabilities."""
-        from napari_al.learning.inference import predict_blocks
+        from napari_al.learning.inference import class_map_of, predict_blocks
 
         blocks = predict_blocks(self.model.segmenter, raster.read, raster.shape, self.device)
         for n_before, (rows, cols, probs) in enumerate(blocks):
             if keep is not None:
                 keep(rows, cols, probs.cpu().numpy())
             report(n_before + 1)
-            yield rows, cols, probs.argmax(dim=0).cpu().numpy().astype(np.uint8)
+            yield rows, cols, class_map_of(probs)
 
 
 # ---- which images, and where to

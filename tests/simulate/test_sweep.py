@@ -181,5 +181,5 @@ def test_runs_at_a_time(
     folder: Path, monkeypatch: pytest.MonkeyPatch, threads: int, jobs: int
 ) -> None:
     (run, *_) = read_sweep(write(folder, SMALL + f"settings.training.threads = {threads}\n"))
-    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    monkeypatch.setattr("napari_al.simulate.sweep.n_cores", lambda: 8)
     assert default_jobs([run.config]) == jobs

@@ -62,13 +62,11 @@ class PixelNetwork(nn.Module):
         """
         size = (maps[0].shape[2], maps[0].shape[3])
         weights = torch.split(self.first.weight, [part.shape[1] for part in maps], dim=1)
-        outputs = [
-            upsample(F.conv2d(part, weight), factor, size)
-            for part, weight, factor in zip(maps, weights, factors, strict=True)
-        ]
-        bias = cast("Tensor", self.first.bias)[:, None, None]
-        hidden = F.relu(torch.stack(outputs).sum(dim=0) + bias)
-        return F.relu(cast("Tensor", self.second(self.dropout(hidden))))
+        hidden = F.conv2d(maps[0], weights[0], self.first.bias)
+        for part, weight, factor in zip(maps[1:], weights[1:], factors[1:], strict=True):
+            hidden += upsample(F.conv2d(part, weight), factor, size)
+        hidden = self.dropout(F.relu(hidden, inplace=True))
+        return F.relu(cast("Tensor", self.second(hidden)), inplace=True)
 
 
 class FrozenTrunk(nn.Module):
@@ -125,9 +123,11 @@ class FrozenTrunk(nn.Module):
         """Apply the normalisation's statistics, each map its own part of them."""
         means = torch.split(cast("Tensor", self.norm.running_mean), list(self.channels))
         variances = torch.split(cast("Tensor", self.norm.running_var), list(self.channels))
+        # the layout in which upsampling is fast on CPUs; sums of two layouts are slow
+        channels_last = [part.contiguous(memory_format=torch.channels_last) for part in maps]
         return [
             F.batch_norm(part, mean, variance, eps=self.norm.eps)
-            for part, mean, variance in zip(maps, means, variances, strict=True)
+            for part, mean, variance in zip(channels_last, means, variances, strict=True)
         ]
 
     def _noisy(self, maps: list[Tensor]) -> list[Tensor]:

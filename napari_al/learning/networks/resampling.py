@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
 from torch.nn import functional as F
 
 if TYPE_CHECKING:
@@ -39,7 +40,11 @@ def upsample(maps: Tensor, stride: int, size: tuple[int, int]) -> Tensor:
     """
     height, width = maps.shape[-2:]
     if stride > 1:
+        # on CPUs several times as fast in this layout
         maps = F.interpolate(
-            maps, size=(height * stride, width * stride), mode="bilinear", align_corners=False
+            maps.contiguous(memory_format=torch.channels_last),
+            size=(height * stride, width * stride),
+            mode="bilinear",
+            align_corners=False,
         )
     return maps[..., : size[0], : size[1]]

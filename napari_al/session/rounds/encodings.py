@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from napari_al.writing import WriteError, write_atomic
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     import torch
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from napari_al.learning.segmenter import Segmenter
     from napari_al.session.rounds.job_context import Work
 
+Result = TypeVar("Result")
 _PART = ".maps.safetensors"
 """The end of their names; nothing else below the folder is touched."""
 
@@ -123,6 +126,18 @@ class Predictor:
     def __init__(self, work: Work, segmenter: Segmenter) -> None:
         self._work, self.segmenter = work, segmenter
         self.encodings = Encodings(work, segmenter) if segmenter.frozen is not None else None
+
+    def for_each(
+        self, images: Iterable[str], do: Callable[[str], Result]
+    ) -> Iterator[tuple[str, Callable[[], Result]]]:
+        """Do something with the predictions of images (``Work.side_by_side``).
+
+        A frozen segmenter's small networks gain more from several images at a time than from
+        several threads; others, and a GPU, do one image at a time.
+        """
+        if self.encodings is not None and self._work.device.type == "cpu":
+            return self._work.side_by_side(images, do)
+        return ((image, partial(do, image)) for image in self._work.turns(images))
 
     def probs(self, image: str, split: Split = "train") -> torch.Tensor:
         """(C, H, W) float32 class probabilities on the work's device."""

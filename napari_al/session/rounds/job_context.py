@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import sys
+from collections import deque
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_al.errors import InputError
+from napari_al.processors import threads_of_job
 from napari_al.session.log.snapshot import Snapshot, open_snapshot
 from napari_al.session.rounds.job_process import JobProgress, Stopped
 from napari_al.writing import WriteError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from concurrent.futures import Future
 
     import torch
 
+Result = TypeVar("Result")
 Progress = Callable[[JobProgress], None]
 ShouldStop = Callable[[], bool]
 
@@ -55,6 +61,12 @@ class Work:
         live = bool(args.get("live", False))
         return cls(snapshot, int(args["round"]), progress, should_stop, live)
 
+    @property
+    def n_threads(self) -> int:
+        """Threads that this work may use."""
+        chosen = self.snapshot.config.training.threads
+        return threads_of_job(chosen, beside_window=self.live)
+
     @cached_property
     def device(self) -> torch.device:
         """What torch computes on; imports torch and sets its threads."""
@@ -62,10 +74,8 @@ class Work:
 
         from napari_al.learning.devices import resolve_device
 
-        settings = self.snapshot.config.training
-        if settings.threads:
-            torch.set_num_threads(settings.threads)
-        return resolve_device(settings.device)
+        torch.set_num_threads(self.n_threads)
+        return resolve_device(self.snapshot.config.training.device)
 
     def check(self) -> None:
         """Raise Stopped if the work has to end."""
@@ -85,6 +95,27 @@ class Work:
             image = looked_at if looked_at in waiting else next(iter(waiting))
             del waiting[image]
             yield image
+
+    def side_by_side(
+        self, images: Iterable[str], do: Callable[[str], Result]
+    ) -> Iterator[tuple[str, Callable[[], Result]]]:
+        """Do something with each image, several at a time, each in a thread of its own.
+
+        Yields images as ``turns`` does, each with a function that waits for its result.
+        """
+        n_threads = self.n_threads
+        pending: deque[tuple[str, Future[Result]]] = deque()
+        threads = ThreadPoolExecutor(n_threads, "images", initializer=_use_one_thread)
+        try:
+            for image in self.turns(images):
+                pending.append((image, threads.submit(do, image)))
+                if len(pending) == n_threads:
+                    done, future = pending.popleft()
+                    yield done, future.result
+            for done, future in pending:
+                yield done, future.result
+        finally:
+            threads.shutdown(cancel_futures=True)
 
     def each(
         self, stage: str, images: Sequence[str], do: Callable[[str], object]
@@ -113,3 +144,11 @@ class Work:
         if not self.live:
             raise error
         self.left_out[image] = str(error)
+
+
+def _use_one_thread() -> None:
+    """Threads that work side by side must not have threads of their own."""
+    if "torch" in sys.modules:
+        import torch
+
+        torch.set_num_threads(1)

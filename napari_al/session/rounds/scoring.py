@@ -7,10 +7,8 @@ looks at first; the scores do not depend on it.
 
 from __future__ import annotations
 
-import os
 import time
 import zlib
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -28,7 +26,7 @@ from napari_al.session.rounds.encodings import Predictor
 from napari_al.session.rounds.region_tables import write_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     import torch
     from numpy.typing import NDArray
@@ -96,16 +94,13 @@ def _rows_at_random(work: Work) -> dict[str, _ImageRows]:
         ids = np.arange(n_regions, dtype=np.int32)
         return _ImageRows(ids, {"score": rng.random(n_regions)})
 
-    pool = ThreadPoolExecutor(os.cpu_count())
-    try:
-        futures = {image: pool.submit(rows_of, image) for image in _shuffled(work)}
-        return _pass(work, "superpixels", lambda image: futures[image].result())
-    finally:
-        pool.shutdown(cancel_futures=True)
+    return _pass(work, "superpixels", work.side_by_side(_shuffled(work), rows_of))
 
 
 def _rows_by_model(work: Work) -> dict[str, _ImageRows]:
     """Predict each image, and write its prediction."""
+    from napari_al.learning.inference import class_map_of
+
     snapshot, project = work.snapshot, work.snapshot.project
     predictor = Predictor(work, snapshot.load_model(work.round))
     columns = acquisition_function(snapshot.config.method).columns
@@ -115,25 +110,27 @@ def _rows_by_model(work: Work) -> dict[str, _ImageRows]:
         table = _table(snapshot, image, probs)
         rows = _reduce(snapshot, image, table, columns)
         write_table(project.table_file(work.round, image), table)
-        prediction = probs.argmax(0).to("cpu").numpy().astype(np.uint8)
+        prediction = class_map_of(probs)
         valid = work.snapshot.data.valid(image)
         if valid is not None:
             prediction[~valid] = IGNORE
         cache_files.write_class_map(project.prediction_file(work.round, image), prediction)
         return rows
 
-    return _pass(work, "scoring", rows_of)
+    return _pass(work, "scoring", predictor.for_each(_shuffled(work), rows_of))
 
 
-def _pass(work: Work, stage: Stage, rows_of: Callable[[str], _ImageRows]) -> dict[str, _ImageRows]:
+def _pass(
+    work: Work, stage: Stage, images: Iterable[tuple[str, Callable[[], _ImageRows]]]
+) -> dict[str, _ImageRows]:
     """Collect the rows of all images; publish them on the way if the work is live."""
     rows: dict[str, _ImageRows] = {}
     n_images = len(work.snapshot.data.train)
     next_s = 0.0
-    for n_done, image in enumerate(work.turns(_shuffled(work)), start=1):
+    for n_done, (image, rows_of_image) in enumerate(images, start=1):
         work.check()
         with work.using(image):
-            rows[image] = rows_of(image)
+            rows[image] = rows_of_image()
         publish = work.live and bool(rows) and time.monotonic() >= next_s
         if publish:
             started_s = time.monotonic()

@@ -188,15 +188,24 @@ def _empty_sample(snapshot: Snapshot, image: str, partial: bool) -> Sample:
 
 def validate(work: Work, predictor: Predictor) -> NDArray[np.int64] | None:
     """Return the confusion matrix over the validation split; None where there is none."""
+    from napari_al.learning.inference import class_map_of
+
     data = work.snapshot.data
     if not data.has_val:
         return None
     confusion = np.zeros((data.n_classes, data.n_classes), np.int64)
-    for n_done, name in enumerate(data.val, start=1):
+
+    def confusion_of(name: str) -> NDArray[np.int64] | None:
+        truth = data.labels(name, "val")
+        if truth is None:
+            return None
+        prediction = class_map_of(predictor.probs(name, "val"))
+        return confusion_matrix(prediction, truth, data.n_classes)
+
+    for n_done, (name, found) in enumerate(predictor.for_each(data.val, confusion_of), start=1):
         with work.using(f"{name} (val)"):
-            truth = data.labels(name, "val")
-            if truth is not None:
-                prediction = predictor.probs(name, "val").argmax(0).to("cpu").numpy()
-                confusion += confusion_matrix(prediction, truth, data.n_classes)
+            one = found()
+            if one is not None:
+                confusion += one
         work.report("validation", n_done, len(data.val))
     return confusion
