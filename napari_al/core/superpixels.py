@@ -128,7 +128,7 @@ def _slic(image: NDArray[Any], settings: CutSettings) -> NDArray[np.integer[Any]
         return np.zeros(image.shape[:2], np.int32)
     is_rgb = image.shape[2] == 3
     labels: NDArray[np.int64] = slic(
-        image.astype(np.float64),
+        image.astype(np.float64) if is_rgb else _unit_range(image),
         n_segments=settings.n_per_image,
         compactness=10 if is_rgb else 0.1,  # Lab reaches to 100, other channels from 0 to 1
         convert2lab=is_rgb,
@@ -136,6 +136,13 @@ def _slic(image: NDArray[Any], settings: CutSettings) -> NDArray[np.integer[Any]
         channel_axis=-1,
     )
     return labels
+
+
+def _unit_range(image: NDArray[Any]) -> NDArray[np.float64]:
+    """Each channel from 0 to 1, but for its most extreme pixels: SLIC scales all alike."""
+    low, high = np.percentile(image.astype(np.float64), (1, 99), axis=(0, 1))
+    scaled = (image - low) / np.where(high > low, high - low, 1)
+    return np.asarray(np.clip(scaled, 0, 1))
 
 
 def _grid(image: NDArray[Any], settings: CutSettings) -> NDArray[np.integer[Any]]:

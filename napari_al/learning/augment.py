@@ -109,7 +109,7 @@ def view_of_image(image: NDArray[np.generic], view: View, crop_px: int) -> NDArr
 
 
 def jitter_colours(image: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Change contrast and brightness a little, relative to the image's own range.
+    """Change contrast and brightness a little, relative to each channel's own range.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def jitter_colours(image: NDArray[np.float32], rng: np.random.Generator) -> NDAr
     rng : Generator
     """
     some = image[::4, ::4]  # enough for a mean and a spread
-    mean, spread = some.mean(axis=(0, 1)), some.std() * COLOUR_JITTER
+    mean, spread = some.mean(axis=(0, 1)), some.std(axis=(0, 1)) * COLOUR_JITTER
     contrast = 1 + rng.uniform(-COLOUR_JITTER, COLOUR_JITTER)
     shift = spread * (rng.uniform(-1, 1) + 0.3 * rng.uniform(-1, 1, image.shape[2]))
     offset = (mean * (1 - contrast) + shift).astype(np.float32)

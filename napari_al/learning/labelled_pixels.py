@@ -1,7 +1,8 @@
 """Training batches of a frozen segmenter: labelled pixels with the encoder's maps as channels.
 
-The pixels are drawn once a training, spread over the labelled regions, and are held in memory; each
-batch draws from them such that all regions weigh the same, however large they are.
+The pixels are drawn once a training, spread over the labelled regions, and are held in memory. Each
+batch draws regions, and of each the same number of pixels: a region's size does not matter, but how
+rare its classes are does (``region_weights``).
 """
 
 from __future__ import annotations
@@ -94,6 +95,7 @@ class PixelLoader:
         self._candidates = _joined([part.candidates for part in parts])
         self._counts = np.concatenate([part.counts for part in parts])
         self._starts = np.cumsum(self._counts) - self._counts
+        self._shares = np.cumsum(region_weights(self._classes()))
 
     def get(self, step: int) -> Batch:
         """The batch of a step: one row of pixels, (1, n_maps, 1, P); none without a label."""
@@ -102,7 +104,7 @@ class PixelLoader:
         rng = np.random.default_rng([self._seed, 0, step])
         n_of_region = min(DRAWN_PX_OF_REGION, int(self._counts.max()))
         n_regions = self.batch_size * PX_PER_CROP // n_of_region
-        regions = rng.integers(len(self._counts), size=n_regions)
+        regions = np.searchsorted(self._shares, rng.random(n_regions) * self._shares[-1])
         within = rng.random((len(regions), n_of_region)) * self._counts[regions, None]
         pixels = torch.from_numpy((self._starts[regions, None] + within.astype(np.intp)).ravel())
         maps = self._maps[pixels].float().T[None, :, None]
@@ -111,6 +113,15 @@ class PixelLoader:
             return Batch(maps, None, rows[None, None], self._candidates[regions])
         class_ids = None if self._class_ids is None else self._class_ids[pixels].long()[None, None]
         return Batch(maps, class_ids, None, None)
+
+    def _classes(self) -> NDArray[np.bool_]:
+        """(R, K) the classes of each region: its candidates, or that of its first pixel."""
+        if self._candidates is not None:
+            return self._candidates.numpy()
+        if self._class_ids is None:
+            return np.ones((len(self._counts), 1), bool)
+        first = self._class_ids.numpy()[self._starts]
+        return np.asarray(first[:, None] == np.arange(first.max() + 1))
 
     def halve(self) -> None:
         """Make smaller batches from now on."""
@@ -121,6 +132,26 @@ class PixelLoader:
 
     def __exit__(self, *_: object) -> None:
         return None
+
+
+def region_weights(classes: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """How often a region is drawn, relative to others: by the rarity of its classes.
+
+    With weights of 1 / n a class of two regions would be learnt by heart; with the same weight for
+    every region it would hardly be seen. The square root is between the two.
+
+    Parameters
+    ----------
+    classes : (R, K) bool
+        At least one in each row.
+
+    Returns
+    -------
+    (R,) float64 > 0
+        Mean of n ** -0.5 over a region's classes, n the number of regions with that class.
+    """
+    n_regions = np.maximum(classes.sum(axis=0), 1)
+    return np.asarray((classes / np.sqrt(n_regions)).sum(axis=1) / classes.sum(axis=1))
 
 
 def _pixels(

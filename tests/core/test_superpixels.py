@@ -166,3 +166,13 @@ def test_grid_is_squares_row_by_row(height: int, width: int, side_px: int) -> No
 def test_what_cannot_be_cut(image: np.ndarray, arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         superpixels(image, **{"kind": "grid", **arguments})
+
+
+def test_slic_sees_a_narrow_channel_beside_a_wide_one():
+    rows = np.arange(60.0)[:, None] * 1000
+    image = np.stack([np.broadcast_to(rows, (60, 80)), np.zeros((60, 80))], axis=-1)
+    image[:, 40:, 1] = 0.5
+    image[:2, :2, 0] = -1e9  # a few outliers must not flatten the rest
+    region_map = superpixels(image, "slic", n_per_image=12)
+    sides = [np.unique(region_map[:, part]) for part in (slice(0, 38), slice(42, 80))]
+    assert not set(sides[0]) & set(sides[1])

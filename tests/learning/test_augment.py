@@ -80,3 +80,10 @@ def test_colours_change_in_proportion_to_the_range(scale, n_channels):
 def test_colours_next_to_missing_pixels_stay():
     image = np.full((4, 4, 1), np.nan, np.float32)
     np.testing.assert_array_equal(jitter_colours(image, np.random.default_rng(0)), image)
+
+
+def test_a_narrow_channel_beside_a_wide_one_is_changed_in_proportion_to_itself():
+    image = np.random.default_rng(0).random((32, 32, 2)).astype(np.float32) * (1000, 1)
+    change = jitter_colours(image.astype(np.float32), np.random.default_rng(1)) - image
+    assert np.abs(change[..., 1]).max() < 0.5
+    assert np.abs(change[..., 0]).max() < 500

@@ -10,7 +10,7 @@ from napari_al.core import IGNORE
 from napari_al.learning import inference
 from napari_al.learning.batches import Sample
 from napari_al.learning.inference import encode, predict_encoded, predict_probs
-from napari_al.learning.labelled_pixels import PixelLoader, at_pixels
+from napari_al.learning.labelled_pixels import PixelLoader, at_pixels, region_weights
 from napari_al.learning.networks.resampling import upsample
 from napari_al.learning.segmenter import Segmenter, build_segmenter
 from napari_al.learning.training import TrainSettings, train
@@ -148,7 +148,15 @@ def test_regions_weigh_the_same_however_large_they_are():
     assert not torch.equal(loader.get(1).images, batch.images)
 
 
-def test_without_regions_pixels_weigh_the_same():
+def test_rare_classes_are_drawn_more_often_than_they_occur():
+    classes = np.zeros((105, 3), bool)
+    classes[:100, 0] = classes[100:104, 1] = True
+    classes[104, :2] = True
+    expected = [101**-0.5] * 100 + [5**-0.5] * 4 + [(101**-0.5 + 5**-0.5) / 2]
+    np.testing.assert_allclose(region_weights(classes), expected)
+
+
+def test_without_regions_pixels_are_drawn_by_their_class_alone():
     class_map = np.full((20, 30), IGNORE, np.uint8)
     class_map[:2], class_map[5:] = 1, 2
     maps = [torch.arange(600.0).reshape(1, 20, 30)]
@@ -157,7 +165,7 @@ def test_without_regions_pixels_weigh_the_same():
         1, lambda _: Sample(image, class_map), lambda *_: maps, (1,), batch_size=8, seed=0
     )
     share = (loader.get(0).class_map == 1).float().mean()
-    assert share == pytest.approx(60 / 510, abs=0.05)
+    assert share == pytest.approx(60**0.5 / (60**0.5 + 450**0.5), abs=0.06)
 
 
 def test_regions_with_several_classes_keep_theirs():
