@@ -77,6 +77,7 @@ class RunProgress:
             f"round {row['round']}/{self._n_rounds}: {row['clicks']} clicks, "
             f"model mIoU {row['model_miou'] or '-'}, data mIoU {row['data_miou'] or '-'}, "
             f"trained {float(row['train_s']):.0f} s"
+            + (", but nothing was learnt: no label" if row.get("train_steps") == "0" else "")
         )
 
 

@@ -244,10 +244,12 @@ class Session(ProjectState):
             self.decide_corrections(proposed)
         args = self._begin_training()
         try:
-            train_round(args, on_progress, should_stop)
+            result = train_round(args, on_progress, should_stop)
         finally:
             self._end_training()
         self._queue.adopt(None)
+        if "warning" in result:
+            self.events.warned.emit(result["warning"])
 
     def start_training(self) -> None:
         """Train in a child process, then score; answering goes on, the next round begins.
@@ -392,6 +394,8 @@ class Session(ProjectState):
             self._end_training()
         for reason in result.value.get("left_out", {}).values():
             self.events.warned.emit(f"Left out: {reason}")
+        if "warning" in result.value:
+            self.events.warned.emit(result.value["warning"])
         if "score_s" in result.value:
             self._score_s = float(result.value["score_s"])
         self._adopt(pool)

@@ -117,9 +117,20 @@ def _train_round(work: Work, args: dict[str, Any]) -> dict[str, Any]:
         train_s += time.perf_counter() - started
     result["row"] = {**row, "train_s": round(train_s, 3)}
     result["left_out"] = work.left_out
+    if not outcome.has_learnt:
+        result["warning"] = _nothing_learnt(work.round, has_model=has_model)
+        project.append_training({"round": work.round, "warning": result["warning"]})
     work.check()  # a window that was killed may be open again by now
     write_atomic(project.round_file(work.round), json.dumps(result, indent=1).encode())
     return result
+
+
+def _nothing_learnt(round_number: int, *, has_model: bool) -> str:
+    stays = "the model stays as it was" if has_model else "there is no model yet"
+    return (
+        f"Round {round_number}: nothing was learnt, since no answer so far says what class a pixel "
+        f"is ({stays}). Name the classes of some regions, and train again."
+    )
 
 
 def _second_stage(
