@@ -1,11 +1,11 @@
-"""A frozen encoder with a small head against the compact network: per click and per second.
+"""Segmenters against each other: model mIoU per click, and seconds of the processor per round.
 
-    python benchmarks/frozen_features.py DATA… --out RUNS --segmenters compact/120 filters/400
+    python benchmarks/frozen_features.py DATA… --out RUNS --segmenters efficientnet-lite0 filters
 
-runs `simulate` with each segmenter and number of steps on one thread and prints Markdown tables.
-Runs that are there are left alone, so it can be stopped at any time. Seconds are those of the
-processor (so that other programs do not count): of a whole round, superpixels, validation and
-reading included.
+runs `simulate` with each segmenter on one thread and prints Markdown tables; `NAME/STEPS` changes
+the number of steps of a round. Runs that are there are left alone, so it can be stopped at any time.
+Seconds are those of the processor (so that other programs do not count): of a whole round,
+superpixels, validation and reading included.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ def simulate(data: Path, segmenter: str, seed: int, options: argparse.Namespace)
         command += ["--method", options.method, "--rounds", str(n_rounds), "--seed", str(seed)]
         command += ["--budget", str(options.budget), "--segmenter", name]
         command += ["--set", "training.threads=1", "--device", "cpu"]
-        command += ["--set", f"training.steps={steps}"]
+        if steps:
+            command += ["--set", f"training.steps={steps}"]
         for assignment in options.set:
             command += ["--set", assignment]
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -57,7 +58,7 @@ def table(data: Path, options: argparse.Namespace) -> str:
     """Return a Markdown table: means over the seeds."""
     lines = [
         f"\n{data.name}, {options.method}, seeds {options.seeds}\n",
-        "| segmenter/steps | clicks | model mIoU (each seed) | data mIoU | CPU s of the round |",
+        "| segmenter | clicks | model mIoU (each seed) | data mIoU | CPU s of the round |",
         "|-|-|-|-|-|",
     ]
     for segmenter in options.segmenters:
@@ -85,7 +86,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, nargs="+")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument(
-        "--segmenters", nargs="+", default=["compact/120", "compact/400", "filters/400"]
+        "--segmenters", nargs="+", default=["efficientnet-lite0", "filters", "compact/120"]
     )
     parser.add_argument("--method", default="classbal")
     parser.add_argument("--rounds", type=int, default=2)

@@ -59,7 +59,7 @@ def demo(
     """Open napari on the sample data, ready to annotate."""
     from napari_al.formats.sample import sample_data_path
 
-    settings: dict[str, Any] = {"budget": 60, "training": {"steps": 80}}
+    settings: dict[str, Any] = {"budget": 60}
     is_there = (out / "config.json").exists()
     if not simulated:
         path = out if is_there else sample_data_path()
