@@ -4,8 +4,8 @@
 
 Seconds are those of the processor on one thread (so that other programs do not count), from before
 torch is imported: until the first image has scores, and until all have. The training split alone is
-used: who begins to annotate has nothing to validate on. With `--encoded` the images have been encoded
-before, as a window does while the first questions are answered.
+used: who begins to annotate has nothing to validate on. With `--encoded` the images have been
+encoded before, as a window does while the first questions are answered.
 """
 
 from __future__ import annotations

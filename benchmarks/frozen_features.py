@@ -3,8 +3,8 @@
     python benchmarks/frozen_features.py DATA… --out RUNS --segmenters efficientnet-lite0 filters
 
 runs `simulate` with each segmenter on one thread and prints Markdown tables; `NAME/STEPS` changes
-the number of steps of a round. Runs that are there are left alone, so it can be stopped at any time.
-Seconds are those of the processor (so that other programs do not count): of a whole round,
+the number of steps of a round. Runs that are there are left alone, so it can be stopped at any
+time. Seconds are those of the processor (so that other programs do not count): of a whole round,
 superpixels, validation and reading included.
 """
 
