@@ -21,7 +21,6 @@ fi
 # An old Pillow writes no 4-bit PNG; it reads them.
 [ $# -gt 0 ] || set -- tests/core tests/formats tests/learning tests/tools \
     tests/session/test_session.py tests/test_cli.py tests/test_public_api.py \
-    tests/plugin/test_manifest.py tests/plugin/test_dock.py \
     --deselect "tests/formats/test_images.py::test_pixels_come_as_stored[4 bit grey png]"
 # Old versions warn of each other's newer ones; that is not ours to mend.
 QT_API=pyqt5 PYTEST_QT_API=pyqt5 scripts/with_display.sh $python -m pytest -q \

@@ -18,6 +18,7 @@ from napari_al.plugin.annotate.export_actions import Exporter
 from napari_al.plugin.annotate.help_overlay import HelpOverlay
 from napari_al.plugin.annotate.pages import AnnotationPages
 from napari_al.plugin.annotate.presenter import AnnotationPresenter
+from napari_al.plugin.diagnostics import Diagnostics
 from napari_al.plugin.dock_area import DockArea
 from napari_al.plugin.start.pseudo_label_controller import PseudoLabelController
 from napari_al.plugin.start.session_opener import SessionOpener
@@ -58,6 +59,7 @@ class ActiveLearning(QWidget):
         self.opening = SessionOpener(self.bench, self.start)
         self.pseudo_labels = PseudoLabelController(self.start, self.opening, dispatch)
         self.exporter = Exporter(self.annotate, dispatch)
+        self.diagnostics = Diagnostics(napari_viewer, dispatch)
         self.presenter: AnnotationPresenter | None = None
         self._session_connections = ConnectionList()
         self._help: HelpOverlay | None = None
@@ -83,6 +85,7 @@ class ActiveLearning(QWidget):
                     self.opening,
                     self.pseudo_labels,
                     self.exporter,
+                    self.diagnostics,
                 ),
             )
         )
