@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from napari_al.core.acquisition import rank
 from napari_al.core.geometry.adjacency import adjacency
 from napari_al.core.merging import adaptive_merge
 from napari_al.core.regions import region_table
-from napari_al.core.selection import rank
 from napari_al.core.sieving import confidence_curve, sieve
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Which regions to ask about first: acquisition functions as plain equations on rows of regions.
+"""Which regions to ask about first: acquisition functions on rows of regions, and their ranking.
 
 Larger scores are to be asked sooner. A region without pixels has nothing to be uncertain about; the
 functions that know sizes score it -inf, which no selection ever picks.
@@ -225,3 +225,26 @@ def pixbal(
         weighted, size, out=np.full(len(size), -np.inf), where=size > 0
     )
     return score
+
+
+def rank(scores: NDArray[np.floating[Any]], rng: np.random.Generator) -> NDArray[np.int64]:
+    """Order regions by descending score.
+
+    A batch is where this order begins, until its clicks reach the budget (Cai et al. 2021,
+    Algorithm 1); what an answer costs is known only when it is given, so ``Session.query`` counts.
+
+    Parameters
+    ----------
+    scores : (n,) float
+        Larger = ask sooner. -inf and NaN are never asked.
+    rng : numpy.random.Generator
+        Breaks ties, so that equal scores do not favour the images that come first.
+
+    Returns
+    -------
+    (m,) int64
+        Indices of the regions that may be asked, the best first.
+    """
+    shuffled = rng.permutation(len(scores))
+    shuffled = shuffled[scores[shuffled] > -np.inf]
+    return shuffled[np.argsort(-scores[shuffled], kind="stable")]

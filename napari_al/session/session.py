@@ -135,7 +135,7 @@ class Session(ProjectState):
 
     def submit(self, *answers: Answer) -> None:
         """Take answers; they are on disk when this returns, and one undo takes all of them back."""
-        self._log.append(answers)
+        self._log.flushed().append(answers)
         self._take(answers)
 
     def hold(self, *answers: Answer) -> None:
@@ -169,7 +169,7 @@ class Session(ProjectState):
 
     def amend(self, answer_id: str, answer: Answer) -> None:
         """Put an answer in the place of an earlier one."""
-        self._log.amend(answer_id, answer)
+        self._log.flushed().amend(answer_id, answer)
         self._recount()
         self.events.answered.emit((answer,))
 
@@ -186,7 +186,7 @@ class Session(ProjectState):
         """
         edited = checked_edit(self.config.classes, classes)
         if edited != self.config.classes:
-            self._log.edit_classes(ClassEdit(edited))
+            self._log.flushed().edit_classes(ClassEdit(edited))
             self._recount()
 
     def undo(self) -> tuple[Record, ...]:
@@ -199,7 +199,7 @@ class Session(ProjectState):
 
     def redo(self) -> tuple[Record, ...]:
         """Put back what was undone last."""
-        put_back = self._log.redo()
+        put_back = self._log.flushed().redo()
         if put_back:
             self._follow(put_back, put_back=True)
             self.events.redone.emit(put_back)
@@ -318,9 +318,9 @@ class Session(ProjectState):
     ) -> None:
         """Accept and refuse proposed corrections; each of the two is undone at once."""
         if refused:
-            self._log.add_corrections(refused, accepted=False)
+            self._log.flushed().add_corrections(refused, accepted=False)
         if accepted:
-            self._log.add_corrections(accepted, accepted=True)
+            self._log.flushed().add_corrections(accepted, accepted=True)
             self._recount()
 
     # -- private: training

@@ -18,7 +18,7 @@ from napari_al.plugin.inspect.previews import Previews
 from napari_al.plugin.widgets.background import Background
 from napari_al.plugin.widgets.connection_list import ConnectionList
 from napari_al.plugin.widgets.main_thread import timer
-from napari_al.session.inspection.overlays import PICTURES, Look
+from napari_al.session.inspection.overlays import PICTURES, RoundImage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -154,8 +154,8 @@ class OpenProject:
         self._events.overlays_changed.emit()
 
     @property
-    def _look(self) -> Look:
-        return Look(self.inspection, self.record, self.image)
+    def _look(self) -> RoundImage:
+        return RoundImage(self.inspection, self.record, self.image)
 
     # ---- new answers and rounds
 
@@ -242,7 +242,7 @@ class OpenProject:
         """Describe the region at a pixel."""
         self.pixel_rc = pixel_rc
 
-        def make(look: Look) -> RegionFacts:
+        def make(look: RoundImage) -> RegionFacts:
             from napari_al.session.inspection.region_facts import region_facts
 
             return region_facts(look, pixel_rc)

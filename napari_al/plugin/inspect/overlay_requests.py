@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from napari_al.errors import InputError
     from napari_al.plugin.widgets.main_thread import Dispatch
     from napari_al.session.inspection.inspection import Inspection, Missing
-    from napari_al.session.inspection.overlays import Look
+    from napari_al.session.inspection.overlays import RoundImage
 
 RETRY_MS = 400
 """Between attempts of requests that wait for the rebuild job."""
@@ -50,8 +50,8 @@ class OverlayRequests:
     def request(
         self,
         slot: str,
-        look: Look,
-        make: Callable[[Look], Any],
+        shown: RoundImage,
+        make: Callable[[RoundImage], Any],
         on_done: Callable[[Any], object],
         on_missing: Callable[[str], object],
     ) -> None:
@@ -59,14 +59,14 @@ class OverlayRequests:
 
         def on_error(error: InputError | OSError) -> None:
             missing = getattr(error, "missing", None)
-            repeat = partial(self.request, slot, look, make, on_done, on_missing)
-            if missing is None or not self.rebuild(missing, look.inspection, slot, repeat):
+            repeat = partial(self.request, slot, shown, make, on_done, on_missing)
+            if missing is None or not self.rebuild(missing, shown.inspection, slot, repeat):
                 on_missing(str(error))
             else:
                 on_missing("is being made again…")
 
         self._waiting.pop(slot, None)
-        self._background.request(slot, lambda: make(look), on_done, on_error)
+        self._background.request(slot, lambda: make(shown), on_done, on_error)
 
     def rebuild(
         self, missing: Missing, inspection: Inspection, slot: str, repeat: Callable[[], None]

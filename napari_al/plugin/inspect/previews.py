@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from napari_al.plugin.inspect.overlay_layers import InspectLayers
     from napari_al.plugin.inspect.overlay_requests import OverlayRequests
-    from napari_al.session.inspection.overlays import Look
+    from napari_al.session.inspection.overlays import RoundImage
     from napari_al.session.inspection.previews import Comparison, Cutting, Merging
 
 LAYERS: dict[str, tuple[str, ...]] = {
@@ -31,7 +31,7 @@ class Previews:
     ----------
     layers : InspectLayers
     requests : OverlayRequests
-    look : Look
+    look : RoundImage
         Image and round to begin with.
     """
 
@@ -42,12 +42,12 @@ class Previews:
     compared = Signal(object)
     """``Comparison``, or a message."""
 
-    def __init__(self, layers: InspectLayers, requests: OverlayRequests, look: Look) -> None:
+    def __init__(self, layers: InspectLayers, requests: OverlayRequests, look: RoundImage) -> None:
         self._layers, self._requests = layers, requests
         self._look = look
-        self._active: dict[str, Callable[[Look], None]] = {}
+        self._active: dict[str, Callable[[RoundImage], None]] = {}
 
-    def show(self, look: Look) -> None:
+    def show(self, look: RoundImage) -> None:
         """Update all active previews for another image or round."""
         self._look = look
         for ask in list(self._active.values()):
@@ -56,7 +56,7 @@ class Previews:
     def merge(self, epsilon: float) -> None:
         """Preview the superpixels merged at another epsilon."""
 
-        def make(look: Look) -> Merging:
+        def make(look: RoundImage) -> Merging:
             from napari_al.session.inspection.previews import merge_at  # loads OpenCV: in a thread
 
             return merge_at(look, epsilon)
@@ -70,7 +70,7 @@ class Previews:
     def cut_into(self, n_per_image: int) -> None:
         """Preview superpixels of another size."""
 
-        def make(look: Look) -> tuple[Cutting, Any]:
+        def make(look: RoundImage) -> tuple[Cutting, Any]:
             from napari_al.core.geometry.adjacency import borders
             from napari_al.session.inspection.previews import cut_into
 
@@ -87,7 +87,7 @@ class Previews:
     def compare(self, name: str, with_scores: bool) -> None:
         """Preview the batch of another acquisition function, and optionally its scores."""
 
-        def make(look: Look) -> Comparison:
+        def make(look: RoundImage) -> Comparison:
             from napari_al.session.inspection.previews import compare_acquisitions
 
             return compare_acquisitions(look, name)
@@ -111,7 +111,7 @@ class Previews:
     def _start(
         self,
         slot: str,
-        make: Callable[[Look], Any],
+        make: Callable[[RoundImage], Any],
         show: Callable[[Any], None],
         explain: Callable[[str], None],
     ) -> None:
@@ -119,7 +119,7 @@ class Previews:
             self._hide(slot)
             explain(reason)
 
-        def ask(look: Look) -> None:
+        def ask(look: RoundImage) -> None:
             self._requests.request(slot, look, make, show, explain_missing)
 
         self._active[slot] = ask

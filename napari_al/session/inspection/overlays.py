@@ -34,7 +34,7 @@ Step = Literal["asked", "answered", "trained on", "model", "truth"]
 
 
 @dataclass(frozen=True)
-class Look:
+class RoundImage:
     """One image in one round."""
 
     inspection: Inspection
@@ -66,7 +66,7 @@ class Picture:
     tip: str
     step: Step
     shows: Shows
-    make: Callable[[Look], NDArray[Any]]
+    make: Callable[[RoundImage], NDArray[Any]]
     applies: Callable[[Method], bool] = lambda method: True
     codes: tuple[str, ...] = ()
     needs_truth: bool = False
@@ -85,7 +85,7 @@ def available(inspection: Inspection) -> dict[str, Picture]:
 # -- asked
 
 
-def groups_of(look: Look) -> NDArray[np.int32]:
+def groups_of(shown: RoundImage) -> NDArray[np.int32]:
     """(R,) of each base region of an image the seed of its merged region.
 
     Raises
@@ -93,61 +93,61 @@ def groups_of(look: Look) -> NDArray[np.int32]:
     NotThereError
         Nothing was merged in this round, for there was no model; or it is not known any more.
     """
-    asked_by = look.record.asked_by
-    scores = look.inspection.scores(asked_by)
-    if look.image not in scores.images:
-        raise NotThereError(f"the model of round {asked_by} has not scored {look.image}")
-    groups = scores.groups_of(scores.images.index(look.image))
+    asked_by = shown.record.asked_by
+    scores = shown.inspection.scores(asked_by)
+    if shown.image not in scores.images:
+        raise NotThereError(f"the model of round {asked_by} has not scored {shown.image}")
+    groups = scores.groups_of(scores.images.index(shown.image))
     if groups is None:
-        raise NotThereError(f"nothing was merged in round {look.record.number}: no model yet")
+        raise NotThereError(f"nothing was merged in round {shown.record.number}: no model yet")
     return groups
 
 
-def _base(look: Look) -> NDArray[np.int32]:
-    return look.inspection.maps(look.image)
+def _base(shown: RoundImage) -> NDArray[np.int32]:
+    return shown.inspection.maps(shown.image)
 
 
-def _superpixels(look: Look) -> NDArray[np.uint8]:
-    return borders(_base(look))
+def _superpixels(shown: RoundImage) -> NDArray[np.uint8]:
+    return borders(_base(shown))
 
 
-def _merged_lines(look: Look) -> NDArray[np.uint8]:
-    return borders(looked_up(groups_of(look), _base(look), -1))
+def _merged_lines(shown: RoundImage) -> NDArray[np.uint8]:
+    return borders(looked_up(groups_of(shown), _base(shown), -1))
 
 
-def _merged_cells(look: Look) -> NDArray[np.uint8]:
-    return cells(groups_of(look), _base(look))
+def _merged_cells(shown: RoundImage) -> NDArray[np.uint8]:
+    return cells(groups_of(shown), _base(shown))
 
 
-def _merged_counts(look: Look) -> NDArray[np.float32]:
-    groups = groups_of(look)
+def _merged_counts(shown: RoundImage) -> NDArray[np.float32]:
+    groups = groups_of(shown)
     counts = np.bincount(groups, minlength=len(groups))[groups].astype(np.float32)
     counts[counts < 2] = np.nan
-    return looked_up(counts, _base(look), np.nan)
+    return looked_up(counts, _base(shown), np.nan)
 
 
-def _heatmap(look: Look) -> NDArray[np.float32]:
-    scores = look.inspection.scores(look.record.asked_by)
-    if look.image not in scores.images:
-        raise NotThereError(f"{look.image} was not scored")
-    base = _base(look)
-    of_base = scores.spread(scores.images.index(look.image), scores.score, base)
-    return paint_scores(of_base, base, look.record.before.answered_ids(look.image))
+def _heatmap(shown: RoundImage) -> NDArray[np.float32]:
+    scores = shown.inspection.scores(shown.record.asked_by)
+    if shown.image not in scores.images:
+        raise NotThereError(f"{shown.image} was not scored")
+    base = _base(shown)
+    of_base = scores.spread(scores.images.index(shown.image), scores.score, base)
+    return paint_scores(of_base, base, shown.record.before.answered_ids(shown.image))
 
 
 # -- answered
 
 
-def _answers_of(look: Look) -> list[Answer]:
-    return [a for a in look.record.answers if a.query.region.image == look.image]
+def _answers_of(shown: RoundImage) -> list[Answer]:
+    return [a for a in shown.record.answers if a.query.region.image == shown.image]
 
 
-def _queried(look: Look) -> NDArray[np.uint8]:
+def _queried(shown: RoundImage) -> NDArray[np.uint8]:
     """Paint this round's answers: a class, several as stripes, or exact pieces."""
-    shape = look.inspection.data.shape(look.image)
+    shape = shown.inspection.data.shape(shown.image)
     class_map = np.full(shape, IGNORE, np.uint8)
-    n_classes = len(look.inspection.classes)
-    for answer in _answers_of(look):
+    n_classes = len(shown.inspection.classes)
+    for answer in _answers_of(shown):
         mask = answer.query.region.mask
         candidates = np.zeros((1, n_classes), bool)
         candidates[0, list(answer.class_ids)] = True
@@ -161,33 +161,33 @@ def _queried(look: Look) -> NDArray[np.uint8]:
     return class_map
 
 
-def _queried_lines(look: Look) -> NDArray[np.uint8]:
-    shape = look.inspection.data.shape(look.image)
+def _queried_lines(shown: RoundImage) -> NDArray[np.uint8]:
+    shape = shown.inspection.data.shape(shown.image)
     asked = np.full(shape, -1, np.int32)
-    for number, answer in enumerate(_answers_of(look)):
+    for number, answer in enumerate(_answers_of(shown)):
         mask = answer.query.region.mask
         mask.view(asked)[mask.crop()] = number
     return borders(asked)
 
 
 def _corrections_of(
-    look: Look, records: tuple[AutomaticCorrection, ...]
+    shown: RoundImage, records: tuple[AutomaticCorrection, ...]
 ) -> list[AutomaticCorrection]:
-    return [c for c in records if c.region.image == look.image]
+    return [c for c in records if c.region.image == shown.image]
 
 
-def _corrections(look: Look) -> NDArray[np.uint8]:
-    class_map = np.full(look.inspection.data.shape(look.image), IGNORE, np.uint8)
-    for correction in _corrections_of(look, look.record.accepted):
+def _corrections(shown: RoundImage) -> NDArray[np.uint8]:
+    class_map = np.full(shown.inspection.data.shape(shown.image), IGNORE, np.uint8)
+    for correction in _corrections_of(shown, shown.record.accepted):
         mask = correction.region.mask
         mask.view(class_map)[mask.crop()] = correction.new_class
     return class_map
 
 
-def _corrections_checked(look: Look) -> NDArray[np.uint8]:
-    truth, codes = _truth(look), np.zeros(look.inspection.data.shape(look.image), np.uint8)
-    for accepted, records in ((True, look.record.accepted), (False, look.record.refused)):
-        for correction in _corrections_of(look, records):
+def _corrections_checked(shown: RoundImage) -> NDArray[np.uint8]:
+    truth, codes = _truth(shown), np.zeros(shown.inspection.data.shape(shown.image), np.uint8)
+    for accepted, records in ((True, shown.record.accepted), (False, shown.record.refused)):
+        for correction in _corrections_of(shown, records):
             mask = correction.region.mask
             inside, true = mask.crop(), mask.view(truth)
             view = mask.view(codes)
@@ -199,80 +199,80 @@ def _corrections_checked(look: Look) -> NDArray[np.uint8]:
 # -- trained on
 
 
-def _initial(look: Look) -> NDArray[np.uint8]:
-    return look.record.before.current_labels(look.image)
+def _initial(shown: RoundImage) -> NDArray[np.uint8]:
+    return shown.record.before.current_labels(shown.image)
 
 
-def _stage_1(look: Look) -> NDArray[np.uint8]:
+def _stage_1(shown: RoundImage) -> NDArray[np.uint8]:
     """Return the labels of a round; of sets of classes, the sets as stripes."""
-    record, inspection = look.record, look.inspection
-    _check_done(look)
+    record, inspection = shown.record, shown.inspection
+    _check_done(shown)
     if inspection.config.method.query == "multi-class":
-        records = record.after.records(look.image)
+        records = record.after.records(shown.image)
         region_map, candidates = partial_labels(records, len(record.after.config.classes))
         return striped(region_map, candidates, stripe_px(region_map.shape))
     rule = TARGETS[inspection.config.method.targets]
     try:
-        return inspection.target(record.number, look.image)
+        return inspection.target(record.number, shown.image)
     except NotThereError:
         if rule.uses_model and inspection.has_model(record.asked_by):
             raise
         return rule.make(
-            record.after.records(look.image), None, inspection.config.targets
+            record.after.records(shown.image), None, inspection.config.targets
         ).class_map
 
 
-def _check_done(look: Look) -> None:
-    if not look.record.is_done:
-        raise NotThereError(f"round {look.record.number} has not been trained yet")
+def _check_done(shown: RoundImage) -> None:
+    if not shown.record.is_done:
+        raise NotThereError(f"round {shown.record.number} has not been trained yet")
 
 
-def _sieved(look: Look) -> NDArray[np.uint8]:
+def _sieved(shown: RoundImage) -> NDArray[np.uint8]:
     """1 = kept, 2 = removed, 3 = removed by the last answer, but kept from an earlier one."""
-    answered = look.record.after.answers_map(look.image)
-    target = _stage_1(look)
+    answered = shown.record.after.answers_map(shown.image)
+    target = _stage_1(shown)
     codes = np.where(target == answered, 1, np.where(target == IGNORE, 2, 3)).astype(np.uint8)
     codes[answered == IGNORE] = 0
     return codes
 
 
-def _stage_2(look: Look, *, inside: bool) -> NDArray[np.uint8]:
-    _check_done(look)
-    records = look.record.after.records(look.image)
-    answered = partial_labels(records, len(look.record.after.config.classes))[0] >= 0
+def _stage_2(shown: RoundImage, *, inside: bool) -> NDArray[np.uint8]:
+    _check_done(shown)
+    records = shown.record.after.records(shown.image)
+    answered = partial_labels(records, len(shown.record.after.config.classes))[0] >= 0
     if not answered.any():
         return np.full(answered.shape, IGNORE, np.uint8)
-    class_map = look.inspection.target(look.record.number, look.image, stage=2)
-    shown: NDArray[np.uint8] = np.where(answered == inside, class_map, np.uint8(IGNORE))
-    return shown
+    class_map = shown.inspection.target(shown.record.number, shown.image, stage=2)
+    part: NDArray[np.uint8] = np.where(answered == inside, class_map, np.uint8(IGNORE))
+    return part
 
 
 # -- model, truth
 
 
-def _prediction(look: Look) -> NDArray[np.uint8]:
-    _check_done(look)
-    return look.inspection.prediction(look.record.number, look.image)
+def _prediction(shown: RoundImage) -> NDArray[np.uint8]:
+    _check_done(shown)
+    return shown.inspection.prediction(shown.record.number, shown.image)
 
 
-def _truth(look: Look) -> NDArray[np.uint8]:
-    truth = look.record.after.data.labels(look.image)
+def _truth(shown: RoundImage) -> NDArray[np.uint8]:
+    truth = shown.record.after.data.labels(shown.image)
     if truth is None:
-        raise NotThereError(f"{look.image} has no ground truth")
+        raise NotThereError(f"{shown.image} has no ground truth")
     return truth
 
 
-def _prediction_errors(look: Look) -> NDArray[np.uint8]:
-    return errors(_prediction(look), _truth(look))
+def _prediction_errors(shown: RoundImage) -> NDArray[np.uint8]:
+    return errors(_prediction(shown), _truth(shown))
 
 
-def _target_errors(look: Look) -> NDArray[np.uint8]:
-    if look.inspection.config.method.targets == "localise":
-        _check_done(look)
-        labels = look.inspection.target(look.record.number, look.image, stage=2)
+def _target_errors(shown: RoundImage) -> NDArray[np.uint8]:
+    if shown.inspection.config.method.targets == "localise":
+        _check_done(shown)
+        labels = shown.inspection.target(shown.record.number, shown.image, stage=2)
     else:
-        labels = _stage_1(look)
-    return errors(labels, _truth(look))
+        labels = _stage_1(shown)
+    return errors(labels, _truth(shown))
 
 
 def _merges(method: Method) -> bool:
@@ -296,10 +296,10 @@ PICTURES: dict[str, Picture] = {
         "as stripes", "trained on", "classes", _stage_1),
     "localised": Picture("Pseudo-labels, localised", "stage 2: pixels of answered regions, each "
         "given one of its region's classes", "trained on", "classes",
-        lambda look: _stage_2(look, inside=True), _localises),
+        lambda shown: _stage_2(shown, inside=True), _localises),
     "expanded": Picture("Pseudo-labels, expanded", "stage 2: pixels around answered regions that "
         "are like enough", "trained on", "classes",
-        lambda look: _stage_2(look, inside=False), _localises),
+        lambda shown: _stage_2(shown, inside=False), _localises),
     "prediction": Picture("Prediction", "the likeliest class, by the round's model", "model",
         "classes", _prediction),
     "heatmap": Picture("Acquisition scores", "bright regions were to be asked first; those "

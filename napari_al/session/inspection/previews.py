@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_al.core.acquisition import rank
 from napari_al.core.agreement import overlap, rank_correlation
 from napari_al.core.metrics import achievable_segmentation_accuracy
 from napari_al.core.regions import RegionTable, merge_rows
-from napari_al.core.selection import rank
 from napari_al.errors import InputError
 from napari_al.methods.acquisition import ACQUISITIONS
 from napari_al.methods.regions import base_regions, merged_regions
@@ -24,7 +24,7 @@ from napari_al.session.pool.scores import paint_scores
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_al.session.inspection.overlays import Look
+    from napari_al.session.inspection.overlays import RoundImage
     from napari_al.session.pool.scores import PoolScores
 
 BOTH, OWN_ONLY, OTHER_ONLY = 1, 2, 3
@@ -85,7 +85,7 @@ class Comparison:
     batches: NDArray[np.uint8]
 
 
-def merge_at(look: Look, epsilon: float) -> Merging:
+def merge_at(shown: RoundImage, epsilon: float) -> Merging:
     """Merge an image's superpixels as the round's model would at some epsilon.
 
     Raises
@@ -95,7 +95,7 @@ def merge_at(look: Look, epsilon: float) -> Merging:
     InputError
         The project's regions are not superpixels.
     """
-    table, base = _superpixel_table(look), look.inspection.maps(look.image)
+    table, base = _superpixel_table(shown), shown.inspection.maps(shown.image)
     groups = merged_regions(table, base, epsilon)
     sizes = np.bincount(groups)
     return Merging(
@@ -103,33 +103,33 @@ def merge_at(look: Look, epsilon: float) -> Merging:
     )
 
 
-def _superpixel_table(look: Look) -> RegionTable:
-    _check_model(look)
-    table = look.inspection.table(look.record.asked_by, look.image)
+def _superpixel_table(shown: RoundImage) -> RegionTable:
+    _check_model(shown)
+    table = shown.inspection.table(shown.record.asked_by, shown.image)
     if not isinstance(table, RegionTable):
         raise InputError("objects to correct are not merged; this needs superpixels")
     return table
 
 
-def _check_model(look: Look) -> None:
-    if not look.inspection.has_model(look.record.asked_by):
-        raise NotThereError(f"round {look.record.number} was asked without a model")
+def _check_model(shown: RoundImage) -> None:
+    if not shown.inspection.has_model(shown.record.asked_by):
+        raise NotThereError(f"round {shown.record.number} was asked without a model")
 
 
-def cut_into(look: Look, n_per_image: int) -> Cutting:
+def cut_into(shown: RoundImage, n_per_image: int) -> Cutting:
     """Cut an image into about ``n_per_image`` superpixels, as the project's method does."""
-    config, data = look.inspection.config, look.inspection.data
+    config, data = shown.inspection.config, shown.inspection.data
     kind = config.method.regions
     if kind not in ("seeds", "slic"):
         raise InputError(f"regions={kind!r} have no number to choose; this needs superpixels")
     settings = config.regions.model_copy(update={"n_per_image": n_per_image})
-    region_map = base_regions(config.method, settings, lambda: data.image(look.image))
-    truth = data.labels(look.image) if data.has_labels else None
+    region_map = base_regions(config.method, settings, lambda: data.image(shown.image))
+    truth = data.labels(shown.image) if data.has_labels else None
     accuracy = None if truth is None else achievable_segmentation_accuracy(region_map, truth)
     return Cutting(region_map, int(region_map.max()) + 1, accuracy)
 
 
-def compare_acquisitions(look: Look, other: str) -> Comparison:
+def compare_acquisitions(shown: RoundImage, other: str) -> Comparison:
     """Ask a round's pool, as its model saw it, with another acquisition function.
 
     A batch is as many regions as were asked in the round (while it is open: as its budget pays for
@@ -139,11 +139,11 @@ def compare_acquisitions(look: Look, other: str) -> Comparison:
     ------
     NotThereError, InputError
     """
-    _check_model(look)
-    inspection, record = look.inspection, look.record
+    _check_model(shown)
+    inspection, record = shown.inspection, shown.record
     scores = inspection.scores(record.asked_by)
-    theirs = _scores_by(look, scores, other)
-    is_open = _open_rows(look, scores)
+    theirs = _scores_by(shown, scores, other)
+    is_open = _open_rows(shown, scores)
     comparable = is_open & np.isfinite(scores.score) & np.isfinite(theirs)
     n_batch = len(record.answers) if record.is_done else inspection.config.budget
     own_batch, other_batch = (
@@ -153,9 +153,9 @@ def compare_acquisitions(look: Look, other: str) -> Comparison:
     code = np.zeros(len(scores), np.float32)
     code[own_batch] = OWN_ONLY
     code[other_batch] = np.where(np.isin(other_batch, own_batch), BOTH, OTHER_ONLY)
-    base = inspection.maps(look.image)
-    index = scores.images.index(look.image)
-    settled = record.before.answered_ids(look.image)
+    base = inspection.maps(shown.image)
+    index = scores.images.index(shown.image)
+    settled = record.before.answered_ids(shown.image)
     batches = np.nan_to_num(np.append(scores.spread(index, code, base), np.float32(0))[base])
     return Comparison(
         rank_correlation(scores.score[comparable], theirs[comparable]),
@@ -175,20 +175,20 @@ def _batch(
     return order[is_open[order]][:n]
 
 
-def _open_rows(look: Look, scores: PoolScores) -> NDArray[np.bool_]:
+def _open_rows(shown: RoundImage, scores: PoolScores) -> NDArray[np.bool_]:
     """Of each row: whether it held a base region without an answer when the round began."""
     is_open = np.ones(len(scores), bool)
     for index, image in enumerate(scores.images):
-        rows, settled = scores.rows_of(index), look.record.before.answered_ids(image)
+        rows, settled = scores.rows_of(index), shown.record.before.answered_ids(image)
         if settled:
             for row in range(rows.start, rows.stop):
                 is_open[row] = not settled.issuperset(scores.base_ids(row))
     return is_open
 
 
-def _scores_by(look: Look, scores: PoolScores, name: str) -> NDArray[np.float64]:
+def _scores_by(shown: RoundImage, scores: PoolScores, name: str) -> NDArray[np.float64]:
     """(P,) scores of the same rows by another function."""
-    inspection, record = look.inspection, look.record
+    inspection, record = shown.inspection, shown.record
     if name == "random":
         rng = np.random.default_rng([inspection.config.seed, record.asked_by])
         return rng.random(len(scores))

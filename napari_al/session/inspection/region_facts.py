@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from napari_al.core.sieving import ConfidenceCurve
     from napari_al.methods.queries import Answer, AutomaticCorrection
     from napari_al.session.inspection.inspection import Missing
-    from napari_al.session.inspection.overlays import Look
+    from napari_al.session.inspection.overlays import RoundImage
     from napari_al.session.rounds.region_tables import Table
 
 
@@ -107,7 +107,7 @@ class RegionFacts:
     missing: tuple[Missing, ...]
 
 
-def region_facts(look: Look, pixel_rc: tuple[int, int]) -> RegionFacts:
+def region_facts(shown: RoundImage, pixel_rc: tuple[int, int]) -> RegionFacts:
     """Return what is known of the region at a (row, column) of an image.
 
     Raises
@@ -115,27 +115,27 @@ def region_facts(look: Look, pixel_rc: tuple[int, int]) -> RegionFacts:
     InputError
         If there is no region.
     """
-    base = look.inspection.maps(look.image)
+    base = shown.inspection.maps(shown.image)
     inside = all(0 <= at < length for at, length in zip(pixel_rc, base.shape, strict=True))
     base_id = int(base[pixel_rc]) if inside else -1
     if base_id < 0:
         raise InputError("there is no region here")
     lost: list[NotThereError] = []
-    scored = _score(look, base_id, lost)
+    scored = _score(shown, base_id, lost)
     ids = scored.ids if scored is not None else (base_id,)
-    curve = _curve(look, pixel_rc, lost)
+    curve = _curve(shown, pixel_rc, lost)
     return RegionFacts(
-        region=Region(look.image, ids, Mask.from_array(np.isin(base, ids))),
+        region=Region(shown.image, ids, Mask.from_array(np.isin(base, ids))),
         base_id=base_id,
         score=None if scored is None else scored.score,
         place=None if scored is None else scored.place,
         n_pool=0 if scored is None else scored.n_pool,
-        view=_view(look, base, base_id, ids, -1 if scored is None else scored.seed, lost),
+        view=_view(shown, base, base_id, ids, -1 if scored is None else scored.seed, lost),
         curve=curve,
-        answers=tuple(look.inspection.history(look.image, pixel_rc)),
+        answers=tuple(shown.inspection.history(shown.image, pixel_rc)),
         corrections=tuple(
             c
-            for c in look.record.after.corrections.get(look.image, ())
+            for c in shown.record.after.corrections.get(shown.image, ())
             if c.region.mask.holds(pixel_rc)
         ),
         notes=tuple(dict.fromkeys(str(error) for error in lost)),
@@ -154,15 +154,15 @@ class _Scored:
     n_pool: int
 
 
-def _score(look: Look, base_id: int, lost: list[NotThereError]) -> _Scored | None:
+def _score(shown: RoundImage, base_id: int, lost: list[NotThereError]) -> _Scored | None:
     try:
-        scores = look.inspection.scores(look.record.asked_by)
+        scores = shown.inspection.scores(shown.record.asked_by)
     except NotThereError as error:
         lost.append(error)
         return None
-    if look.image not in scores.images:
+    if shown.image not in scores.images:
         return None
-    index = scores.images.index(look.image)
+    index = scores.images.index(shown.image)
     groups, rows = scores.groups_of(index), scores.rows_of(index)
     seed = base_id if groups is None else int(groups[base_id])
     found = np.flatnonzero(scores.region_id[rows] == seed)
@@ -175,19 +175,19 @@ def _score(look: Look, base_id: int, lost: list[NotThereError]) -> _Scored | Non
 
 
 def _view(
-    look: Look,
+    shown: RoundImage,
     base: NDArray[np.int32],
     base_id: int,
     ids: tuple[int, ...],
     seed: int,
     lost: list[NotThereError],
 ) -> ModelView | None:
-    asked_by, inspection = look.record.asked_by, look.inspection
+    asked_by, inspection = shown.record.asked_by, shown.inspection
     if not inspection.has_model(asked_by):
-        lost.append(NotThereError(f"round {look.record.number} was asked without a model"))
+        lost.append(NotThereError(f"round {shown.record.number} was asked without a model"))
         return None
     try:
-        table = inspection.table(asked_by, look.image)
+        table = inspection.table(asked_by, shown.image)
     except NotThereError as error:
         lost.append(error)
         return None
@@ -231,17 +231,17 @@ def _neighbours(
 
 
 def _curve(
-    look: Look, pixel_rc: tuple[int, int], lost: list[NotThereError]
+    shown: RoundImage, pixel_rc: tuple[int, int], lost: list[NotThereError]
 ) -> ConfidenceCurve | None:
     """Return the curve of the newest answer about a pixel, where answers were sieved."""
-    record, inspection = look.record, look.inspection
+    record, inspection = shown.record, shown.inspection
     sieves = inspection.config.method.targets == "sieve" and record.is_done
     if not sieves or not inspection.has_model(record.asked_by):
         return None
     newest = next(
         (
             answer
-            for answer in reversed(record.after.answers.get(look.image, ()))
+            for answer in reversed(record.after.answers.get(shown.image, ()))
             if answer.outcome == "labelled" and answer.query.region.mask.holds(pixel_rc)
         ),
         None,
@@ -249,7 +249,7 @@ def _curve(
     if newest is None:
         return None
     try:
-        return inspection.curves(record.number, look.image).get(newest.id)
+        return inspection.curves(record.number, shown.image).get(newest.id)
     except NotThereError as error:
         lost.append(error)
         return None

@@ -14,18 +14,19 @@ from napari_al.session.log.unwritten_answers import read_rescue, rescue_files, w
 from napari_al.writing import WriteError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from pathlib import Path
 
-    from napari_al.methods.queries import Answer, AutomaticCorrection
-    from napari_al.session.log.history import ClassEdit, Record
+    from napari_al.methods.queries import Answer
+    from napari_al.session.log.history import Record
     from napari_al.session.project.folder import Project
 
 
 class BufferedLog:
     """A project's log, with the answers that could not be written to it yet.
 
-    Every call that writes to the log first writes the buffered answers, so that the order stays.
+    Whatever writes to the log gets it from ``flushed``, which writes the held answers first, so
+    that the order stays.
 
     Parameters
     ----------
@@ -91,29 +92,12 @@ class BufferedLog:
         """Whether there is anything to put back."""
         return not self._held and self.log.can_redo
 
-    # -- writing; each is on disk when it returns
+    # -- writing
 
-    def append(self, answers: Sequence[Answer]) -> None:
-        """Add answers; one undo takes all of them back."""
+    def flushed(self) -> AnnotationLog:
+        """Write the held answers and return the log, to be written to."""
         self.write_held()
-        self.log.append(answers)
-
-    def amend(self, answer_id: str, answer: Answer) -> None:
-        """Put an answer in the place of an earlier one."""
-        self.write_held()
-        self.log.amend(answer_id, answer)
-
-    def add_corrections(
-        self, corrections: Sequence[AutomaticCorrection], *, accepted: bool
-    ) -> None:
-        """Add automatic corrections that were accepted, or refused; one undo for all."""
-        self.write_held()
-        self.log.add_corrections(corrections, accepted=accepted)
-
-    def edit_classes(self, edit: ClassEdit) -> None:
-        """Add an edit of classes."""
-        self.write_held()
-        self.log.edit_classes(edit)
+        return self.log
 
     def undo(self) -> tuple[Record, ...]:
         """Take back what was added last."""
@@ -123,11 +107,6 @@ class BufferedLog:
         self._keep_in(None)  # that has it still
         self._on_unsaved(self.n_unsaved)
         return held
-
-    def redo(self) -> tuple[Record, ...]:
-        """Put back what was undone last."""
-        self.write_held()
-        return self.log.redo()
 
     # -- what cannot be written
 

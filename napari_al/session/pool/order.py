@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_al.core.selection import rank
+from napari_al.core.acquisition import rank
 from napari_al.session.pool.scores import PoolScores
 
 if TYPE_CHECKING:

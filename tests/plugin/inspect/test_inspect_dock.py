@@ -28,7 +28,7 @@ from napari_al.plugin.app import open_dock
 from napari_al.plugin.inspect.dock import INSPECT_NAME, InspectDock, find_inspect_dock, inspect
 from napari_al.plugin.inspect.layer_styles import KINDS
 from napari_al.session.inspection import inspection
-from napari_al.session.inspection.overlays import PICTURES, Look
+from napari_al.session.inspection.overlays import PICTURES, RoundImage
 from napari_al.session.session import Session
 from napari_al.simulate.oracle import Oracle
 
@@ -92,7 +92,7 @@ class Bench:
 
     def expected(self, key: str) -> np.ndarray:
         record = self.inspector.record
-        return PICTURES[key].make(Look(self.inspector.inspection, record, self.project.image))
+        return PICTURES[key].make(RoundImage(self.inspector.inspection, record, self.project.image))
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from napari_al.formats.dataset import DataFolder
 from napari_al.methods.acquisition import acquisitions_for
 from napari_al.session.inspection.colouring import striped
 from napari_al.session.inspection.inspection import Inspection, Missing, NotThereError
-from napari_al.session.inspection.overlays import PICTURES, Look, available
+from napari_al.session.inspection.overlays import PICTURES, RoundImage, available
 from napari_al.session.inspection.previews import (
     compare_acquisitions,
     cut_into,
@@ -55,15 +55,15 @@ def _restore(inspection, missing):
     restore(inspection.job_args(missing), lambda _: None, lambda: False)
 
 
-def _picture(look, key):
+def _picture(shown, key):
     """Make a picture; have done again what is missing for it."""
     for _ in range(3):
         try:
-            return PICTURES[key].make(look)
+            return PICTURES[key].make(shown)
         except NotThereError as error:
             if error.missing is None:
                 return str(error)
-            _restore(look.inspection, error.missing)
+            _restore(shown.inspection, error.missing)
     raise AssertionError(f"{key} is missing still")
 
 
@@ -96,10 +96,10 @@ def test_every_picture_again_without_a_cache(finished, tmp_path, method):
     full, emptied = _inspect(finished[method], tmp_path), Inspection(bare, tmp_path / "other")
     number = N_ROUNDS
     image = _image_of(full.record(number))
-    looks = [Look(i, i.record(number), image) for i in (full, emptied)]
+    looks = [RoundImage(i, i.record(number), image) for i in (full, emptied)]
     assert available(full).keys() == available(emptied).keys()
     for key in available(full):
-        one, other = (_picture(look, key) for look in looks)
+        one, other = (_picture(shown, key) for shown in looks)
         assert isinstance(one, np.ndarray), f"{key}: {one}"
         assert one.shape == full.data.shape(image)
         assert np.array_equal(one, other, equal_nan=one.dtype.kind == "f"), key
@@ -110,15 +110,15 @@ def test_what_was_merged_and_sieved(finished, tmp_path):
     inspection = _inspect(finished["adaptive-superpixel"], tmp_path)
     record = inspection.record(2)
     image = _image_of(record)
-    look = Look(inspection, record, image)
-    kept, target = PICTURES["sieved"].make(look), PICTURES["targets"].make(look)
+    shown = RoundImage(inspection, record, image)
+    kept, target = PICTURES["sieved"].make(shown), PICTURES["targets"].make(shown)
     answered = record.after.answers_map(image)
     assert ((kept > 0) == (answered != IGNORE)).all()
     assert (target[kept == 1] == answered[kept == 1]).all()
     assert (target[kept == 2] == IGNORE).all()
     answer = record.answers[0]
     mask = answer.query.region.mask
-    counts = PICTURES["merged_counts"].make(look)[mask.to_array(target.shape)]
+    counts = PICTURES["merged_counts"].make(shown)[mask.to_array(target.shape)]
     n_merged = len(answer.query.region.ids)
     assert (counts == n_merged).all() if n_merged > 1 else np.isnan(counts).all()
     curve = inspection.curves(2, image)[answer.id]
@@ -126,7 +126,7 @@ def test_what_was_merged_and_sieved(finished, tmp_path):
     if curve.knee is None:
         assert (target[inside] == answered[inside]).all()
 
-    facts = region_facts(look, mask.central_pixel())
+    facts = region_facts(shown, mask.central_pixel())
     assert facts.region == answer.query.region
     assert facts.curve is not None
     assert facts.curve.threshold == curve.threshold
@@ -144,18 +144,18 @@ def test_what_was_merged_and_sieved(finished, tmp_path):
 def test_the_first_round_says_that_there_was_no_model(finished, tmp_path):
     inspection = _inspect(finished["adaptive-superpixel"], tmp_path)
     record = inspection.record(1)
-    look = Look(inspection, record, _image_of(record))
-    facts = region_facts(look, record.answers[0].query.region.mask.central_pixel())
+    shown = RoundImage(inspection, record, _image_of(record))
+    facts = region_facts(shown, record.answers[0].query.region.mask.central_pixel())
     assert facts.view is None
     assert any("without a model" in note for note in facts.notes)
-    for preview in (lambda: merge_at(look, 0.1), lambda: compare_acquisitions(look, "bvsb")):
+    for preview in (lambda: merge_at(shown, 0.1), lambda: compare_acquisitions(shown, "bvsb")):
         with pytest.raises(NotThereError, match="without a model") as caught:
             preview()
         assert caught.value.missing is None
     with pytest.raises(NotThereError, match="no model yet"):
-        PICTURES["merged_cells"].make(look)
+        PICTURES["merged_cells"].make(shown)
     with pytest.raises(InputError, match="no region"):
-        region_facts(look, (-1, 3))
+        region_facts(shown, (-1, 3))
 
 
 def test_a_model_that_is_gone_is_named(finished, tmp_path):
@@ -176,15 +176,15 @@ def test_a_model_that_is_gone_is_named(finished, tmp_path):
 def test_previews_meet_the_round_at_its_own_settings(finished, tmp_path):
     inspection = _inspect(finished["adaptive-superpixel"], tmp_path)
     record = inspection.record(2)
-    look = Look(inspection, record, _image_of(record))
-    merged = merge_at(look, inspection.config.acquisition.epsilon)
-    assert np.array_equal(merged.cells, PICTURES["merged_cells"].make(look))
-    apart, together = merge_at(look, 0), merge_at(look, 0.9)
+    shown = RoundImage(inspection, record, _image_of(record))
+    merged = merge_at(shown, inspection.config.acquisition.epsilon)
+    assert np.array_equal(merged.cells, PICTURES["merged_cells"].make(shown))
+    apart, together = merge_at(shown, 0), merge_at(shown, 0.9)
     assert (apart.n_after, apart.largest) == (apart.n_before, 1)
     assert (together.n_after, together.largest) == (1, together.n_before)
 
-    cut = cut_into(look, inspection.config.regions.n_per_image)
-    assert np.array_equal(cut.region_map, inspection.maps(look.image))
+    cut = cut_into(shown, inspection.config.regions.n_per_image)
+    assert np.array_equal(cut.region_map, inspection.maps(shown.image))
     assert 0.5 < cut.accuracy <= 1
 
 
@@ -192,19 +192,19 @@ def test_previews_meet_the_round_at_its_own_settings(finished, tmp_path):
 def test_acquisition_functions_are_compared(finished, tmp_path, method):
     inspection = _inspect(finished[method], tmp_path)
     record = inspection.record(2)
-    look = Look(inspection, record, _image_of(record))
-    own = compare_acquisitions(look, inspection.config.method.acquisition)
+    shown = RoundImage(inspection, record, _image_of(record))
+    own = compare_acquisitions(shown, inspection.config.method.acquisition)
     assert own.correlation == pytest.approx(1)
     assert own.overlap == 1
-    heatmap = PICTURES["heatmap"].make(look)
+    heatmap = PICTURES["heatmap"].make(shown)
     assert np.allclose(own.heatmap, heatmap, equal_nan=True)
     asked = np.zeros(heatmap.shape, bool)
     for answer in record.answers:
-        if answer.query.region.image == look.image:
+        if answer.query.region.image == shown.image:
             asked |= answer.query.region.mask.to_array(asked.shape)
     assert np.array_equal(own.batches > 0, asked)
     for name in acquisitions_for(inspection.config.method.query):
-        found = compare_acquisitions(look, name)
+        found = compare_acquisitions(shown, name)
         assert -1 <= found.correlation <= 1
         assert 0 <= found.overlap <= 1
 
@@ -250,12 +250,12 @@ def test_classes_that_were_taken_back_are_still_named(tmp_path, data_path):
         assert inspection.config.classes == made_with
         assert inspection.classes == (*made_with, lamp)
         image = answer.query.region.image
-        look = Look(inspection, inspection.record(1), image)
+        shown = RoundImage(inspection, inspection.record(1), image)
         mask = answer.query.region.mask
         inside = mask.to_array(inspection.data.shape(image))
         for key in ("queried", "targets"):
-            assert (PICTURES[key].make(look)[inside] == lamp.id).all()
-        compare_acquisitions(Look(inspection, inspection.record(2), image), "bvsb")
+            assert (PICTURES[key].make(shown)[inside] == lamp.id).all()
+        compare_acquisitions(RoundImage(inspection, inspection.record(2), image), "bvsb")
         inspection.close()
 
 
@@ -274,7 +274,7 @@ def test_truth_is_that_of_the_classes_of_the_round(tmp_path, data_path):
         inspection = _inspect(tmp_path / "live", tmp_path)
         record = inspection.record(1)
         for image in inspection.data.train:
-            truth = PICTURES["truth"].make(Look(inspection, record, image))
+            truth = PICTURES["truth"].make(RoundImage(inspection, record, image))
             stored = inspection.data.labels(image)
             assert np.array_equal(truth, np.where(stored == van, car, stored))
         inspection.close()

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from napari_al.core.selection import rank
+from napari_al.core.acquisition import rank
 
 SCORES = hnp.arrays(
     st.sampled_from([np.float32, np.float64]),
