@@ -24,7 +24,7 @@ from napari_al.session.project.settings import make_config
 from napari_al.session.session import Session
 
 if TYPE_CHECKING:
-    from napari_al.session.rounds.job_process import JobProgress
+    from napari_al.session.rounds.job_function import JobProgress
 
 
 def main() -> None:

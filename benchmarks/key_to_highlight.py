@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
     from napari_al.methods.queries import Query
     from napari_al.plugin.control.workbench import Workbench
-    from napari_al.session.rounds.job_process import JobProgress
+    from napari_al.session.rounds.job_function import JobProgress
 
 TICK_MS = 5
 LONG_STALL_MS = 100

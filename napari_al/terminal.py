@@ -13,7 +13,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from napari_al.session.rounds.job_process import JobProgress, JobResult
+    from napari_al.session.rounds.job_function import JobProgress, JobResult
     from napari_al.simulate.sweep_plan import PlannedRun
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import napari
 
     from napari_al.methods.queries import Answer, Query
-    from napari_al.session.rounds.job_process import JobResult
+    from napari_al.session.rounds.job_function import JobResult
 
 NAME = "Active learning"
 TICK_MS = 10

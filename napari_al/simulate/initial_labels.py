@@ -13,7 +13,7 @@ import numpy as np
 
 from napari_al.core import IGNORE
 from napari_al.session.project.initial_labels import made_masks_path, write_initial
-from napari_al.session.rounds.job_process import JobProgress
+from napari_al.session.rounds.job_function import JobProgress
 from napari_al.simulate.confusion import confusion_of
 from napari_al.simulate.truth import check_has_truth, truth_of
 

@@ -15,7 +15,7 @@ from napari_al.errors import InputError
 from napari_al.formats.dataset import DataFolder
 from napari_al.session.project.folder import Project
 from napari_al.session.project.settings import differences, image_rules, make_config, merged
-from napari_al.session.rounds.job_process import JobProgress
+from napari_al.session.rounds.job_function import JobProgress
 from napari_al.session.session import Session
 from napari_al.simulate.confusion import confusion_of
 from napari_al.simulate.initial_labels import prepare_initial

@@ -17,7 +17,8 @@ from napari_al.learning.devices import resolve_device
 from napari_al.processors import n_cores
 from napari_al.session.project.config import ProjectConfig
 from napari_al.session.project.folder import Project
-from napari_al.session.rounds.job_process import Job, JobProgress, JobResult, Stopped
+from napari_al.session.rounds.job_function import JobProgress, JobResult, Stopped
+from napari_al.session.rounds.job_process import Job
 from napari_al.simulate.runner import holds_run, run_config
 
 if TYPE_CHECKING:

@@ -76,7 +76,7 @@ def export_model(model: Model, out: Path, *, onnx: bool = False) -> None:
 
 
 def export_newest_model(args: dict[str, Any], *_: object) -> dict[str, Any]:
-    """Write a project's newest model; a job (see ``jobs.py``).
+    """Write a project's newest model; a job (see ``job_function.py``).
 
     Parameters
     ----------

@@ -27,7 +27,7 @@ from napari_al.formats.classes import (
 from napari_al.formats.dataset import DataFolder, Split
 from napari_al.formats.images import write_png
 from napari_al.formats.linking import link_file
-from napari_al.session.rounds.job_process import JobProgress, Stopped
+from napari_al.session.rounds.job_function import JobProgress, Stopped
 from napari_al.tools.output_folder import output_folder
 from napari_al.writing import write_atomic
 
@@ -83,7 +83,7 @@ def pseudo_label(
     progress: Callable[[JobProgress], None],
     should_stop: Callable[[], bool],
 ) -> dict[str, Any]:
-    """Make initial labels; a job (see ``jobs.py``).
+    """Make initial labels; a job (see ``job_function.py``).
 
     Parameters
     ----------

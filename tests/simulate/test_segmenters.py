@@ -15,7 +15,7 @@ from napari_al.errors import InputError
 from napari_al.learning.weights import load_segmenter
 from napari_al.session.log.snapshot import open_snapshot
 from napari_al.session.rounds.encodings import Predictor
-from napari_al.session.rounds.job_context import Work
+from napari_al.session.rounds.job_context import JobContext
 from napari_al.simulate.runner import run_simulation
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def test_weights_that_are_missing_are_found_out_at_once(data: Path, tmp_path: Pa
 @pytest.fixture
 def predictor(data: Path, tmp_path: Path) -> Predictor:
     run_simulation(data, "bvsb", n_rounds=1, out=tmp_path / "run", settings=settings("filters", {}))
-    work = Work(open_snapshot(tmp_path / "run", 0), 1)
+    work = JobContext(open_snapshot(tmp_path / "run", 0), 1)
     return Predictor(work, work.snapshot.project.load_model(1))
 
 

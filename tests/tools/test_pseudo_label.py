@@ -17,7 +17,7 @@ from napari_al.errors import InputError
 from napari_al.formats.classes import default_classes
 from napari_al.formats.dataset import DataFolder
 from napari_al.formats.linking import link_file
-from napari_al.session.rounds.job_process import JobProgress, Stopped
+from napari_al.session.rounds.job_function import JobProgress, Stopped
 from napari_al.tools.pseudo_label import as_rgb8, pseudo_label
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from napari_al.formats.export import Format
     from napari_al.plugin.annotate.annotate_page import AnnotatePage
     from napari_al.plugin.widgets.main_thread import Dispatch
-    from napari_al.session.rounds.job_process import JobResult
+    from napari_al.session.rounds.job_function import JobResult
     from napari_al.session.session import Session
     from napari_al.tools.export_labels import Source
 

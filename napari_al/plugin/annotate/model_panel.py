@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from napari_al.plugin.preferences import Preferences
     from napari_al.plugin.widgets.theme import ThemeColors
-    from napari_al.session.rounds.job_process import JobProgress
+    from napari_al.session.rounds.job_function import JobProgress
 
 _STAGES = {
     "superpixels": "Cutting regions",

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from napari_al.plugin.widgets.main_thread import Dispatch
-    from napari_al.session.rounds.job_process import JobProgress, JobResult
+    from napari_al.session.rounds.job_function import JobProgress, JobResult
 
 
 class ChildJob:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from napari_al.plugin.control.workbench import Workbench
     from napari_al.plugin.layers.camera import Placement
     from napari_al.plugin.layers.layer_kinds import LayerKind
-    from napari_al.session.rounds.job_process import JobResult
+    from napari_al.session.rounds.job_function import JobResult
     from napari_al.session.session import Session
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from napari_al.plugin.layers.displayed_image import ImageDisplay
     from napari_al.plugin.preferences import Preferences
     from napari_al.plugin.widgets.main_thread import Dispatch
-    from napari_al.session.rounds.job_process import JobResult
+    from napari_al.session.rounds.job_function import JobResult
     from napari_al.session.session import Session
 
     Corrections = tuple[AutomaticCorrection, ...]

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_al.plugin.control.child_job import ChildJob
-from napari_al.session.rounds.job_process import JobProgress
+from napari_al.session.rounds.job_function import JobProgress
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari_al.plugin.widgets.main_thread import Dispatch
     from napari_al.session.inspection.inspection import Inspection, Missing
-    from napari_al.session.rounds.job_process import JobResult
+    from napari_al.session.rounds.job_function import JobResult
 
 
 class RebuildJob:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from napari_al.session.inspection.inspection import Inspection, RoundRecord
-    from napari_al.session.rounds.job_process import JobProgress
+    from napari_al.session.rounds.job_function import JobProgress
 
 _FIGURES = (
     ("model_miou", "model mIoU"),

@@ -21,7 +21,7 @@ from napari_al.plugin.widgets.form_parts import CollapsibleBox, button, text
 from napari_al.tools.pseudo_label import PseudoLabelling
 
 if TYPE_CHECKING:
-    from napari_al.session.rounds.job_process import JobProgress
+    from napari_al.session.rounds.job_function import JobProgress
 
 _DEFAULTS = PseudoLabelling.model_fields
 _STAGES = {"loading": "Loading the models…", "pseudo-labels": "Labelling images"}

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from napari_al.plugin.start.session_opener import SessionOpener
     from napari_al.plugin.start.start_page import StartPage
     from napari_al.plugin.widgets.main_thread import Dispatch
-    from napari_al.session.rounds.job_process import JobResult
+    from napari_al.session.rounds.job_function import JobResult
 
 
 class PseudoLabelController:

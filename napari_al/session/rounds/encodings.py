@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from napari_al.formats.dataset import Split
     from napari_al.learning.segmenter import Segmenter
-    from napari_al.session.rounds.job_context import Work
+    from napari_al.session.rounds.job_context import JobContext
 
 Result = TypeVar("Result")
 _PART = ".maps.safetensors"
@@ -34,13 +34,13 @@ class Encodings:
 
     Parameters
     ----------
-    work : Work
+    work : JobContext
         Whose images they are, and whose cache.
     segmenter : Segmenter
         With a frozen encoder. Another encoder or input normalisation has files of its own.
     """
 
-    def __init__(self, work: Work, segmenter: Segmenter) -> None:
+    def __init__(self, work: JobContext, segmenter: Segmenter) -> None:
         from napari_al.learning.precision import network_to
         from napari_al.learning.weights import encoder_fingerprint
 
@@ -123,14 +123,14 @@ class Predictor:
         None unless its encoder is frozen.
     """
 
-    def __init__(self, work: Work, segmenter: Segmenter) -> None:
+    def __init__(self, work: JobContext, segmenter: Segmenter) -> None:
         self._work, self.segmenter = work, segmenter
         self.encodings = Encodings(work, segmenter) if segmenter.frozen is not None else None
 
     def for_each(
         self, images: Iterable[str], do: Callable[[str], Result]
     ) -> Iterator[tuple[str, Callable[[], Result]]]:
-        """Do something with the predictions of images (``Work.side_by_side``).
+        """Do something with the predictions of images (``JobContext.side_by_side``).
 
         A frozen segmenter's small networks gain more from several images at a time than from
         several threads; others, and a GPU, do one image at a time.

@@ -20,7 +20,8 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any, Final
 
-from napari_al.session.rounds.job_process import STOP, JobProgress, JobResult, perform
+from napari_al.session.rounds.job_function import JobProgress, JobResult, perform
+from napari_al.session.rounds.job_process import STOP
 
 PARENT_GONE_GRACE_S: Final = 2.0
 """How long a job without a parent may take to end by itself."""

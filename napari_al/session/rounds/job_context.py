@@ -1,4 +1,4 @@
-"""What a job's steps share: what they read, how they report, which images they had to leave out."""
+"""What the steps of a job share: its snapshot, how it reports, images that it left out."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from napari_al.errors import InputError
 from napari_al.processors import threads_of_job
 from napari_al.session.log.snapshot import Snapshot, open_snapshot
-from napari_al.session.rounds.job_process import JobProgress, Stopped
+from napari_al.session.rounds.job_function import JobProgress, Stopped
 from napari_al.writing import WriteError
 
 if TYPE_CHECKING:
@@ -30,14 +30,14 @@ ShouldStop = Callable[[], bool]
 
 
 @dataclass(frozen=True)
-class Work:
-    """One job, under way.
+class JobContext:
+    """What the steps of one running job share.
 
     Attributes
     ----------
     snapshot : Snapshot
     round : int
-    progress, should_stop : see ``jobs.py``
+    progress, should_stop : see ``job_function.py``
     live : bool
         For a window: scores are published while they are made, and an image that cannot be used is
         left out and named. Otherwise such an image ends the work, so that the figures of a
@@ -54,7 +54,9 @@ class Work:
     left_out: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of_job(cls, args: dict[str, Any], progress: Progress, should_stop: ShouldStop) -> Work:
+    def of_job(
+        cls, args: dict[str, Any], progress: Progress, should_stop: ShouldStop
+    ) -> JobContext:
         """Open a job's project as of its position of the log."""
         cache = Path(args["cache"]) if "cache" in args else None
         snapshot = open_snapshot(Path(args["project"]), args["log_seq"], cache=cache)
@@ -78,17 +80,17 @@ class Work:
         return resolve_device(self.snapshot.config.training.device)
 
     def check(self) -> None:
-        """Raise Stopped if the work has to end."""
+        """Raise Stopped if the job has to end."""
         if self.should_stop():
             raise Stopped
 
     def report(self, stage: str, done: int, total: int, *, published: bool = False) -> None:
-        """Say how far it is; raise Stopped if it has to end."""
+        """Report progress; raise Stopped if the job has to end."""
         self.check()
         self.progress(JobProgress(stage, done, total, published=published))
 
     def turns(self, images: Iterable[str]) -> Iterator[str]:
-        """Yield each image once, in order, but as soon as possible the one that is looked at."""
+        """Yield each image once, in order, but the one on screen as soon as possible."""
         waiting = dict.fromkeys(images)
         while waiting:
             looked_at = self.snapshot.project.read_looked_at() if self.live else None

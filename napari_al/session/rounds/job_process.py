@@ -1,11 +1,8 @@
-"""Run a function in a child process, watch it, stop it, survive its death.
+"""Run a job function in a child process: start it, watch it, stop it, survive its death.
 
-A job function is a top-level function ``f(args, progress, should_stop) -> dict`` whose arguments
-and result are what JSON can hold. Called directly it runs here (``simulate`` does that); a ``Job``
-runs it in a Python of its own (``Child``) with low priority, so that a window stays quick and
-nothing that happens to the job happens to the window. A child may do several jobs, one after the
-other. The two talk in lines of JSON over pipes; a child whose parent is gone stops by itself
-(``job_child.py``).
+A ``Job`` runs in a Python of its own (``Child``) with low priority, so that a window stays
+responsive and a crash does not reach it. A child may do several jobs, one after the other. Parent
+and child exchange lines of JSON over pipes; a child whose parent is gone stops (``job_child.py``).
 """
 
 from __future__ import annotations
@@ -22,22 +19,15 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, Any, Final, Literal
+from typing import IO, TYPE_CHECKING, Any, Final
 
-from napari_al.errors import InputError
 from napari_al.methods.acquisition import modules_of_registered
+from napari_al.session.rounds.job_function import JobProgress, JobResult
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-Stage = Literal[
-    "superpixels", "encoding", "targets", "training", "validation", "pseudo-labels", "scoring"
-]
-Status = Literal["done", "stopped", "failed"]
+    from collections.abc import Callable, Mapping
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -51,87 +41,6 @@ _KILL_AFTER_S: Final = 2.0
 _TAIL_BYTES: Final = 8000
 STOP: Final = b"stop"
 _FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
-_OUT_OF_MEMORY: Final = ("out of memory", "can't allocate memory", "cannot allocate memory")
-
-
-@dataclass(frozen=True, slots=True)
-class JobProgress:
-    """How far a job is.
-
-    Attributes
-    ----------
-    stage : str
-        ``superpixels``, ``targets``, ``training``, ``validation``, ``scoring``, ...
-    done, total : int
-        Steps, images.
-    loss : float or None
-        Of the last training step.
-    eta_s : float or None
-        Seconds until the stage ends, as far as one can tell.
-    published : bool
-        What has been done so far may be read.
-    """
-
-    stage: str
-    done: int
-    total: int
-    loss: float | None = None
-    eta_s: float | None = None
-    published: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class JobResult:
-    """How a job ended.
-
-    Attributes
-    ----------
-    status : str
-        ``done``; ``stopped``, because that was asked for; ``failed``.
-    reason : str
-        One or two sentences for the person at the screen; empty when done.
-    value : dict
-        What the function returned; empty unless done.
-    out_of_memory : bool
-        It failed, certainly or probably, for want of memory: a smaller batch may work.
-    details : str
-        Traceback or last output of a failed job.
-    """
-
-    status: Status
-    reason: str = ""
-    value: dict[str, Any] = field(default_factory=dict)
-    out_of_memory: bool = False
-    details: str = ""
-
-
-class Stopped(Exception):
-    """Raised by a job function that ends early because ``should_stop`` said so."""
-
-
-JobFunction = Callable[[dict[str, Any], Callable[[JobProgress], None], Callable[[], bool]], Any]
-
-
-def perform(
-    function: JobFunction,
-    args: dict[str, Any],
-    progress: Callable[[JobProgress], None],
-    should_stop: Callable[[], bool],
-) -> JobResult:
-    """Call a job function; whatever happens in it becomes a result."""
-    try:
-        return JobResult("done", value=function(args, progress, should_stop))
-    except Stopped:
-        return JobResult("stopped", "stopped as asked")
-    except InputError as error:
-        return JobResult("failed", str(error))
-    except Exception as error:  # noqa: BLE001 - a job ends here, and it reports
-        details = traceback.format_exc()
-        text = str(error).lower()
-        if isinstance(error, MemoryError) or any(words in text for words in _OUT_OF_MEMORY):
-            reason = f"out of memory ({error}); smaller batches or crops need less"
-            return JobResult("failed", reason, out_of_memory=True, details=details)
-        return JobResult("failed", f"{type(error).__name__}: {error}", details=details)
 
 
 class Child:

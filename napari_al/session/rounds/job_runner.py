@@ -6,16 +6,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from napari_al.errors import InputError
-from napari_al.session.rounds.job_process import Child, Job, JobProgress, JobResult
+from napari_al.session.rounds.job_process import Child, Job
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari_al.session.pool.order import Pool
+    from napari_al.session.rounds.job_function import JobProgress, JobResult
 
 
 @dataclass(frozen=True)
-class Run:
+class RunningJob:
     """A job under way."""
 
     job: Job
@@ -23,8 +24,8 @@ class Run:
     args: dict[str, Any]
 
 
-class Runner:
-    """Runs the functions of ``rounds.py``.
+class JobRunner:
+    """Runs the functions of ``round_jobs.py``.
 
     Parameters
     ----------
@@ -43,13 +44,13 @@ class Runner:
         self,
         threads: int,
         dispatch: Callable[[Callable[[], None]], None],
-        read: Callable[[Run, JobProgress | JobResult], Pool | None],
+        read: Callable[[RunningJob, JobProgress | JobResult], Pool | None],
         on_progress: Callable[[JobProgress, Pool | None], None],
-        on_finished: Callable[[Run, JobResult, Pool | None], None],
+        on_finished: Callable[[RunningJob, JobResult, Pool | None], None],
     ) -> None:
         self._child, self._dispatch, self._read = Child(threads), dispatch, read
         self._on_progress, self._on_finished = on_progress, on_finished
-        self._run: Run | None = None
+        self._run: RunningJob | None = None
 
     @property
     def is_busy(self) -> bool:
@@ -80,11 +81,11 @@ class Runner:
             on_progress=on_progress,
             on_finished=on_finished,
         )
-        run = self._run = Run(job, function, args)
+        run = self._run = RunningJob(job, function, args)
         job.start()
 
     def stop(self) -> None:
-        """Have the running job end; it is heard out."""
+        """Ask the running job to end; its result is still reported."""
         if self._run is not None:
             self._run.job.stop()
 
@@ -112,11 +113,11 @@ class Runner:
             run.job.close()
             run = None if self._run is run else self._run
 
-    def _tell_progress(self, run: Run, progress: JobProgress, pool: Pool | None) -> None:
+    def _tell_progress(self, run: RunningJob, progress: JobProgress, pool: Pool | None) -> None:
         if run is self._run:
             self._on_progress(progress, pool)
 
-    def _tell_finished(self, run: Run, result: JobResult, pool: Pool | None) -> None:
+    def _tell_finished(self, run: RunningJob, result: JobResult, pool: Pool | None) -> None:
         if run is self._run:
             self._run = None
             self._on_finished(run, result, pool)

@@ -1,6 +1,6 @@
-"""Making again what a cache no longer has of a round: what a deleted ``cache/`` held.
+"""Rebuild what a deleted ``cache/`` held of a round, for inspection.
 
-It goes into a cache of whoever wants to look, never into the project, which somebody else may be
+It is written to a cache of the reader's own, never into the project, which another program may be
 writing to. The steps are those of the round itself, so the results are the same.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari_al.session.rounds.encodings import Predictor
-from napari_al.session.rounds.job_context import Work
+from napari_al.session.rounds.job_context import JobContext
 from napari_al.session.rounds.scoring import make_scores
 from napari_al.session.rounds.training_labels import (
     predictor_of_targets,
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def restore(args: dict[str, Any], progress: Progress, should_stop: ShouldStop) -> dict[str, Any]:
-    """Do the work of a job (``jobs.py``); the image that is looked at comes first.
+    """Do the work of a job (``job_function.py``); the image that is looked at comes first.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def restore(args: dict[str, Any], progress: Progress, should_stop: ShouldStop) -
         ``project``, ``round`` and ``log_seq`` as for ``train_round``; ``cache``: where it goes;
         ``what``: see ``inspection.Missing``.
     """
-    work = Work.of_job({**args, "live": True}, progress, should_stop)
+    work = JobContext.of_job({**args, "live": True}, progress, should_stop)
     if args["what"] == "scores":
         make_scores(work)
     else:
@@ -39,7 +39,7 @@ def restore(args: dict[str, Any], progress: Progress, should_stop: ShouldStop) -
     return {"left_out": work.left_out}
 
 
-def _restore_targets(work: Work) -> None:
+def _restore_targets(work: JobContext) -> None:
     snapshot = work.snapshot
     predict = predictor_of_targets(work)
     predictor = None

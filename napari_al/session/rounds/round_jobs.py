@@ -1,8 +1,8 @@
-"""A round's work in order: targets, training, validation, scores.
+"""The jobs of a round, step by step: targets, training, validation, scores.
 
-Each job (``jobs.py``) gets a project folder, a round and a position of the log; it reads the rest
-from the folder and writes its results there. So it runs alike in the benchmark's process, in a
-child of the window, or on another executor, and doing it again after a crash gives the same result.
+Each job (``job_function.py``) gets a project folder, a round and a position of the log, reads the
+rest from the folder and writes its results there. So it runs alike in the benchmark's process, in a
+child of the window, or on another executor, and again after a crash, with the same result.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 from napari_al.core.metrics import mean_iou, per_class_iou
 from napari_al.session.rounds.encodings import Predictor
-from napari_al.session.rounds.job_context import Work
+from napari_al.session.rounds.job_context import JobContext
 from napari_al.session.rounds.scoring import make_scores
 from napari_al.session.rounds.training import start_segmenter, train_model, validate
 from napari_al.session.rounds.training_labels import (
@@ -41,30 +41,30 @@ def train_round(
     ----------
     args : dict
         ``project`` (path), ``round``, ``log_seq`` (the answers up to it count), ``row`` (the
-        columns of rounds.csv that the caller knows); perhaps ``live`` (see ``Work``) and
+        columns of rounds.csv that the caller knows); perhaps ``live`` (see ``JobContext``) and
         ``batch_size`` (in the place of the project's, where that does not fit the memory).
-    progress, should_stop : see ``jobs.py``
+    progress, should_stop : see ``job_function.py``
 
     Returns
     -------
     dict
         The content of ``models/round_NN.json``, whose presence makes the round count as done.
     """
-    return _train_round(Work.of_job(args, progress, should_stop), args)
+    return _train_round(JobContext.of_job(args, progress, should_stop), args)
 
 
 def score_round(
     args: dict[str, Any], progress: Progress, should_stop: ShouldStop
 ) -> dict[str, Any]:
     """Score the pool with the model of a round (``args`` as of ``train_round``)."""
-    return _score_round(Work.of_job(args, progress, should_stop))
+    return _score_round(JobContext.of_job(args, progress, should_stop))
 
 
 def train_and_score(
     args: dict[str, Any], progress: Progress, should_stop: ShouldStop
 ) -> dict[str, Any]:
     """Both in turn: what the window runs in its child process."""
-    work = Work.of_job(args, progress, should_stop)
+    work = JobContext.of_job(args, progress, should_stop)
     return _train_round(work, args) | _score_round(work)
 
 
@@ -72,7 +72,7 @@ def encode_images(
     args: dict[str, Any], progress: Progress, should_stop: ShouldStop
 ) -> dict[str, Any]:
     """Encode all images ahead of the first training (``args`` as of ``train_round``)."""
-    work = Work.of_job(args, progress, should_stop)
+    work = JobContext.of_job(args, progress, should_stop)
     encodings = Predictor(work, start_segmenter(work, round_number=1)).encodings
     if encodings is not None:
         data = work.snapshot.data
@@ -84,7 +84,7 @@ def encode_images(
     return {"left_out": work.left_out}
 
 
-def _train_round(work: Work, args: dict[str, Any]) -> dict[str, Any]:
+def _train_round(work: JobContext, args: dict[str, Any]) -> dict[str, Any]:
     project, config = work.snapshot.project, _config_of_job(work, args)
     project.drop_cache_of_round(work.round)  # of an earlier model of this round
     images = write_targets(work)
@@ -134,7 +134,7 @@ def _nothing_learnt(round_number: int, *, has_model: bool) -> str:
 
 
 def _second_stage(
-    work: Work, predictor: Predictor, images: tuple[str, ...], config: ProjectConfig
+    work: JobContext, predictor: Predictor, images: tuple[str, ...], config: ProjectConfig
 ) -> dict[str, Any]:
     """Hwang et al. 2023, stage 2: pixel-wise pseudo-labels, and a model trained on them.
 
@@ -156,13 +156,13 @@ def _second_stage(
     }
 
 
-def _score_round(work: Work) -> dict[str, Any]:
+def _score_round(work: JobContext) -> dict[str, Any]:
     started = time.perf_counter()
     make_scores(work)
     return {"score_s": time.perf_counter() - started, "left_out": work.left_out}
 
 
-def _config_of_job(work: Work, args: dict[str, Any]) -> ProjectConfig:
+def _config_of_job(work: JobContext, args: dict[str, Any]) -> ProjectConfig:
     config = work.snapshot.config
     if "batch_size" not in args:
         return config

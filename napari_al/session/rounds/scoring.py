@@ -1,8 +1,7 @@
 """Scoring a pool: one pass of a model over the images, of which one row a region is kept.
 
-With each row come the columns that the acquisition function needs (``acquisition.py`` says which:
-4 bytes each, or 4 bytes a class). Images take turns in an order of their own, the one that somebody
-looks at first; the scores do not depend on it.
+Beside each row stand the columns that the acquisition function reads: 4 bytes each, or 4 a class.
+Images are scored in random order, the one on screen first; the scores do not depend on it.
 """
 
 from __future__ import annotations
@@ -32,8 +31,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_al.session.log.snapshot import Snapshot
-    from napari_al.session.rounds.job_context import Work
-    from napari_al.session.rounds.job_process import Stage
+    from napari_al.session.rounds.job_context import JobContext
+    from napari_al.session.rounds.job_function import Stage
     from napari_al.session.rounds.region_tables import Table
 
 Scalar = TypeVar("Scalar", bound=np.generic)
@@ -55,7 +54,7 @@ class _ImageRows:
     group: NDArray[np.int32] | None = None
 
 
-def make_scores(work: Work) -> PoolScores:
+def make_scores(work: JobContext) -> PoolScores:
     """Return the pool's scores by the model of a round, from ``cache/`` if they are there.
 
     Without a model (round 0), or for the random method, they are random, the same for every method
@@ -84,7 +83,7 @@ def make_scores(work: Work) -> PoolScores:
     return scores
 
 
-def _rows_at_random(work: Work) -> dict[str, _ImageRows]:
+def _rows_at_random(work: JobContext) -> dict[str, _ImageRows]:
     """Cut each image, several side by side (OpenCV leaves the interpreter free)."""
     snapshot = work.snapshot
 
@@ -97,7 +96,7 @@ def _rows_at_random(work: Work) -> dict[str, _ImageRows]:
     return _pass(work, "superpixels", work.side_by_side(_shuffled(work), rows_of))
 
 
-def _rows_by_model(work: Work) -> dict[str, _ImageRows]:
+def _rows_by_model(work: JobContext) -> dict[str, _ImageRows]:
     """Predict each image, and write its prediction."""
     from napari_al.learning.inference import class_map_of
 
@@ -121,7 +120,7 @@ def _rows_by_model(work: Work) -> dict[str, _ImageRows]:
 
 
 def _pass(
-    work: Work, stage: Stage, images: Iterable[tuple[str, Callable[[], _ImageRows]]]
+    work: JobContext, stage: Stage, images: Iterable[tuple[str, Callable[[], _ImageRows]]]
 ) -> dict[str, _ImageRows]:
     """Collect the rows of all images; publish them on the way if the work is live."""
     rows: dict[str, _ImageRows] = {}
@@ -145,7 +144,7 @@ def _pass(
     return rows
 
 
-def _shuffled(work: Work) -> list[str]:
+def _shuffled(work: JobContext) -> list[str]:
     """Shuffle the images, so that those done early stand for all."""
     names = work.snapshot.data.train
     rng = np.random.default_rng([work.snapshot.config.seed, work.round])

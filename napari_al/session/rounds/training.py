@@ -1,4 +1,4 @@
-"""A round's model: where it starts from, its training, its validation."""
+"""The model of a round: first weights, training, validation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from napari_al.core import IGNORE
 from napari_al.core.metrics import confusion_matrix
 from napari_al.errors import InputError
 from napari_al.methods.targets import partial_labels
-from napari_al.session.rounds.job_process import JobProgress
+from napari_al.session.rounds.job_function import JobProgress
 from napari_al.session.rounds.training_labels import read_target
 
 if TYPE_CHECKING:
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from napari_al.session.log.snapshot import Snapshot
     from napari_al.session.project.config import ProjectConfig, TrainingSettings
     from napari_al.session.rounds.encodings import Predictor
-    from napari_al.session.rounds.job_context import Work
+    from napari_al.session.rounds.job_context import JobContext
     from napari_al.session.rounds.training_labels import TrainingStage
 
 N_IMAGES_FOR_STATISTICS = 64
 """Enough for a mean and a standard deviation; reading every image would cost more than it gives."""
 
 
-def start_segmenter(work: Work, round_number: int) -> Segmenter:
+def start_segmenter(work: JobContext, round_number: int) -> Segmenter:
     """Return the last round's segmenter, or a fresh one, by choice."""
     data, config = work.snapshot.data, work.snapshot.config
     if config.training.keep_weights and work.snapshot.project.model_file(round_number - 1).exists():
@@ -85,7 +85,7 @@ def new_segmenter(
     )
 
 
-def _readable(work: Work, images: Iterable[str]) -> Iterator[NDArray[np.generic]]:
+def _readable(work: JobContext, images: Iterable[str]) -> Iterator[NDArray[np.generic]]:
     """Read those of the images that can be read."""
     for image in images:
         pixels = valid = None
@@ -111,7 +111,7 @@ def loop_settings(settings: TrainingSettings, loss: Loss) -> TrainSettings:
 
 
 def train_model(
-    work: Work,
+    work: JobContext,
     predictor: Predictor,
     images: tuple[str, ...],
     config: ProjectConfig,
@@ -152,7 +152,9 @@ def train_model(
     return outcome
 
 
-def _sample(work: Work, image: str, partial: bool, stage: TrainingStage, *, frozen: bool) -> Sample:
+def _sample(
+    work: JobContext, image: str, partial: bool, stage: TrainingStage, *, frozen: bool
+) -> Sample:
     from napari_al.learning.batches import Sample
 
     snapshot = work.snapshot
@@ -186,7 +188,7 @@ def _empty_sample(snapshot: Snapshot, image: str, partial: bool) -> Sample:
     return Sample(pixels, np.full(shape, IGNORE, np.uint8))
 
 
-def validate(work: Work, predictor: Predictor) -> NDArray[np.int64] | None:
+def validate(work: JobContext, predictor: Predictor) -> NDArray[np.int64] | None:
     """Return the confusion matrix over the validation split; None where there is none."""
     from napari_al.learning.inference import class_map_of
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_al.session.log.snapshot import Snapshot
-    from napari_al.session.rounds.job_context import Work
+    from napari_al.session.rounds.job_context import JobContext
 
 TrainingStage = Literal[1, 2]
 Predict = Callable[[str], "torch.Tensor"]
@@ -34,7 +34,7 @@ def target_images(snapshot: Snapshot) -> tuple[str, ...]:
     return tuple(name for name in snapshot.data.train if name in snapshot.answers)
 
 
-def write_targets(work: Work) -> tuple[str, ...]:
+def write_targets(work: JobContext) -> tuple[str, ...]:
     """Write each image's class map for this round; return the images that have one."""
     predict = predictor_of_targets(work)
     for image, error in work.snapshot.lost_images():
@@ -47,7 +47,7 @@ def write_targets(work: Work) -> tuple[str, ...]:
     return written
 
 
-def predictor_of_targets(work: Work) -> Predict | None:
+def predictor_of_targets(work: JobContext) -> Predict | None:
     """Return what the round's targets are made with: the last round's model, if they need it."""
     snapshot, project = work.snapshot, work.snapshot.project
     rule = TARGETS[snapshot.config.method.targets]
@@ -56,7 +56,7 @@ def predictor_of_targets(work: Work) -> Predict | None:
     return Predictor(work, snapshot.load_model(work.round - 1)).probs
 
 
-def write_target(work: Work, image: str, predict: Predict | None) -> None:
+def write_target(work: JobContext, image: str, predict: Predict | None) -> None:
     """Write an image's class map for this round."""
     snapshot, project = work.snapshot, work.snapshot.project
     rule, settings = TARGETS[snapshot.config.method.targets], snapshot.config.targets
@@ -67,7 +67,7 @@ def write_target(work: Work, image: str, predict: Predict | None) -> None:
         write_curves(project.curves_file(work.round, image), targets.curves)
 
 
-def write_pseudo_labels(work: Work, predictor: Predictor, image: str) -> None:
+def write_pseudo_labels(work: JobContext, predictor: Predictor, image: str) -> None:
     """Write an image's class map for the second stage, by the model of the first."""
     snapshot = work.snapshot
     probs, features = predictor.features(image)
@@ -86,7 +86,7 @@ def write_pseudo_labels(work: Work, predictor: Predictor, image: str) -> None:
 
 
 def measure_targets(
-    work: Work, images: tuple[str, ...], stage: TrainingStage = 1
+    work: JobContext, images: tuple[str, ...], stage: TrainingStage = 1
 ) -> tuple[NDArray[np.int64] | None, float | None]:
     """Confusion of the targets with ground truth, and the share of its pixels that have one.
 
@@ -113,7 +113,7 @@ def measure_targets(
     return confusion, n_covered / max(n_true, 1)
 
 
-def read_target(work: Work, image: str, stage: TrainingStage) -> NDArray[np.uint8]:
+def read_target(work: JobContext, image: str, stage: TrainingStage) -> NDArray[np.uint8]:
     """Read an image's class map of this round, which has been written."""
     path = work.snapshot.project.target_file(work.round, image, stage=stage)
     class_map = cache_files.read_class_map(path)

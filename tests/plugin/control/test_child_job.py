@@ -7,7 +7,7 @@ from queue import Queue
 import pytest
 
 from napari_al.plugin.control import child_job
-from napari_al.session.rounds.job_process import JobProgress, JobResult
+from napari_al.session.rounds.job_function import JobProgress, JobResult
 
 
 class FakeJob:

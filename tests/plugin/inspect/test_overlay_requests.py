@@ -9,7 +9,7 @@ import pytest
 
 from napari_al.errors import InputError
 from napari_al.plugin.inspect.overlay_requests import OverlayRequests
-from napari_al.session.rounds.job_process import JobResult
+from napari_al.session.rounds.job_function import JobResult
 
 
 class LacksTables(InputError):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_al.errors import InputError
-from napari_al.session.rounds.job_process import JobProgress, Stopped
+from napari_al.session.rounds.job_function import JobProgress, Stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable

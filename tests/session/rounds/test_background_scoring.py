@@ -11,7 +11,7 @@ from scenes import project_config, write_data, write_initial
 from napari_al.session.pool.order import ModelScores, Pool
 from napari_al.session.pool.scores import PoolScores
 from napari_al.session.rounds import scoring
-from napari_al.session.rounds.job_process import JobProgress
+from napari_al.session.rounds.job_function import JobProgress
 from napari_al.session.rounds.round_jobs import score_round
 from napari_al.session.session import Session
 from napari_al.simulate.oracle import Oracle

@@ -12,7 +12,8 @@ import job_functions
 import pytest
 
 from napari_al.errors import InputError
-from napari_al.session.rounds.job_process import Job, JobProgress, JobResult, Stopped, perform
+from napari_al.session.rounds.job_function import JobProgress, JobResult, Stopped, perform
+from napari_al.session.rounds.job_process import Job
 
 WAIT_S = 60
 
