@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from napari_al.commands.options import Device, SkipBroken
+from napari_al.errors import InputError
 from napari_al.terminal import progress_bar
 
 ModelPath = Annotated[
@@ -18,12 +19,31 @@ def export_model(
     model: ModelPath,
     out: Annotated[Path, typer.Option(metavar="DIR", help="where the files go")],
     onnx: Annotated[bool, typer.Option("--onnx", help="also write it as ONNX")] = False,
+    bioimageio: Annotated[
+        bool, typer.Option("--bioimageio", help="also write it as a package of bioimage.io")
+    ] = False,
+    licence: Annotated[
+        str | None, typer.Option(metavar="SPDX", help="of that package, e.g. CC-BY-4.0")
+    ] = None,
+    authors: Annotated[
+        list[str] | None,
+        typer.Option("--author", metavar="NAME", help="of that package; again for more"),
+    ] = None,
 ) -> None:
     """Write a trained model with its classes, for `predict` and other programs."""
     from napari_al.tools import export_model
+    from napari_al.tools.bioimageio_package import Publication
     from napari_al.tools.trained_model import open_model
 
-    export_model.export_model(open_model(model), out, onnx=onnx)
+    publication = None
+    if bioimageio:
+        if not licence or not authors:
+            raise InputError(
+                "a package of bioimage.io names its licence and authors: "
+                "--licence CC-BY-4.0 --author 'NAME'"
+            )
+        publication = Publication(licence, authors)
+    export_model.export_model(open_model(model), out, onnx=onnx, publication=publication)
     typer.echo(str(out))
 
 

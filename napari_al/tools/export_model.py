@@ -10,6 +10,7 @@ from napari_al.formats.export import export_folder
 from napari_al.tools.trained_model import CONFIG, MODEL_FORMAT, WEIGHTS, open_model
 
 if TYPE_CHECKING:
+    from napari_al.tools.bioimageio_package import Publication
     from napari_al.tools.trained_model import Model
 
 ONNX = "model.onnx"
@@ -39,7 +40,9 @@ normalisation, upsampling and softmax are inside. Batches of images of one size 
 """
 
 
-def export_model(model: Model, out: Path, *, onnx: bool = False) -> None:
+def export_model(
+    model: Model, out: Path, *, onnx: bool = False, publication: Publication | None = None
+) -> None:
     """Write a model as ``model.safetensors``, ``config.json``, ``README.md``; perhaps ONNX.
 
     Parameters
@@ -49,6 +52,8 @@ def export_model(model: Model, out: Path, *, onnx: bool = False) -> None:
         A folder; files in it that no export wrote stay.
     onnx : bool
         Also write ``model.onnx``.
+    publication : Publication, optional
+        Also write it, and ``model.bioimageio.zip``, a package of the BioImage Model Zoo.
 
     Raises
     ------
@@ -65,11 +70,16 @@ def export_model(model: Model, out: Path, *, onnx: bool = False) -> None:
             "n_classes": model.segmenter.n_classes,
         }
         readme = _README.format(**words)
-        if onnx:
+        if onnx or publication is not None:
             from napari_al.learning.onnx_export import write_onnx
 
             write_onnx(folder / ONNX, model.segmenter, [c.name for c in model.classes])
             readme += _README_ONNX.format(**words)
+        if publication is not None:
+            from napari_al.tools import bioimageio_package
+
+            package = folder / bioimageio_package.FILE_NAME
+            bioimageio_package.write_package(package, folder / ONNX, model, publication)
         config = json.dumps(_config(model), indent=1, ensure_ascii=False)
         (folder / CONFIG).write_text(config + "\n", encoding="utf-8")
         (folder / "README.md").write_text(readme, encoding="utf-8")
