@@ -48,6 +48,7 @@ class ImageRules(BaseModel):
     ranges: tuple[tuple[float, float], ...] = Field(
         (), description="darkest and brightest value shown, a channel; found in some images"
     )
+    gamma: Annotated[float, Field(gt=0)] = Field(1.0, description="with which images are shown")
     convert: bool = Field(
         False, description="grey to RGB and 8 to 16 bit where a folder holds both kinds"
     )

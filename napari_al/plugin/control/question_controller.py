@@ -173,6 +173,11 @@ class QuestionController:
         else:
             if self.state.editor is not None:
                 self.drawings[answer.id] = self.state.editor.drawing
+                hidden = self.state.editor.hidden()
+                if hidden:
+                    self._events.told.emit(
+                        f"Not stored, as other polygons cover it: a polygon of {', '.join(hidden)}."
+                    )
             self._submit(answer)
 
     def answer_without_class(self, outcome: Outcome) -> None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from napari_al.plugin.control.open_session import OpenSession
     from napari_al.plugin.widgets.connection_list import ConnectionList
 
+KEYS_OF_USER_LAYERS = frozenset({"Enter", "Backspace", "Control-Z", "Control-Shift-Z", "Control-Y"})
+"""Keys that keep their meaning in a layer of the user's: it is edited and undone with them."""
 KEYS_OF_SHAPES = frozenset({"Enter", "Backspace"})
 """Keys with which napari closes and deletes polygons; not bound while drawing."""
 
@@ -52,6 +54,12 @@ def connect_session(connections: ConnectionList, opened: OpenSession, viewer: Vi
     connections.connect(
         display.layers.added, lambda layer: _connect_layer(connections, opened, actions, layer)
     )
+    for layer in viewer.layers:
+        _connect_user_layer(connections, actions, layer)
+    connections.connect(
+        viewer.layers.events.inserted,
+        lambda event: _connect_user_layer(connections, actions, event.value),
+    )
     connections.append(viewer.mouse_drag_callbacks, lambda _, event: questions.on_pressed(event))
     for key, action in actions.items():
         connections.bind(viewer, key, action)
@@ -81,6 +89,16 @@ def key_actions(opened: OpenSession) -> dict[str, Callable[[], object]]:
     }
     out = {key: actions[name] for name, action in ACTIONS.items() for key in action.keys}
     return out | {key: partial(questions.press_class_key, key) for key in CLASS_KEYS}
+
+
+def _connect_user_layer(
+    connections: ConnectionList, actions: dict[str, Callable[[], object]], layer: Layer
+) -> None:
+    """Bind our keys on a layer of the user's: they answer, and never paint, erase or add in it."""
+    if "napari_al" not in layer.metadata:
+        for key, action in actions.items():
+            if key not in KEYS_OF_USER_LAYERS:
+                connections.bind(layer, key, action)
 
 
 def _connect_layer(

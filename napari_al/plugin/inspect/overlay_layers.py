@@ -66,7 +66,7 @@ class InspectLayers:
         layer = self._overlays.get(key)
         return None if layer is None or not layer.visible else layer.data
 
-    def show_image(self, image: NDArray[np.uint8]) -> None:
+    def show_image(self, image: NDArray[Any]) -> None:
         """Show another image and hide the overlays of the last one."""
         is_new = image.shape[:2] != self.base.camera.shape
         for key in self.shown:

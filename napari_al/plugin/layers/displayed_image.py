@@ -7,17 +7,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 from psygnal import Signal
 from qtpy.QtCore import QTimer
 
 from napari_al.plugin.layers.camera import Placement
-from napari_al.plugin.layers.picture_store import KINDS, Key, PictureKind, PictureStore
+from napari_al.plugin.layers.layer_set import Contrast
+from napari_al.plugin.layers.picture_store import (
+    KINDS,
+    Key,
+    PictureKind,
+    PictureStore,
+    in_8_bit,
+    robust_range,
+)
 from napari_al.plugin.widgets.main_thread import timer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    import numpy as np
     from napari.layers import Layer
     from numpy.typing import NDArray
 
@@ -93,6 +101,9 @@ class ImageDisplay:
         for layer in self._hidden:
             layer.visible = False
         layers.place(placement or Placement())
+        rules = session.data.rules
+        is_grey = session.data.n_channels == 1 and len(rules.ranges) == 1
+        layers.set_contrast(Contrast(rules.ranges[0], rules.gamma) if is_grey else None)
         layers.set_classes(session.config.classes)
         layers.set_wanted("borders", False)
 
@@ -157,8 +168,12 @@ class ImageDisplay:
         self.set_wanted(kind, not self.layers.wants(kind))
 
     def picture_of(self, image: str) -> NDArray[np.uint8] | None:
-        """Return an image as displayed, if it is loaded."""
-        return self._pictures.get(self._key(image, "image"))
+        """Return an image as displayed, if it is loaded: (H, W) or (H, W, 3) of 8 bits."""
+        picture = self._pictures.get(self._key(image, "image"))
+        if picture is None or picture.dtype == np.uint8:
+            return picture
+        ranges = self._session.data.rules.ranges
+        return in_8_bit(picture, ranges[0] if ranges else robust_range(picture))
 
     def request(self, images: Iterable[str], *, overlays: bool = False) -> None:
         """Load images in the background; `image_ready` says when each is there."""

@@ -67,7 +67,7 @@ def make_layer(
     if kind == "heatmap":
         return score_layer(picture, common)
     if kind == "image":
-        return Image(picture, **common)
+        return Image(picture, rgb=picture is not None and picture.ndim == 3, **common)
     colors, limits = (
         (query_colors(dim), (-0.5, highlight.N_CODES - 0.5))
         if kind == "query"

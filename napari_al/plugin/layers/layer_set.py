@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from psygnal import Signal
@@ -25,6 +25,7 @@ from napari_al.plugin.layers.layer_kinds import (
     query_colors,
     score_limits,
 )
+from napari_al.plugin.layers.picture_store import robust_range
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,6 +43,13 @@ DIM_UNDER_OVERLAYS = 0.4
 """Share of the dimming that remains while the heatmap or labels are shown."""
 REDRAW_FACTOR = 1.25
 """Change of zoom after which the outline is redrawn."""
+
+
+class Contrast(NamedTuple):
+    """How grey images are shown: values of black and white, and gamma."""
+
+    limits: tuple[float, float]
+    gamma: float = 1.0
 
 
 class LayerSet:
@@ -66,6 +74,8 @@ class LayerSet:
         self._layers: dict[LayerKind, Layer] = {}
         self._may_resize = True
         self._opacity = dict(OPACITY)
+        self._contrast: Contrast | None = None
+        self._stretched: tuple[object, ...] = ()
         self._dim = self._dim_shown = 0.4
         self._reset()
 
@@ -134,6 +144,19 @@ class LayerSet:
                 layer.colormap = class_colors(self._classes)
                 layer.features = class_names(self._classes)
 
+    def set_contrast(self, contrast: Contrast | None) -> None:
+        """Show grey images with these limits from now on; None: with limits of their own."""
+        self._contrast = contrast
+
+    def _stretch(self, picture: NDArray[Any]) -> None:
+        """Set the limits of a grey image, unless they are set: the user may have changed them."""
+        wanted = (picture.dtype, self._contrast)
+        if picture.ndim == 2 and wanted != self._stretched:
+            layer = self._layers["image"]
+            contrast = self._contrast or Contrast(robust_range(picture))
+            layer.contrast_limits, layer.gamma = contrast.limits, contrast.gamma
+            self._stretched = wanted
+
     def set_dim(self, dim: float) -> None:
         """Set how dark the surroundings of a region are, 0 to 1."""
         self._dim = dim
@@ -174,6 +197,8 @@ class LayerSet:
         if layer is None or layer.data.ndim != picture.ndim:
             self._remove(kind)
             self._add(kind, picture.copy())
+            if kind == "image":
+                self._stretch(picture)
             return
         if layer.data.shape == picture.shape and layer.data.dtype == picture.dtype:
             np.copyto(layer.data, picture)  # a third of the time that `layer.data = ...` takes
@@ -182,6 +207,8 @@ class LayerSet:
             layer.data = picture.copy()
         if kind == "heatmap":
             layer.contrast_limits = score_limits(picture)
+        if kind == "image":
+            self._stretch(picture)
 
     def refresh_thumbnails(self) -> None:
         """Update the thumbnails in napari's layer list."""
@@ -276,6 +303,8 @@ class LayerSet:
             **self._placed(kind),
         }
         layer = make_layer(kind, picture, self._classes, self._dim_shown, common)
+        if kind == "image":
+            self._stretched = ()
         above = {id(self._layers[k]) for k in ORDER[ORDER.index(kind) + 1 :] if k in self._layers}
         places = [i for i, other in enumerate(self._viewer.layers) if id(other) in above]
         self._viewer.layers.insert(min(places, default=len(self._viewer.layers)), layer)

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 
 from napari_al.core.geometry.adjacency import borders
+from napari_al.formats.image_rules import RANGE_PERCENTILES
 from napari_al.plugin.widgets.background import Background
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -40,10 +41,10 @@ class Key:
 
 
 def make_picture(session: Session, key: Key) -> NDArray[Any] | None:
-    """Make a picture: (H, W) or, of images in colour, (H, W, 3) uint8. None: there is none yet."""
+    """Make a picture: (H, W), or (H, W, 3) uint8 of images in colour. None: there is none yet."""
     match key.kind:
         case "image":
-            return displayed(session.data.image(key.image))
+            return displayed(session.data.image(key.image), session.data.rules.ranges)
         case "borders":
             return borders(session.asked_map(key.image))
         case "heatmap":
@@ -56,19 +57,39 @@ def make_picture(session: Session, key: Key) -> NDArray[Any] | None:
             return session.targets(key.image)
 
 
-def displayed(pixels: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return (H, W, C) pixels of any type as displayed: (H, W) or (H, W, 3) uint8.
+def displayed(pixels: NDArray[Any], ranges: Sequence[tuple[float, float]] = ()) -> NDArray[Any]:
+    """Return (H, W, C) pixels as a layer shows them: (H, W) of any type, or (H, W, 3) uint8.
 
-    8-bit pixels stay as they are; others are stretched so that all but the extreme 0.2 % of them
-    fit. Of more than three channels the first three are shown, of two the first.
+    One channel keeps its type and values: the layer's contrast limits stretch it. Three channels of
+    8 bits stay as they are. Other channels are stretched, each by its range (or by what all but its
+    extreme 2 % of pixels have); two are shown in magenta and green, of more than three the first
+    three in red, green and blue.
     """
-    n_channels = 3 if pixels.shape[2] >= 3 else 1
-    shown = pixels[..., :n_channels]
+    n_channels = pixels.shape[2]
+    if n_channels == 1:
+        return np.ascontiguousarray(np.nan_to_num(pixels[..., 0], posinf=0, neginf=0))
+    shown = pixels[..., :3]
     if shown.dtype != np.uint8:
-        finite = np.nan_to_num(shown.astype(np.float32), posinf=0, neginf=0)
-        low, high = np.percentile(finite, (0.1, 99.9))
-        shown = np.clip((finite - low) * (255 / max(high - low, 1e-12)), 0, 255).astype(np.uint8)
-    return np.ascontiguousarray(shown if n_channels == 3 else shown[..., 0])
+        limits = list(ranges) or [robust_range(shown[..., c]) for c in range(shown.shape[2])]
+        channels = [in_8_bit(shown[..., c], limits[c]) for c in range(shown.shape[2])]
+        shown = np.stack(channels, axis=2)
+    return np.ascontiguousarray(shown if n_channels > 2 else shown[..., [0, 1, 0]])
+
+
+def robust_range(channel: NDArray[Any]) -> tuple[float, float]:
+    """Return the range of all but the extreme 2 % of a channel's values; 0 to 255 for 8 bits."""
+    if channel.dtype == np.uint8:
+        return 0.0, 255.0
+    low, high = np.percentile(np.nan_to_num(channel, posinf=0, neginf=0), RANGE_PERCENTILES)
+    return float(low), float(high) if high > low else float(low) + 1
+
+
+def in_8_bit(channel: NDArray[Any], limits: tuple[float, float]) -> NDArray[np.uint8]:
+    """Return a channel stretched so that its limits become 0 and 255."""
+    low, high = limits
+    finite = np.nan_to_num(channel.astype(np.float32), posinf=0, neginf=0)
+    stretched = np.clip((finite - low) * (255 / max(high - low, 1e-12)), 0, 255)
+    return cast("NDArray[np.uint8]", stretched.astype(np.uint8))
 
 
 class PictureStore:

@@ -192,12 +192,14 @@ def _create_from_viewer(choice: StartChoice, images: ViewerImages, dispatch: Dis
     """Write the images as a data folder inside the project."""
     from napari_al.plugin.start.viewer_images import write_data
     from napari_al.session.project.folder import Project
+    from napari_al.session.project.settings import image_rules
     from napari_al.session.session import Session
 
     part = choice.project.with_name(f".{choice.project.name}.{os.getpid()}.part")
     try:
         write_data(part, images, choice.classes)
-        config = _config(DataFolder.open(part), choice)
+        rules = images.rules(image_rules(choice.settings))
+        config = _config(DataFolder.open(part, rules=rules), choice)
         Project.create(choice.project, config.model_copy(update={"data": "data"}))
         part.rename(choice.project / "data")
     except OSError as error:

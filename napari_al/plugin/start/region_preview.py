@@ -36,7 +36,7 @@ class RegionCount:
     side_px: int
 
 
-_Preview = tuple["NDArray[np.uint8]", "NDArray[np.uint8] | None", RegionCount | None]
+_Preview = tuple["NDArray[Any]", "NDArray[np.uint8] | None", RegionCount | None]
 """Image as displayed, outlines, count; the last two are None for regions from masks."""
 
 
@@ -72,6 +72,7 @@ class RegionPreview:
         It is read once per ``key``.
         """
         self._layers.place(placement or Placement())
+        self._layers.set_contrast(None)
         self._layers.set_wanted("borders", True)
         work = partial(self._make, key, read, kind, n_per_image)
         self._background.request("preview", work, self._show, self._on_error)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Signal
+from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import (
+    QCheckBox,
     QFileDialog,
     QFormLayout,
     QGridLayout,
@@ -62,6 +64,9 @@ class StartPage(QWidget):
         self._own_project = False
         self._given: dict[str, Any] = {}  # settings that this page does not show
         self._images = text("Choose a folder of images, or drop one here.", "muted")
+        self._as_channels = QCheckBox("The layers are channels of the same images")
+        self._as_channels.setVisible(False)
+        self._as_channels.toggled.connect(self._on_as_channels)
         self.class_list = ClassList()
         self.class_list.failed.connect(self.show_message)
         self.class_list.changed.connect(self._refresh)
@@ -101,6 +106,7 @@ class StartPage(QWidget):
         column.addWidget(text("Images", "title"))
         column.addLayout(self._make_sources())
         column.addWidget(self._images)
+        column.addWidget(self._as_channels)
         column.addWidget(text("Classes", "title"))
         column.addWidget(self.class_list)
         column.addWidget(text("Question", "title"))
@@ -178,6 +184,7 @@ class StartPage(QWidget):
         if data is None:
             return
         self.source = found.path
+        self._as_channels.setVisible(False)
         shapes = {data.shape(name) for name in data.train[:50]}
         size = f"{min(shapes)[1]}×{min(shapes)[0]}" if len(shapes) == 1 else "several sizes"
         words = f"{found.path.name}: {_kinds(data)}, {size}, {data.n_channels} channels"
@@ -200,8 +207,17 @@ class StartPage(QWidget):
         """Show the images that are open in the viewer."""
         self.source = images
         names = ", ".join(layer.name for layer in images.layers)
-        self._images.setText(f"{images.n_planes} images of the viewer ({names})")
+        channels = f" of {len(images.layers)} channels" if images.are_channels else ""
+        self._images.setText(f"{images.n_planes} images{channels} of the viewer ({names})")
+        self._as_channels.setVisible(images.can_be_channels)
+        with QSignalBlocker(self._as_channels):
+            self._as_channels.setChecked(images.are_channels)
         self._on_source(can_correct=False)
+
+    def _on_as_channels(self, checked: bool) -> None:
+        """Take the viewer's layers as channels of the same images, or as images."""
+        if self.source is not None and not isinstance(self.source, Path):
+            self.show_viewer_images(replace(self.source, are_channels=checked))
 
     def show_message(self, words: str) -> None:
         """Show an error until the next message; "" hides it."""

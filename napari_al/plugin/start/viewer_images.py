@@ -25,27 +25,51 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_al.formats.dataset import ClassInfo
+    from napari_al.formats.image_rules import ImageRules
 
 
 @dataclass(frozen=True, slots=True)
 class ViewerImages:
-    """The images of a viewer that can be annotated: planes of its image layers.
+    """The images of a viewer that can be annotated: planes of its visible image layers.
 
     Attributes
     ----------
     layers : tuple of napari.layers.Image
-    n_planes : int
     placement : Placement
         Of the first layer.
+    can_be_channels : bool
+        Whether the layers may be channels of the same images: grey, of one shape, at one place.
+    are_channels : bool
+        Whether they are taken as such.
     """
 
     layers: tuple[Layer, ...]
-    n_planes: int
     placement: Placement
+    can_be_channels: bool = False
+    are_channels: bool = False
+
+    @property
+    def n_planes(self) -> int:
+        """Number of images."""
+        layers = self.layers[:1] if self.are_channels else self.layers
+        return sum(int(np.prod(_stack_shape(layer), dtype=int)) for layer in layers)
+
+    def rules(self, given: ImageRules) -> ImageRules:
+        """Return the given rules with the contrast that the layers are shown with."""
+        if self.layers[0].rgb:
+            return given
+        shown = self.layers if self.are_channels else self.layers[:1]
+        limits = tuple(
+            (float(low), float(high)) for low, high in (la.contrast_limits for la in shown)
+        )
+        return given.model_copy(update={"ranges": limits, "gamma": float(shown[0].gamma)})
 
 
 def images_of(viewer: Viewer) -> ViewerImages:
-    """Return the viewer's images, except those of an open session.
+    """Return the viewer's visible images, except those of an open session.
+
+    Grey layers of the same shape and place that are blended additively, as napari opens the
+    channels of a file, are taken as channels.
 
     Raises
     ------
@@ -59,18 +83,27 @@ def images_of(viewer: Viewer) -> ViewerImages:
         for layer in viewer.layers
         if isinstance(getattr(layer, "__wrapped__", layer), Image)
         and "napari_al" not in layer.metadata
+        and layer.visible
     )
     if not layers:
-        raise InputError("There is no image in the viewer; open one, or choose a folder.")
+        raise InputError("There is no visible image in the viewer; open one, or choose a folder.")
     grey = next((layer.name for layer in layers if not layer.rgb), None)
     colored = next((layer.name for layer in layers if layer.rgb), None)
     if grey is not None and colored is not None:
         raise InputError(
             f"The image {colored!r} is in colour and {grey!r} is grey, and one model cannot learn "
-            "from both; remove one kind from the layer list."
+            "from both; remove or hide one kind in the layer list."
         )
-    n_planes = sum(int(np.prod(_stack_shape(layer), dtype=int)) for layer in layers)
-    return ViewerImages(layers, n_planes, Placement.of(layers[0]))
+    can_be = len(layers) > 1 and grey is not None and len({_geometry(la) for la in layers}) == 1
+    additive = all(layer.blending == "additive" for layer in layers[1:])
+    return ViewerImages(layers, Placement.of(layers[0]), can_be, can_be and additive)
+
+
+def _geometry(layer: Any) -> tuple[object, ...]:
+    """Return shape and place of a layer: those of channels agree."""
+    data = layer.data[0] if layer.multiscale else layer.data
+    affine = np.round(layer.affine.affine_matrix, 9).tobytes()
+    return (tuple(data.shape), str(data.dtype), tuple(layer.scale), tuple(layer.translate), affine)
 
 
 def write_data(path: Path, images: ViewerImages, classes: Sequence[ClassInfo]) -> None:
@@ -83,40 +116,52 @@ def write_data(path: Path, images: ViewerImages, classes: Sequence[ClassInfo]) -
 
     folder = path / "images"
     folder.mkdir(parents=True)
+    is_rgb = images.layers[0].rgb
     for name, pixels in planes(images):
-        rgb = pixels.ndim == 3
         file = io.BytesIO()
-        tifffile.imwrite(file, pixels, photometric="rgb" if rgb else "minisblack")
+        if images.are_channels:
+            axes = {"axes": "CYX"}
+            tifffile.imwrite(
+                file, np.moveaxis(pixels, 2, 0), photometric="minisblack", metadata=axes
+            )
+        else:
+            tifffile.imwrite(file, pixels, photometric="rgb" if is_rgb else "minisblack")
         write_atomic(folder / f"{name}.tif", file.getvalue())
     write_atomic(path / "classes.json", classes_to_json(classes).encode("utf-8"))
     write_placement(path, images.placement)
 
 
 def planes(images: ViewerImages) -> Iterator[tuple[str, NDArray[Any]]]:
-    """Yield a name and the pixels, (H, W) or (H, W, 3), of every plane."""
-    for name, layer, index in _places(images):
-        yield name, _pixels(layer, index)
+    """Yield a name and the pixels, (H, W) or (H, W, C), of every plane."""
+    for name, layers, index in _places(images):
+        yield name, _plane(layers, index)
 
 
 def plane_at(images: ViewerImages, position: int) -> NDArray[Any]:
     """Return the pixels of one plane as (H, W, C)."""
-    _, layer, index = next(islice(_places(images), position, None))
-    pixels = _pixels(layer, index)
+    _, layers, index = next(islice(_places(images), position, None))
+    pixels = _plane(layers, index)
     return pixels[..., None] if pixels.ndim == 2 else pixels
 
 
-def _places(images: ViewerImages) -> Iterator[tuple[str, Any, tuple[int, ...]]]:
-    """Yield name, layer and index of every plane."""
+def _places(images: ViewerImages) -> Iterator[tuple[str, tuple[Any, ...], tuple[int, ...]]]:
+    """Yield name, layers (several: channels) and index of every plane."""
     taken: set[str] = set()
-    for layer in images.layers:
-        base = re.sub(r"[^\w.-]+", "_", layer.name).strip("._") or "image"
+    of_images = [images.layers] if images.are_channels else [(layer,) for layer in images.layers]
+    for layers in of_images:
+        base = re.sub(r"[^\w.-]+", "_", layers[0].name).strip("._") or "image"
         while base in taken:
             base += "_"
         taken.add(base)
-        shape = _stack_shape(layer)
+        shape = _stack_shape(layers[0])
         for index in np.ndindex(*shape):
             numbers = zip(index, shape, strict=True)
-            yield base + "".join(f"_{i:0{len(str(n - 1))}d}" for i, n in numbers), layer, index
+            yield base + "".join(f"_{i:0{len(str(n - 1))}d}" for i, n in numbers), layers, index
+
+
+def _plane(layers: tuple[Any, ...], index: tuple[int, ...]) -> NDArray[Any]:
+    channels = [_pixels(layer, index) for layer in layers]
+    return channels[0] if len(channels) == 1 else np.stack(channels, axis=2)
 
 
 def _pixels(layer: Any, index: tuple[int, ...]) -> NDArray[Any]:

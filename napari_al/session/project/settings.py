@@ -38,7 +38,7 @@ Settings = dict[str, Any]
 """Nested: ``{"training": {"steps": 50}}``."""
 
 NOT_SET_BY_HAND = ("version", "data", "classes")
-CHANGES_NO_RESULTS = ("method.summary", "method.paper", "images.ranges")
+CHANGES_NO_RESULTS = ("method.summary", "method.paper", "images.ranges", "images.gamma")
 
 
 def parse_assignments(assignments: Sequence[str]) -> Settings:

@@ -12,14 +12,14 @@ from napari_al.session.session import Session
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
 @pytest.mark.parametrize(
-    ("n_channels", "shape"), [(1, (9, 8)), (2, (9, 8)), (3, (9, 8, 3)), (7, (9, 8, 3))]
+    ("n_channels", "shape"), [(1, (9, 8)), (2, (9, 8, 3)), (3, (9, 8, 3)), (7, (9, 8, 3))]
 )
-def test_displayed_is_always_8_bit(dtype, n_channels, shape):
+def test_displayed_is_8_bit_but_for_one_channel(dtype, n_channels, shape):
     rng = np.random.default_rng(0)
     pixels = (rng.random((9, 8, n_channels)) * 255).astype(dtype)
     shown = picture_store.displayed(pixels)
     assert shown.shape == shape
-    assert shown.dtype == np.uint8
+    assert shown.dtype == (dtype if n_channels == 1 else np.uint8)
     assert shown.min() < 20
     assert shown.max() > 200
 
@@ -46,3 +46,12 @@ def test_outdated_pictures_are_not_kept(data_path, tmp_path):
         assert list(store._kept) == [newest]
         assert store._n_bytes == store.get(newest).nbytes
         store.close()
+
+
+def test_each_channel_is_stretched_by_its_own_range():
+    rng = np.random.default_rng(0)
+    pixels = rng.normal(30000, 3000, (40, 40, 2))
+    pixels[:20, :, 1], pixels[20:, :, 1] = 150, 500
+    shown = picture_store.displayed(pixels.clip(0, 65535).astype(np.uint16)).astype(int)
+    assert (shown[..., 0] == shown[..., 2]).all(), "the first channel is magenta"
+    assert shown[20:, :, 1].mean() - shown[:20, :, 1].mean() > 200
