@@ -82,6 +82,15 @@ def test_answers_are_exported_without_the_data(project: Path, tmp_path: Path) ->
         np.testing.assert_array_equal(labels, class_map)
 
 
+def test_an_image_of_a_name_that_comes_twice_takes_itself_out(project: Path) -> None:
+    images = project.parent / "data" / "train" / "images"
+    (images / "scene_0.jpg").write_bytes(b"")
+    with Session.open(project) as session:
+        assert "scene_0" not in session.data.train
+        assert len(session.data.train) == 4
+        assert any("have the same name" in note for note in session.data.notes)
+
+
 def test_a_vanished_image_takes_itself_out(project: Path) -> None:
     with Session.open(project) as session:
         gone = session.answers()[0].query.region.image

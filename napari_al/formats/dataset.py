@@ -126,7 +126,7 @@ class DataFolder:
             If the folder cannot be used; it names the first file at fault.
         """
         path, rules = Path(path), rules or ImageRules()
-        listed = list_images(path)
+        listed = list_images(path, skip_broken=skip_broken)
         look = Look(
             _classes(path, classes),
             rules,

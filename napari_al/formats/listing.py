@@ -9,7 +9,7 @@ import os
 import re
 from collections import Counter
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -46,8 +46,10 @@ class Listing:
     notes: tuple[str, ...]
 
 
-def list_images(path: Path) -> Listing:
+def list_images(path: Path, *, skip_broken: bool = False) -> Listing:
     """Return the images of a data folder, train before val, by name.
+
+    With ``skip_broken``, files whose names cannot be used are left out, with a note.
 
     Raises
     ------
@@ -58,14 +60,15 @@ def list_images(path: Path) -> Listing:
     if not path.is_dir():
         what = "is not a folder" if path.exists() else "does not exist"
         raise InputError(f"{path} {what}; expected a folder with train/images or images.")
+    list_split = partial(_list_split, skip_broken=skip_broken)
     if (path / "train").is_dir():
-        found = _list_split("train", path / "train", path / "train" / "images")
+        found = list_split("train", path / "train", path / "train" / "images")
         if (path / "val" / "images").is_dir():
-            val = _list_split("val", path / "val", path / "val" / "images")
+            val = list_split("val", path / "val", path / "val" / "images")
             found = Listing(found.images + val.images, found.notes + val.notes)
     else:
         images = path / "images"
-        found = _list_split("train", path, images if images.is_dir() else path)
+        found = list_split("train", path, images if images.is_dir() else path)
     n_unlabelled = sum(i.split == "val" and "labels" not in i.maps for i in found.images)
     if not n_unlabelled:
         return found
@@ -87,16 +90,17 @@ def check_image_name(name: str) -> None:
         )
 
 
-def _list_split(split: Split, root: Path, images: Path) -> Listing:
+def _list_split(split: Split, root: Path, images: Path, *, skip_broken: bool) -> Listing:
     notes: list[str] = []
-    found = _find(images, IMAGE_SUFFIXES, notes, deep=images != root)
+    find = partial(_find, notes=notes, skip_broken=skip_broken)
+    found = find(images, IMAGE_SUFFIXES, deep=images != root)
     if not found:
         suffixes = ", ".join(IMAGE_SUFFIXES)
         others = f" ({' '.join(notes)})" if notes else ""
         raise InputError(f"{images} has no images; expected files that end in {suffixes}.{others}")
-    maps = {kind: _find(root / kind, ID_SUFFIXES, notes, deep=True) for kind in KINDS}
+    maps = {kind: find(root / kind, ID_SUFFIXES, deep=True) for kind in KINDS}
     for kind, files in maps.items():
-        if files and not files.keys() & found.keys():
+        if files and not files.keys() & found.keys() and not skip_broken:
             raise InputError(
                 f"No file in {root / kind} is named like an image: {min(files)!r} is there, "
                 f"and an image is called {min(found)!r}. Give both the same name."
@@ -128,12 +132,14 @@ def walk(folder: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
 
 
 def _find(
-    folder: Path, suffixes: tuple[str, ...], notes: list[str], *, deep: bool
+    folder: Path, suffixes: tuple[str, ...], *, deep: bool, notes: list[str], skip_broken: bool
 ) -> dict[str, Path]:
     """Return the files with these suffixes, by name: the path below `folder` without suffix.
 
     Adds a note that counts the others.
     """
+    faults: list[str] = []
+    unusable: set[str] = set()
     found: dict[str, Path] = {}
     others: Counter[str] = Counter()
     if not folder.exists():
@@ -149,21 +155,32 @@ def _find(
                 others[path.suffix.lower() or "nameless"] += 1
                 continue
             name = path.relative_to(folder).with_suffix("").as_posix()
-            if not is_image_name(name):
-                raise InputError(
-                    f"{str(path)!r} has letters in its name that cannot be kept (a backslash, a "
-                    "line break, C:, or no UTF-8); rename it."
-                )
-            if name in found:
-                raise InputError(
-                    f"{found[name]} and {path.name} have the same name; rename or remove one."
-                )
+            fault = _fault(path, name, found)
+            if fault:
+                faults.append(fault)
+                unusable.add(name)
             found[name] = path
+    if faults and not skip_broken:
+        raise InputError(faults[0])
+    notes += faults
+    found = {name: path for name, path in found.items() if name not in unusable}
     if others:
         kinds = ", ".join(f"{n} {suffix}" for suffix, n in sorted(others.items()))
         verb = "file is" if others.total() == 1 else "files are"
         notes.append(f"{kinds} {verb} not read in {folder}; {', '.join(suffixes)} are.")
     return found
+
+
+def _fault(path: Path, name: str, found: dict[str, Path]) -> str:
+    """Say why a file cannot have its name; "" if it can."""
+    if not is_image_name(name):
+        return (
+            f"{str(path)!r} has letters in its name that cannot be kept (a backslash, a line "
+            "break, C:, or no UTF-8); rename it."
+        )
+    if name in found:
+        return f"{found[name]} and {path.name} have the same name; rename or remove one."
+    return ""
 
 
 def _cannot_list(error: OSError) -> None:

@@ -104,6 +104,7 @@ class ActiveLearning(QWidget):
             (opening.preview.failed, start.show_message),
             (opening.locked, self.inspect_project),
             (start.folder_wanted, opening.look),
+            (start.data_located, opening.relocate),
             (start.viewer_wanted, opening.use_viewer_images),
             (start.sample_wanted, opening.use_sample),
             (start.class_list.labels_wanted, opening.read_labels),

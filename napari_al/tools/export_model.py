@@ -112,6 +112,7 @@ def _config(model: Model) -> dict[str, Any]:
         "segmenter": segmenter.name,
         "classifier": segmenter.classifier_name,
         "n_channels": segmenter.n_channels,
+        "images": model.rules.model_dump(mode="json", exclude={"left_out", "label_ids"}),
         "mean": segmenter.mean.flatten().tolist(),
         "std": segmenter.std.flatten().tolist(),
         "stride": segmenter.stride,

@@ -10,13 +10,15 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from napari_al.core import IGNORE
 from napari_al.errors import InputError
 from napari_al.formats.classes import classes_to_json, palette_of
-from napari_al.formats.images import MAX_PIXELS, write_png
+from napari_al.formats.image_rules import filled, valid_pixels
+from napari_al.formats.images import MAX_PIXELS, Header, write_png
 from napari_al.formats.listing import walk
 from napari_al.formats.raster_output import new_ome_zarr, write_class_tiff
 from napari_al.formats.rasters import RASTER_SUFFIXES, open_raster
@@ -124,9 +126,12 @@ class _Predictor:
         """Check that an image can be predicted; return the number of parts."""
         from napari_al.learning.inference import n_blocks
 
-        with open_raster(image) as raster:
+        rules = self.model.rules
+        with open_raster(image, rules.pages) as raster:
             wanted = self.model.segmenter.n_channels
-            if raster.n_channels != wanted:
+            if rules.is_decided and rules.n_channels == wanted:
+                rules.check(image, Header(*raster.shape, raster.n_channels, raster.dtype))
+            elif raster.n_channels != wanted:
                 raise InputError(
                     f"{image} has {raster.n_channels} channel(s), and the model takes images of "
                     f"{wanted}; convert it, or use a model that was trained on such images"
@@ -140,7 +145,7 @@ class _Predictor:
         probabilities = place.with_name(f"{place.name}.probabilities.zarr")
         palette = palette_of(self.model.classes)
         side = block_px(self.model.segmenter)
-        with open_raster(image) as raster, ExitStack() as stack:
+        with open_raster(image, self.model.rules.pages) as raster, ExitStack() as stack:
             height, width = raster.shape
             is_large = height * width > MAX_PIXELS
             class_file = place.with_name(place.name + (".tif" if is_large else ".png"))
@@ -166,12 +171,27 @@ class _Predictor:
         """Class ids of an image part by part; ``keep`` is given the probabilities."""
         from napari_al.learning.inference import class_map_of, predict_blocks
 
-        blocks = predict_blocks(self.model.segmenter, raster.read, raster.shape, self.device)
+        rules = self.model.rules
+        nodata = raster.nodata if rules.nodata is None else rules.nodata
+
+        def read(rows: slice, cols: slice) -> NDArray[Any]:
+            pixels = raster.read(rows, cols)
+            valid = valid_pixels(pixels, nodata)
+            if valid is not None:
+                pixels = filled(pixels, valid) if valid.any() else np.zeros_like(pixels)
+            return rules.fitted(pixels) if rules.is_decided else pixels
+
+        blocks = predict_blocks(self.model.segmenter, read, raster.shape, self.device)
         for n_before, (rows, cols, probs) in enumerate(blocks):
             if keep is not None:
                 keep(rows, cols, probs.cpu().numpy())
             report(n_before + 1)
-            yield rows, cols, class_map_of(probs)
+            class_map = class_map_of(probs)
+            if nodata is not None or raster.dtype == "float32":
+                valid = valid_pixels(raster.read(rows, cols), nodata)
+                if valid is not None:
+                    class_map = np.where(valid, class_map, np.uint8(IGNORE))
+            yield rows, cols, class_map
 
 
 # ---- which images, and where to

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from napari_al.errors import InputError
 from napari_al.formats.classes import ClassInfo, check_classes, default_classes, meanings
+from napari_al.formats.image_rules import ImageRules
 from napari_al.session.log.class_edits import merges, read_config_in_force
 from napari_al.session.project.folder import Project
 
@@ -36,11 +39,14 @@ class Model:
         On the CPU.
     classes : tuple of ClassInfo
         Called "class 0" and so on where nothing beside the file says their names.
+    rules : ImageRules
+        How the images are read that it was trained on; not decided where nothing says so.
     """
 
     file: Path
     segmenter: Segmenter
     classes: tuple[ClassInfo, ...]
+    rules: ImageRules = field(default_factory=ImageRules)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -73,7 +79,7 @@ def open_model(path: Path) -> Model:
     segmenter = load_segmenter(file)
     classes = _classes_of(file, segmenter.n_classes)
     segmenter.merged = merges(classes)
-    return Model(file, segmenter, classes)
+    return Model(file, segmenter, classes, _rules_of(file))
 
 
 def _classes_of(file: Path, n_classes: int) -> tuple[ClassInfo, ...]:
@@ -89,6 +95,17 @@ def _classes_of(file: Path, n_classes: int) -> tuple[ClassInfo, ...]:
         if isinstance(known, list) and len(known) == n_classes:
             return check_classes(known, str(config_file))
     return default_classes([f"class {class_id}" for class_id in range(n_classes)])
+
+
+def _rules_of(file: Path) -> ImageRules:
+    """Return how images are read by the exported folder or the project that the file lies in."""
+    for config_file in (file.parent / CONFIG, file.parent.parent / CONFIG):
+        if config_file.is_file():
+            try:
+                return ImageRules.model_validate(_read_config(config_file).get("images", {}))
+            except ValidationError as error:
+                raise InputError(f"{config_file} is damaged; put a copy of it back") from error
+    return ImageRules()
 
 
 def _read_config(path: Path) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
-from napari_al.errors import BrokenDataError, InputError
+from napari_al.errors import BrokenDataError, InputError, MissingDataError
 from napari_al.plugin.control.deferred_updates import N_AHEAD
 from napari_al.plugin.layers.layer_kinds import load_layers, load_units
 from napari_al.plugin.start.placement_file import read_placement
@@ -136,6 +136,12 @@ class SessionOpener:
 
         self._in_background(work, then)
 
+    def relocate(self, project: Path, folder: Path) -> None:
+        """Tell a project where its data folder is, and open it."""
+        from napari_al.tools.relocate import relocate
+
+        self._in_background(lambda: relocate(project, folder), lambda _: self.open_project(project))
+
     def use_sample(self) -> None:
         """Show the sample data."""
         from napari_al.formats.sample import sample_data_path
@@ -236,7 +242,10 @@ class SessionOpener:
         if isinstance(error, BrokenDataError):
             words = "start `napari-al label` with --skip-broken"
             error = BrokenDataError(error.fault, words)
-        self._page.show_message(str(error))
+        if isinstance(error, MissingDataError):
+            self._page.show_missing_data(error.project, str(error))
+        else:
+            self._page.show_message(str(error))
 
     def _attempt(self, action: Callable[[], object]) -> None:
         try:

@@ -53,6 +53,8 @@ class StartPage(QWidget):
     sample_wanted = Signal()
     preview_wanted = Signal()
     """The preview is outdated."""
+    data_located = Signal(Path, Path)
+    """A project whose data folder was missing, and where it is now."""
     start_wanted = Signal(object)
     """A ``StartChoice``."""
 
@@ -92,6 +94,9 @@ class StartPage(QWidget):
         self._busy.setVisible(False)
         self._message = text("", "message")
         self._message.setVisible(False)
+        self._without_data: Path | None = None
+        self._locate = button("Locate data…", "where the images are now", self._choose_data)
+        self._locate.setVisible(False)
         self._build()
         self._on_method()
 
@@ -124,7 +129,7 @@ class StartPage(QWidget):
         column.addStretch()
         foot = QVBoxLayout()
         foot.setContentsMargins(8, 4, 8, 6)
-        for widget in (self._message, self._busy, self.start):
+        for widget in (self._message, self._locate, self._busy, self.start):
             foot.addWidget(widget)
         page = QVBoxLayout(self)
         page.setContentsMargins(0, 0, 0, 0)
@@ -223,6 +228,18 @@ class StartPage(QWidget):
         """Show an error until the next message; "" hides it."""
         self._message.setText(words)
         self._message.setVisible(bool(words))
+        self._locate.setVisible(False)
+
+    def show_missing_data(self, project: Path, words: str) -> None:
+        """Show that the data folder of a project is missing, and offer to locate it."""
+        self.show_message(words)
+        self._without_data = project
+        self._locate.setVisible(True)
+
+    def _choose_data(self) -> None:
+        name = QFileDialog.getExistingDirectory(self, "The project's images")
+        if name and self._without_data is not None:
+            self.data_located.emit(self._without_data, Path(name))
 
     def show_busy(self, busy: bool) -> None:
         """Show that a folder is read or a project opened."""

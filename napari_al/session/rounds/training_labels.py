@@ -101,7 +101,7 @@ def measure_targets(
     targeted = set(images)
     for image in data.train:
         truth = None
-        with work.using(image):
+        with work.using(f"{image} (labels)"):  # the image itself can be used without them
             truth = data.labels(image)
         if truth is None:
             continue
