@@ -132,14 +132,15 @@ class OpenProject:
         self._events.region_described.emit(None)
         self._events.image_changed.emit(image)
 
-        def work() -> NDArray[np.uint8]:
+        def work() -> NDArray[Any]:
             from napari_al.plugin.layers.picture_store import displayed
 
-            return displayed(self.inspection.data.image(image))
+            data = self.inspection.data
+            return displayed(data.image(image), data.rules.ranges)
 
         self._background.request("image", work, self._on_image, self._events.report)
 
-    def _on_image(self, picture: NDArray[np.uint8]) -> None:
+    def _on_image(self, picture: NDArray[Any]) -> None:
         self._loaded_image = self.image
         self._layers.show_image(picture)
         self.refresh()
