@@ -364,7 +364,7 @@ def test_images_of_the_viewer_stack_and_scale(desk, tmp_path):
     desk.press("Start")
     desk.until_asked()
 
-    assert desk.session.data.train == ("a_stack_0", "a_stack_1", "a_stack_2", "another_0")
+    assert desk.session.data.train == ("a_stack_0", "a_stack_1", "a_stack_2")  # no hidden layer
     config = json.loads((tmp_path / "project" / "config.json").read_text())
     assert config["data"] == "data"
     np.testing.assert_array_equal(desk.session.data.image("a_stack_1")[..., 0], stack[1])
