@@ -209,6 +209,8 @@ class Segmenter(nn.Module):
 
     def classify(self, features: Tensor) -> Tensor:
         """Logits (N, n_classes, h, w) of features (N, D, h, w)."""
+        if isinstance(self.classifier, Ensemble):
+            return self.classifier.mean_log_probs(features, self.n_known)
         return cast("Tensor", self.classifier(features))
 
     def probabilities(self, logits: Tensor) -> Tensor:

@@ -23,6 +23,8 @@ N_HIDDEN = 128
 N_FEATURES = 64
 """Of one member of the ensemble."""
 DROPOUT = 0.1
+UNKNOWN_LOGIT = -100.0
+"""Of classes that have not been trained on; finite, so that it can be interpolated."""
 
 
 class Encoder(Protocol):
@@ -137,25 +139,29 @@ class FrozenTrunk(nn.Module):
 
 
 class Ensemble(nn.Module):
-    """One classifier for each member: (N, members * D, h, w) features to (N, K, h, w) logits.
-
-    While learning it returns the members' logits one after the other, (members * N, K, h, w), so
-    that each learns by itself; else the logarithm of their mean probability, whose softmax is that
-    mean.
-    """
+    """One classifier for each member; the members' features come one after the other."""
 
     def __init__(self, members: Sequence[nn.Module]) -> None:
         super().__init__()
         self.members = nn.ModuleList(members)
 
     def forward(self, features: Tensor) -> Tensor:
-        """See the class."""
+        """Each member's logits, to learn by: (N, members * D, h, w) to (members * N, K, h, w)."""
+        return torch.cat(self._logits(features))
+
+    def mean_log_probs(self, features: Tensor, n_known: int) -> Tensor:
+        """Logits (N, K, h, w) whose softmax is the members' mean probability.
+
+        Classes from ``n_known`` on are not predicted by any member.
+        """
+        logits = self._logits(features)
+        log_probs = torch.stack([part[:, :n_known].log_softmax(dim=1) for part in logits])
+        mean = log_probs.logsumexp(dim=0) - math.log(len(logits))
+        return F.pad(mean, (0, 0, 0, 0, 0, logits[0].shape[1] - n_known), value=UNKNOWN_LOGIT)
+
+    def _logits(self, features: Tensor) -> list[Tensor]:
         parts = features.chunk(len(self.members), dim=1)
-        logits = [member(part) for member, part in zip(self.members, parts, strict=True)]
-        if self.training:
-            return torch.cat(logits)
-        log_probs = torch.stack([part.log_softmax(dim=1) for part in logits])
-        return log_probs.logsumexp(dim=0) - math.log(len(logits))
+        return [member(part) for member, part in zip(self.members, parts, strict=True)]
 
 
 class Head(nn.Module):
