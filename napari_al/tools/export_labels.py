@@ -8,7 +8,7 @@ import numpy as np
 
 from napari_al.core import IGNORE
 from napari_al.errors import InputError
-from napari_al.formats.export import Format, Item, export_labels
+from napari_al.formats.exchange.export import Format, Item, export_labels
 from napari_al.methods.targets import with_answers
 from napari_al.session.log.snapshot import by_image
 

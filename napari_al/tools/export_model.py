@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_al.formats.export import export_folder
+from napari_al.formats.exchange.export import export_folder
 from napari_al.tools.trained_model import CONFIG, MODEL_FORMAT, WEIGHTS, open_model
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from napari_al.core import IGNORE
 from napari_al.errors import InputError
-from napari_al.formats import label_readers, object_readers
 from napari_al.formats.classes import check_classes, classes_to_json, read_classes
+from napari_al.formats.exchange import label_readers, object_readers
+from napari_al.formats.exchange.label_readers import Imported, ImportRequest
 from napari_al.formats.images import IMAGE_SUFFIXES, read_header, write_png
-from napari_al.formats.label_readers import Imported, ImportRequest
 from napari_al.formats.linking import link_file
 from napari_al.formats.listing import is_image_name
 from napari_al.writing import write_atomic

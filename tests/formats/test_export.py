@@ -13,7 +13,7 @@ from pycocotools.coco import COCO
 from napari_al.core import IGNORE
 from napari_al.errors import InputError
 from napari_al.formats.classes import default_classes
-from napari_al.formats.export import MARK, Item, export_labels
+from napari_al.formats.exchange.export import MARK, Item, export_labels
 from napari_al.formats.polygons import read_polygons
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_al.errors import InputError
-    from napari_al.formats.export import Format
+    from napari_al.formats.exchange.export import Format
     from napari_al.plugin.annotate.annotate_page import AnnotatePage
     from napari_al.plugin.widgets.main_thread import Dispatch
     from napari_al.session.rounds.job_function import JobResult

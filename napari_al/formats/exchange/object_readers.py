@@ -11,8 +11,8 @@ import numpy as np
 from napari_al.core import IGNORE
 from napari_al.errors import InputError
 from napari_al.formats.classes import ClassInfo, check_classes, default_classes
-from napari_al.formats.label_readers import Imported, ImportRequest, LabelledImage, json_of
-from napari_al.formats.outlines import filled_outline
+from napari_al.formats.exchange.label_readers import Imported, ImportRequest, LabelledImage, json_of
+from napari_al.formats.exchange.outlines import filled_outline
 from napari_al.formats.polygons import read_polygons, read_size
 
 if TYPE_CHECKING:

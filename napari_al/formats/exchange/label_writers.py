@@ -15,8 +15,8 @@ import numpy as np
 from napari_al.core import IGNORE
 from napari_al.errors import InputError
 from napari_al.formats.classes import classes_to_json, palette_of
+from napari_al.formats.exchange.outlines import outlines_of
 from napari_al.formats.images import IMAGE_SUFFIXES, write_png
-from napari_al.formats.outlines import outlines_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_al.formats.classes import ClassInfo
-    from napari_al.formats.export import Items
+    from napari_al.formats.exchange.export import Items
 
 
 def place(folder: Path, file_name: str, ending: str = ".png") -> Path:

@@ -34,8 +34,8 @@ import numpy as np
 
 from napari_al.core import IGNORE
 from napari_al.errors import InputError
-from napari_al.formats import label_writers
 from napari_al.formats.classes import ClassInfo
+from napari_al.formats.exchange import label_writers
 from napari_al.writing import WriteError, is_left_over
 
 if TYPE_CHECKING:

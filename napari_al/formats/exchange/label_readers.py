@@ -18,8 +18,8 @@ from PIL import Image
 from napari_al.core import IGNORE
 from napari_al.errors import InputError
 from napari_al.formats.classes import ClassInfo, check_classes, default_classes, read_classes
+from napari_al.formats.exchange.label_writers import CITYSCAPES_IDS, voc_palette
 from napari_al.formats.images import DECODER_ERRORS, cannot_read, read_header, read_ids
-from napari_al.formats.label_writers import CITYSCAPES_IDS, voc_palette
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
