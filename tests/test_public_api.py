@@ -87,8 +87,10 @@ def test_the_script_of_the_readme_runs(
     assert len(script.strip().splitlines()) <= 20
     for old, new in (
         ("sample_data/data", str(data_path)),
-        ("budget=100", 'budget=4, regions={"n_per_image": 20}'),
-        ('"segmenter": "filters"', '"segmenter": "filters", "steps": 2, "threads": 1'),
+        (
+            "budget=100",
+            'budget=4, regions={"n_per_image": 20}, training={"steps": 2, "threads": 1}',
+        ),
     ):
         assert old in script
         script = script.replace(old, new)
