@@ -67,6 +67,11 @@ class PixelLoader:
     batch_size : int
         Crops; ``PX_PER_CROP`` pixels are drawn for each.
     seed : int
+
+    Attributes
+    ----------
+    n_regions : int
+        Labelled regions; 0 where no sample has a ``region_map``.
     """
 
     def __init__(
@@ -80,6 +85,7 @@ class PixelLoader:
         seed: int,
     ) -> None:
         self.batch_size = batch_size
+        self.n_regions = 0
         self._seed = seed
         parts = []
         for index in range(n_samples):
@@ -87,6 +93,7 @@ class PixelLoader:
             part = _pixels(sample, lambda: encode(index, sample), strides, n_samples, rng)  # noqa: B023
             if part is not None:
                 parts.append(part)
+                self.n_regions += 0 if sample.region_map is None else len(part.counts)
         self._is_empty = not parts
         if self._is_empty:
             return

@@ -36,6 +36,8 @@ BatchLoss = Callable[["Tensor", Batch], "Tensor"]
 WARM_UP = 0.05
 """Share of the steps over which the learning rate rises from nothing."""
 POLY_POWER = 0.9
+REGIONS_OF_STEPS = 400
+MAX_STEPS_FACTOR = 10.0
 MAX_GRADIENT_NORM = 5.0
 
 
@@ -46,8 +48,8 @@ class TrainSettings:
     Attributes
     ----------
     steps, batch_size, crop_px : int
-        Optimiser steps; crops a step; side of a crop in pixels. Of a frozen segmenter 96 labelled
-        pixels stand for a crop.
+        Optimiser steps; crops a step; side of a crop in pixels. A frozen segmenter takes more steps
+        with many labels (``steps_for``), and 96 labelled pixels stand for a crop.
     learning_rate, weight_decay : float
         Of AdamW; the rate is the highest one, after warming up.
     loss : callable
@@ -190,6 +192,9 @@ def train(
             batch_size=settings.batch_size,
             seed=seed,
         )
+    n_steps = settings.steps
+    if isinstance(loader, PixelLoader):
+        n_steps = steps_for(settings.steps, loader.n_regions)
     optimizer = torch.optim.AdamW(_groups(segmenter), weight_decay=settings.weight_decay)
     # float16 alone has too short a range for gradients; without it this changes nothing
     scaler = torch.amp.GradScaler(device.type, enabled=half_dtype(device) == torch.float16)
@@ -197,9 +202,9 @@ def train(
     started = time.monotonic()
     torch.manual_seed(seed)
     with loader:
-        while len(recorded) < settings.steps and not should_stop():
+        while len(recorded) < n_steps and not should_stop():
             batch = loader.get(len(recorded))
-            learning_rate = _learning_rate(len(recorded), settings)
+            learning_rate = _learning_rate(len(recorded), n_steps, settings.learning_rate)
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate * group["rate"]
             try:
@@ -221,23 +226,44 @@ def train(
             on_step(
                 StepReport(
                     step=len(recorded),
-                    n_steps=settings.steps,
+                    n_steps=n_steps,
                     loss=loss,
                     learning_rate=learning_rate,
                     batch_size=loader.batch_size,
                     seconds=seconds,
-                    eta_seconds=seconds / len(recorded) * (settings.steps - len(recorded)),
+                    eta_seconds=seconds / len(recorded) * (n_steps - len(recorded)),
                 )
             )
-    taken = [loss for loss in recorded[-max(1, settings.steps // 10) :] if not math.isnan(loss)]
+    taken = [loss for loss in recorded[-max(1, n_steps // 10) :] if not math.isnan(loss)]
     return TrainingOutcome(
-        finished=len(recorded) == settings.steps,
+        finished=len(recorded) == n_steps,
         n_steps=len(recorded),
         n_skipped=sum(math.isnan(loss) for loss in recorded),
         loss=sum(taken) / len(taken) if taken else math.nan,
         batch_size=loader.batch_size,
         seconds=time.monotonic() - started,
     )
+
+
+def steps_for(steps: int, n_regions: int) -> int:
+    """Steps of a frozen segmenter's training: more where more regions are labelled.
+
+    With few answers more steps learn them by heart; with many, as few would not see most of them.
+
+    Parameters
+    ----------
+    steps : int
+        With up to ``REGIONS_OF_STEPS`` labelled regions.
+    n_regions : int
+
+    Returns
+    -------
+    int
+        ``steps`` times the square root of the number of regions beyond that, ``MAX_STEPS_FACTOR``
+        times at most.
+    """
+    factor = math.sqrt(n_regions / REGIONS_OF_STEPS)
+    return round(steps * min(max(factor, 1.0), MAX_STEPS_FACTOR))
 
 
 def _groups(segmenter: Segmenter) -> list[dict[str, Any]]:
@@ -286,9 +312,9 @@ def _is_out_of_memory(error: RuntimeError) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
-def _learning_rate(step: int, settings: TrainSettings) -> float:
+def _learning_rate(step: int, n_steps: int, highest: float) -> float:
     """Linear warm-up, then polynomial decay to nothing at the end."""
-    warm_up = max(1, round(WARM_UP * settings.steps))
+    warm_up = max(1, round(WARM_UP * n_steps))
     rise = min(1.0, (step + 1) / warm_up)
-    left: float = (1 - step / settings.steps) ** POLY_POWER
-    return settings.learning_rate * rise * left
+    left: float = (1 - step / n_steps) ** POLY_POWER
+    return highest * rise * left

@@ -13,7 +13,7 @@ from napari_al.learning.inference import encode, predict_encoded, predict_probs
 from napari_al.learning.labelled_pixels import PixelLoader, at_pixels, region_weights
 from napari_al.learning.networks.resampling import upsample
 from napari_al.learning.segmenter import Segmenter, build_segmenter
-from napari_al.learning.training import TrainSettings, train
+from napari_al.learning.training import TrainSettings, steps_for, train
 from napari_al.learning.weights import load_segmenter, save_segmenter
 from napari_al.methods.loss import loss_function
 
@@ -252,3 +252,10 @@ def test_a_head_of_version_1_gives_what_it_gave(tmp_path):
         expected = classifier(head(loaded.encode(image)[0])).softmax(dim=1)
         found = loaded(image).softmax(dim=1)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("n_regions", "expected"), [(0, 150), (30, 150), (400, 150), (1600, 300), (10**6, 1500)]
+)
+def test_more_labelled_regions_are_learnt_in_more_steps(n_regions, expected):
+    assert steps_for(150, n_regions) == expected

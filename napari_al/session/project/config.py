@@ -66,7 +66,11 @@ class TrainingSettings(Settings):
     noise: Annotated[float, Field(ge=0)] = Field(
         1.0, description="standard deviation of the noise on a frozen backbone's normalised maps"
     )
-    steps: Positive = Field(150, description="of the optimiser; default if not frozen: 400")
+    steps: Positive = Field(
+        150,
+        description="of the optimiser; default if not frozen: 400. If frozen, with up to 400 "
+        "labelled regions, and more with more",
+    )
     batch_size: Positive = Field(8, description="crops a step; if frozen, 96 pixels for each")
     crop_px: Annotated[int, Field(ge=16)] = Field(
         352, description="side of a training crop; no larger than the largest image needs"
