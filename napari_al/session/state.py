@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_al.core.clicks import Clicks
-    from napari_al.methods.queries import AutomaticCorrection, Query
+    from napari_al.methods.queries import AutomaticCorrection, Query, Region
     from napari_al.session.log.history import Entry, Record
     from napari_al.session.pool.order import Pool
     from napari_al.session.project.config import ProjectConfig
@@ -83,6 +83,13 @@ class ProjectState:
         if not self._asks:
             return []
         return list(islice(self._queue.queries(self._answered, self.round), n))
+
+    def query_about(self, region: Region) -> Query | None:
+        """Return the query about the region of the pool that lies where this one does.
+
+        None if it is answered, or if nothing is asked now.
+        """
+        return self._queue.about(region, self._answered, self.round) if self._asks else None
 
     @property
     def can_undo(self) -> bool:

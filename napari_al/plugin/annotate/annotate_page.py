@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from qtpy.QtWidgets import QPushButton
 
     from napari_al.formats.dataset import ClassInfo
-    from napari_al.methods.queries import Outcome, Query
+    from napari_al.methods.queries import Answer, Outcome, Query
     from napari_al.methods.table import QueryType
     from napari_al.plugin.control.keys import ActionName
     from napari_al.session.session import Session
@@ -71,6 +71,7 @@ class AnnotatePage(QWidget):
     rest_wanted = Signal()
     undo_wanted = Signal()
     redo_wanted = Signal()
+    back_wanted = Signal()
     focus_wanted = Signal()
     help_wanted = Signal()
     classes_wanted = Signal()
@@ -93,6 +94,13 @@ class AnnotatePage(QWidget):
         self._hide_message.setSingleShot(True)
         self._hide_message.setInterval(MESSAGE_S * 1000)
         self._hide_message.timeout.connect(lambda: self._message.setVisible(False))
+        self._back = button(
+            "Back",
+            "leave it as it is, and go on with the next question",
+            self.back_wanted.emit,
+            key=hint("go_back"),
+        )
+        self._back.setVisible(False)
         self._accept = button("", "", self.accepted.emit, key=hint("accept"), role="main")
         self._rest = button(
             "The rest is this class",
@@ -107,7 +115,14 @@ class AnnotatePage(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(8, 6, 8, 6)
         column.setSpacing(6)
-        for widget in (self._question, self._about, self._accept, self.classes, self._rest):
+        for widget in (
+            self._question,
+            self._about,
+            self._back,
+            self._accept,
+            self.classes,
+            self._rest,
+        ):
             column.addWidget(widget)
         column.addLayout(self._build_outcome_buttons())
         column.addLayout(self._build_action_buttons())
@@ -196,6 +211,7 @@ class AnnotatePage(QWidget):
         self.classes.setEnabled(answering)
         self._accept.setEnabled(answering)
         if query is None:
+            self._back.setVisible(False)
             self._question.setText(_PAUSES.get(pause, ""))
             self._about.setText("")
             return
@@ -203,6 +219,18 @@ class AnnotatePage(QWidget):
         about = f"{query.region.image} · {query.region.mask.size} px · round {query.round}"
         how = _INSTRUCTIONS.get(query.query_type)
         self._about.setText(f"{how}<br>{escape(about)}" if how else escape(about))
+
+    def show_picked(self, replaced: Answer | None, *, out_of_turn: bool) -> None:
+        """Say that the query on screen is not the next one, and how to leave it."""
+        if replaced is not None:
+            was = answer_text(replaced, self._classes)
+            self._question.setText(f"Changing your answer: was {was}")
+        self._back.setVisible(replaced is not None or out_of_turn)
+
+    def show_n_selected(self, n_selected: int) -> None:
+        """Say that the next answer is for all selected regions."""
+        if n_selected:
+            self._question.setText(f"{n_selected} regions are selected: which class are they all?")
 
     def show_chosen(self, class_ids: frozenset[int], query_type: QueryType) -> None:
         """Show what has been chosen so far."""
@@ -235,6 +263,12 @@ class AnnotatePage(QWidget):
         self._message.setText(words)
         self._message.setVisible(True)
         self._hide_message.start()
+
+
+def answer_text(answer: Answer, classes: Sequence[ClassInfo]) -> str:
+    """Return an answer in words: the names of its classes, or its outcome."""
+    names = [info.name for info in classes if info.id in answer.class_ids]
+    return f"<i>{escape(', '.join(names) or answer.outcome)}</i>"
 
 
 def question(query: Query, classes: tuple[ClassInfo, ...]) -> str:

@@ -1,4 +1,4 @@
-"""Class buttons with colour, name, key and count; a search field where there are many."""
+"""Class buttons with colour, name, key and count, and a field to search them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from napari_al.formats.dataset import ClassInfo
 
-N_WITHOUT_SEARCH = 10
 N_ROWS_SHOWN = 9
 N_ONE_COLUMN = 5
 LONG_NAME = 12
@@ -114,7 +113,6 @@ class ClassesPanel(QWidget):
             button.clicked.connect(lambda _=False, class_id=info.id: self.chosen.emit(class_id))
             self._buttons.append(button)
         self._scroll.setWidget(holder)  # Qt deletes the former one
-        self._search.setVisible(len(self._buttons) > N_WITHOUT_SEARCH)
         self._search.clear()
         self._filter("")
 
@@ -136,9 +134,8 @@ class ClassesPanel(QWidget):
 
     def find(self) -> None:
         """Put the cursor into the search field."""
-        if self._search.isVisible():
-            self._search.setFocus(Qt.FocusReason.ShortcutFocusReason)
-            self._search.selectAll()
+        self._search.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self._search.selectAll()
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """Leave the search field on Escape, choose on Enter; neither key reaches the canvas."""

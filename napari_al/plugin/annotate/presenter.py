@@ -89,6 +89,7 @@ class AnnotationPresenter:
             (page.rest_wanted, questions.fill_rest),
             (page.undo_wanted, opened.undo),
             (page.redo_wanted, opened.redo),
+            (page.back_wanted, opened.go_back),
             (page.focus_wanted, display.focus),
             (page.classes_wanted, self.toggle_editor),
             (page.model.train_wanted, opened.train),
@@ -100,7 +101,8 @@ class AnnotationPresenter:
             (page.view.dim_changed, display.layers.set_dim),
             (page.view.keep_zoom_changed, self.on_keep_zoom_changed),
             (page.queue.picked, opened.go_to),
-            (page.queue.many_answered, questions.answer_many),
+            (page.queue.selected, self.on_selected),
+            (page.queue.many_answered, self.on_many_answered),
             (editor.edited, opened.edit_classes),
             (editor.undo_wanted, opened.undo),
             (editor.redo_wanted, opened.redo),
@@ -122,7 +124,21 @@ class AnnotationPresenter:
 
     def on_query_changed(self, query: Query | None) -> None:
         """Show the question."""
-        self._annotate.show_query(query, self._opened.pause, self._session.config.classes)
+        classes, state = self._session.config.classes, self._opened.questions.state
+        self._annotate.show_query(query, self._opened.pause, classes)
+        if state is not None:
+            self._annotate.show_picked(state.replaced, out_of_turn=state.out_of_turn)
+            self._annotate.show_n_selected(len(self._opened.questions.selected))
+
+    def on_selected(self, queries: tuple[Query, ...]) -> None:
+        """Answer several upcoming queries at once, or the one on screen again."""
+        if queries != self._opened.questions.selected:
+            self._opened.questions.selected = queries
+            self.on_query_changed(self._opened.questions.query)
+
+    def on_many_answered(self, queries: list[Query], class_id: int) -> None:
+        """Give several upcoming queries the same class."""
+        self._opened.questions.answer_many(queries, (class_id,))
 
     def on_choice_changed(self, class_ids: frozenset[int]) -> None:
         """Show what has been chosen so far."""

@@ -10,6 +10,7 @@ from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtGui import QColor, QIcon, QImage, QPainter, QPixmap
 from qtpy.QtWidgets import (
     QAbstractItemView,
+    QApplication,
     QComboBox,
     QHBoxLayout,
     QListWidget,
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
-    from qtpy.QtGui import QShowEvent
+    from qtpy.QtGui import QHideEvent, QShowEvent
 
     from napari_al.formats.dataset import ClassInfo
     from napari_al.methods.queries import Answer, Query, Region
@@ -74,6 +75,8 @@ class QueuePanel(QWidget):
 
     picked = Signal(object)
     """The query of a thumbnail that was clicked."""
+    selected = Signal(tuple)
+    """The queries that are selected, if they are several; else ()."""
     many_answered = Signal(list, int)
     """Queries and the class that all of them get."""
 
@@ -83,8 +86,8 @@ class QueuePanel(QWidget):
         self._icons: dict[tuple[object, ...], QIcon] = {}
         self._deferred: dict[str, Callable[[], None]] = {}  # updates deferred until visible
         self._upcoming = _strip(0)
-        self._upcoming.setToolTip("double-click: answer this one now; Ctrl+click: select several")
-        self._upcoming.itemDoubleClicked.connect(self._on_picked)
+        self._upcoming.setToolTip("click: answer this one now; Ctrl+click: select several")
+        self._upcoming.itemClicked.connect(self._on_clicked)
         self._upcoming.itemSelectionChanged.connect(self._on_selected)
         self._past = _strip(WORDS_PX)
         self._past.setToolTip("click: go back to it and change the answer")
@@ -134,6 +137,11 @@ class QueuePanel(QWidget):
         """Fill the strips when they become visible: it takes too long while they are hidden."""
         super().showEvent(event)
         self._fill()
+
+    def hideEvent(self, event: QHideEvent | None) -> None:
+        """Select nothing: an answer must not go to regions that are out of sight."""
+        super().hideEvent(event)
+        self._upcoming.clearSelection()
 
     def _fill(self) -> None:
         while self._deferred and self.isVisible():
@@ -190,9 +198,14 @@ class QueuePanel(QWidget):
     def _on_picked(self, item: QListWidgetItem) -> None:
         self.picked.emit(item.data(_DATA))
 
+    def _on_clicked(self, item: QListWidgetItem) -> None:
+        if QApplication.keyboardModifiers() == Qt.KeyboardModifier.NoModifier:
+            self._on_picked(item)
+
     def _on_selected(self) -> None:
-        several = len(self._upcoming.selectedItems()) > 1
-        self._bulk.setVisible(several)
+        queries = tuple(item.data(_DATA) for item in self._upcoming.selectedItems())
+        self._bulk.setVisible(len(queries) > 1)
+        self.selected.emit(queries if len(queries) > 1 else ())
 
     def _on_apply(self) -> None:
         queries = [item.data(_DATA) for item in self._upcoming.selectedItems()]

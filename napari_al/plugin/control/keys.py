@@ -15,6 +15,7 @@ ActionName = Literal[
     "ignore",
     "undo",
     "redo",
+    "go_back",
     "find_class",
     "edit_classes",
     "focus",
@@ -51,6 +52,7 @@ ACTIONS: dict[ActionName, Action] = {
         Action("ignore", ("I", "X"), "ignore: nothing of the classes; train on nothing here"),
         Action("undo", ("Control-Z", "Backspace"), "take the last answer back"),
         Action("redo", ("Control-Shift-Z", "Control-Y"), "put it back"),
+        Action("go_back", ("Escape",), "leave an answer picked from the queue as it is"),
         Action("find_class", ("/",), "find a class by typing its name"),
         Action("rest", ("R",), "drawing: the rest of the rectangle is this class"),
         Action("split", ("D",), "divide: cut the region in two and answer both parts"),
@@ -96,6 +98,7 @@ _SHOWN = {
     "Control": "Ctrl",
     "Backspace": "⌫",
     "Enter": "Enter",
+    "Escape": "Esc",
     "Shift-/": "?",
 }
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
     from napari_al.formats.classes import ClassInfo
-    from napari_al.methods.queries import Query
+    from napari_al.methods.queries import Query, Region
     from napari_al.plugin.control.training_controller import Pause
     from napari_al.plugin.control.workbench import Workbench
     from napari_al.plugin.layers.camera import Placement
@@ -71,6 +71,7 @@ class OpenSession:
         self.events = events
         self.preferences = preferences
         self.pause: Pause = ""
+        self._undone: list[Region] = []  # to be asked about before any other, the next one first
         self.display = ImageDisplay(
             bench.layers, session, preferences, dispatch, placement, sources
         )
@@ -113,13 +114,22 @@ class OpenSession:
     def _next_query(self) -> Query | None:
         """Return the next query; None: what it waits for has been started, if that was possible."""
         for _ in range(2):  # training begins another round
-            query = self.session.query()
+            query = self._next_undone() or self.session.query()
             if query is not None:
                 return query
             self.pause = self.training.prepare_query()
             if self.pause:
                 return None
         self.pause = "failed"
+        return None
+
+    def _next_undone(self) -> Query | None:
+        """Return the query whose answer was undone last, unless it has been answered since."""
+        while self._undone and self.session.has_scores and not self.session.budget_is_spent:
+            query = self.session.query_about(self._undone[0])
+            if query is not None:
+                return query
+            del self._undone[0]
         return None
 
     def _show(self, question: QuestionState | None) -> None:
@@ -147,9 +157,15 @@ class OpenSession:
         """Show a query out of turn; if it has an answer, the next answer replaces it."""
         given = next((a for a in reversed(self.session.answers()) if a.query == query), None)
         if given is None:
-            self._show(QuestionState(query))
+            self._show(QuestionState(query, out_of_turn=True))
         else:
             self._show_again(given, replaced=given)
+
+    def go_back(self) -> None:
+        """Show the query whose turn it is instead of one that was picked."""
+        state = self.questions.state
+        if state is not None and (state.out_of_turn or state.replaced is not None):
+            self.ask()
 
     def _show_again(self, answer: Answer, replaced: Answer | None) -> None:
         """Show the query of an answer with what was chosen or drawn for it, to be changed."""
@@ -177,6 +193,7 @@ class OpenSession:
         except (InputError, OSError) as error:
             self.events.report(error)
             return
+        self._undone[:0] = [r.query.region for r in undone if isinstance(r, Answer)]
         match undone:
             case (Answer() as answer,):
                 earlier = _restored(before, self.session.answers())

@@ -49,6 +49,8 @@ class QuestionController:
     ----------
     state : QuestionState or None
         Of the question on screen.
+    selected : tuple of Query
+        Several upcoming queries that the next answer is for, instead of the one on screen.
     drawings : dict of str to Drawing
         What was drawn for answers given since the session was opened, by the answer's id.
     """
@@ -69,6 +71,7 @@ class QuestionController:
         self._preferred_keys = preferred_keys
         self._key_prefix = ""  # the first key of a class with two
         self.state: QuestionState | None = None
+        self.selected: tuple[Query, ...] = ()
         self.drawings: dict[str, Drawing] = {}
         self.set_classes(session.config.classes)
 
@@ -156,6 +159,9 @@ class QuestionController:
         """Take a class: as the answer, or as one of several."""
         if self.state is None or class_id not in self._class_ids:
             return
+        if self.selected:
+            self.answer_many(self.selected, (class_id,))
+            return
         answer = self.state.choose(class_id)
         if answer is None:
             self._events.choice_changed.emit(self.chosen)
@@ -182,7 +188,9 @@ class QuestionController:
 
     def answer_without_class(self, outcome: Outcome) -> None:
         """Answer ``skipped``, ``unsure`` or ``ignored``."""
-        if self.state is not None:
+        if self.state is not None and self.selected:
+            self.answer_many(self.selected, (), outcome)
+        elif self.state is not None:
             self._submit(self.state.answer((), outcome=outcome))
 
     def _submit(self, answer: Answer) -> None:
@@ -201,13 +209,18 @@ class QuestionController:
         if submitted:
             self.answered.emit()
 
-    def answer_many(self, queries: Sequence[Query], class_id: int) -> None:
-        """Give several upcoming queries the same class; one undo takes all back."""
+    def answer_many(
+        self, queries: Sequence[Query], class_ids: tuple[int, ...], outcome: Outcome = "labelled"
+    ) -> None:
+        """Give several upcoming queries the same answer; one undo takes all back."""
         if not queries:
             return
         spent_s = 0.0 if self.state is None else self.state.seconds
         seconds = round(spent_s / len(queries), 3)
-        answers = [Answer(query, (class_id,), ONE_CLICK, seconds=seconds) for query in queries]
+        answers = [
+            Answer(query, class_ids, ONE_CLICK, outcome=outcome, seconds=seconds)
+            for query in queries
+        ]
         if self._submission.submit(*answers):
             self.answered.emit()
 

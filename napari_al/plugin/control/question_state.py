@@ -33,6 +33,8 @@ class QuestionState:
     query : Query
     replaced : Answer, optional
         An earlier answer to the query, which the next answer replaces.
+    out_of_turn : bool
+        The annotator picked it from the coming queries.
     parts : tuple of Query
         Of a region that was cut: the parts still to ask about.
     given : tuple of Answer
@@ -51,6 +53,7 @@ class QuestionState:
 
     query: Query
     replaced: Answer | None = None
+    out_of_turn: bool = False
     parts: tuple[Query, ...] = ()
     given: tuple[Answer, ...] = ()
     before: QuestionState | None = None
@@ -154,7 +157,13 @@ class QuestionState:
         if not self.parts:
             return None
         part, *parts = self.parts
-        return QuestionState(part, parts=tuple(parts), given=(*self.given, answer), before=self)
+        return QuestionState(
+            part,
+            out_of_turn=self.out_of_turn,
+            parts=tuple(parts),
+            given=(*self.given, answer),
+            before=self,
+        )
 
     def joined(self, region_map: NDArray[np.int32], pixel_rc: tuple[int, int]) -> QuestionState:
         """Return the question about this region joined with the one at a pixel, or without it.

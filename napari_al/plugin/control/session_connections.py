@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from qtpy.QtWidgets import QAbstractSpinBox, QApplication, QLineEdit, QPlainTextEdit, QTextEdit
+
 from napari_al.plugin.control.keys import ACTIONS, CLASS_KEYS
 
 if TYPE_CHECKING:
@@ -17,9 +19,12 @@ if TYPE_CHECKING:
     from napari_al.plugin.control.open_session import OpenSession
     from napari_al.plugin.widgets.connection_list import ConnectionList
 
-KEYS_OF_USER_LAYERS = frozenset({"Enter", "Backspace", "Control-Z", "Control-Shift-Z", "Control-Y"})
+TEXT_FIELDS = (QLineEdit, QAbstractSpinBox, QPlainTextEdit, QTextEdit)
+KEYS_OF_USER_LAYERS = frozenset(
+    {"Enter", "Backspace", "Escape", "Control-Z", "Control-Shift-Z", "Control-Y"}
+)
 """Keys that keep their meaning in a layer of the user's: it is edited and undone with them."""
-KEYS_OF_SHAPES = frozenset({"Enter", "Backspace"})
+KEYS_OF_SHAPES = frozenset({"Enter", "Backspace", "Escape"})
 """Keys with which napari closes and deletes polygons; not bound while drawing."""
 
 
@@ -75,6 +80,7 @@ def key_actions(opened: OpenSession) -> dict[str, Callable[[], object]]:
         "ignore": partial(questions.answer_without_class, "ignored"),
         "undo": opened.undo,
         "redo": opened.redo,
+        "go_back": opened.go_back,
         "find_class": opened.events.find_class_requested.emit,
         "edit_classes": opened.events.edit_classes_requested.emit,
         "rest": questions.fill_rest,
@@ -88,7 +94,14 @@ def key_actions(opened: OpenSession) -> dict[str, Callable[[], object]]:
         "help": opened.events.help_requested.emit,
     }
     out = {key: actions[name] for name, action in ACTIONS.items() for key in action.keys}
-    return out | {key: partial(questions.press_class_key, key) for key in CLASS_KEYS}
+    out |= {key: partial(questions.press_class_key, key) for key in CLASS_KEYS}
+    return {key: partial(_unless_typing, action) for key, action in out.items()}
+
+
+def _unless_typing(action: Callable[[], object]) -> None:
+    """Act on a key, unless a text field has the keyboard focus: some keys pass through those."""
+    if not isinstance(QApplication.focusWidget(), TEXT_FIELDS):
+        action()
 
 
 def _connect_user_layer(

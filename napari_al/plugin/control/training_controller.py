@@ -58,6 +58,7 @@ class TrainingController:
         self._session, self._events, self._display = session, events, display
         self._preferences = preferences
         self._background = Background(dispatch, n_threads=1)
+        self._waits_for_budget = False  # else training was asked for
         self.last_result: JobResult | None = None
 
     def encode_ahead(self) -> None:
@@ -77,16 +78,19 @@ class TrainingController:
                 return "training"
             if session.round >= 1 and not self._preferences.train_when_spent:
                 return "spent"
-            return self.train()
+            return self.train(waits_for_budget=session.round >= 1)
         if session.scores_are_complete:
             return "done"
         if not session.is_busy and not self._start(session.start_scoring):
             return "failed"
         return "scoring"
 
-    def train(self) -> Pause:
-        """Start training, or have corrections proposed first; return what it waits for."""
-        session = self._session
+    def train(self, *, waits_for_budget: bool = False) -> Pause:
+        """Start training, or have corrections proposed first; return what it waits for.
+
+        ``waits_for_budget``: not if an undo has left clicks to spend when it could start.
+        """
+        session, self._waits_for_budget = self._session, waits_for_budget
         automatic = session.config.method.correction == "automatic" and session.round >= 1
         if automatic and not session.is_training:
             self._propose()
@@ -105,12 +109,17 @@ class TrainingController:
     # ---- corrections that a model proposes
 
     def _propose(self) -> None:
-        if not self._background.is_pending("corrections"):
-            work = self._session.propose_corrections
-            self._background.request("corrections", work, self._on_proposed, self._on_no_proposal)
+        work = self._session.propose_corrections  # again: answers may have changed meanwhile
+        self._background.request("corrections", work, self._on_proposed, self._on_no_proposal)
+
+    @property
+    def _has_clicks_left(self) -> bool:
+        return self._waits_for_budget and not self._session.budget_is_spent
 
     def _on_proposed(self, corrections: Corrections) -> None:
-        if corrections and self._preferences.review_corrections:
+        if self._has_clicks_left:
+            self.advanced.emit("")
+        elif corrections and self._preferences.review_corrections:
             self.review_started.emit()
             self._events.corrections_proposed.emit(corrections)
         else:
@@ -128,7 +137,8 @@ class TrainingController:
             return
         for image in {correction.region.image for correction in accepted}:
             self._display.invalidate(image)
-        self.advanced.emit("" if self._start(session.start_training) else "failed")
+        can_go_on = self._has_clicks_left or self._start(session.start_training)
+        self.advanced.emit("" if can_go_on else "failed")
 
     def on_job_finished(self, result: JobResult) -> None:
         """Remember how a job ended, and report failures."""

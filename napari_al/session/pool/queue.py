@@ -141,6 +141,15 @@ class QueryQueue:
         self._asked = next(self.queries(answered, round_number), None)
         return self._asked
 
+    def about(self, region: Region, answered: AnsweredState, round_number: int) -> Query | None:
+        """Return the query about the pool's region where this one lies; None if it is answered."""
+        if self.pool is None:
+            return None
+        place = self.pool.first_place(region.image, region.ids)
+        if place == len(self.pool.order):
+            return None
+        return _query_of_row(self.pool, int(self.pool.order[place]), answered, round_number)
+
     def queries(self, answered: AnsweredState, round_number: int) -> Iterator[Query]:
         """Yield queries, best first; but before all others the one on screen, until answered."""
         if self.pool is None:

@@ -1,4 +1,4 @@
-"""Which query is on screen while images vanish and scores arrive."""
+"""Which query is on screen: while images vanish and scores arrive, after undo, out of turn."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import imageio.v3 as iio
 import numpy as np
 from qtpy.QtCore import Qt
 from scenes import write_data
+
+CTRL = Qt.KeyboardModifier.ControlModifier
 
 
 def test_an_image_that_vanishes_or_changes_size_is_named_and_the_others_go_on(
@@ -50,3 +52,53 @@ def test_the_question_on_screen_stays_while_scores_come_in(open_session):
     desk.until_asked()
     assert desk.query.model_round == 1
     assert desk.query.region not in answered | {on_screen.region}
+
+
+def test_undone_questions_of_an_earlier_round_are_asked_again_before_new_ones(open_session):
+    desk = open_session(budget=4)
+    asked = []
+    for _ in range(4):
+        asked.append(desk.query.region)
+        desk.key(Qt.Key.Key_1)
+        desk.until_asked()
+    desk.until(lambda: desk.session.scores_round == 1 and not desk.session.is_busy)
+    for _ in range(3):
+        desk.key(Qt.Key.Key_Z, CTRL)
+    again = []
+    for _ in range(3):
+        again.append(desk.query.region)
+        desk.key(Qt.Key.Key_2)
+        desk.until_asked()
+    assert again == asked[1:]
+    assert desk.query.region not in asked
+    assert [a.class_ids for a in desk.session.answers()] == [(0,), (1,), (1,), (1,)]
+
+
+def test_an_old_answer_is_changed_only_if_wanted(open_session):
+    desk = open_session()
+    first = desk.query
+    desk.key(Qt.Key.Key_2)
+    desk.until_asked()
+    following, page = desk.query, desk.dock.annotate
+    desk.dock.bench.opened.go_to(first)
+    assert page._question.text() == "Changing your answer: was <i>sky</i>"
+    assert page._back.isVisible()
+    desk.key(Qt.Key.Key_Escape)
+    assert desk.query == following
+    assert page._question.text() == "Which class is this mostly?"
+    assert not page._back.isVisible()
+    desk.dock.bench.opened.go_to(first)
+    desk.press("Back")
+    assert desk.query == following
+    assert [a.class_ids for a in desk.session.answers()] == [(1,)]
+    desk.dock.bench.opened.go_to(first)
+    desk.key(Qt.Key.Key_3)
+    desk.until_asked()
+    assert [a.class_ids for a in desk.session.answers()] == [(2,)]
+    desk.key(Qt.Key.Key_Z, CTRL)  # the change, not the answer
+    assert [a.class_ids for a in desk.session.answers()] == [(1,)]
+    assert page._question.text() == "Changing your answer: was <i>sky</i>"
+    desk.key(Qt.Key.Key_Escape)
+    assert desk.query == following
+    desk.key(Qt.Key.Key_Escape)  # the next question stays
+    assert desk.query == following

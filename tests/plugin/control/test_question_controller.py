@@ -66,6 +66,6 @@ def test_seconds_go_on_while_a_region_is_mended_and_are_shared_by_several(open_s
     desk.key(Qt.Key.Key_1)
     desk.until_asked()
     bench.answering.state.seen_at -= 20
-    bench.answering.answer_many(desk.session.upcoming(2), 0)
+    bench.answering.answer_many(desk.session.upcoming(2), (0,))
     seconds = [round(answer.seconds, -1) for answer in desk.session.answers()]
     assert seconds == [20, 0, 10, 10]

@@ -82,6 +82,28 @@ def test_no_training_without_corrections_that_could_not_be_written(window):
     assert window.advanced == ["failed"]
 
 
+def test_no_training_if_an_undo_left_clicks_while_corrections_were_computed(window):
+    session = Proposing()
+    session.budget_is_spent = True
+    made = window.controller(session)
+    assert made.prepare_query() == "proposing"
+    session.budget_is_spent = False
+    window.run_next_call()
+    assert (session.n_trainings, window.advanced) == (0, [""])
+    session.budget_is_spent = True
+    assert made.prepare_query() == "proposing"
+    window.run_next_call()
+    assert (session.n_trainings, window.advanced) == (1, ["", ""])
+
+
+def test_training_that_was_asked_for_does_not_wait_for_the_budget(window):
+    session = Proposing()
+    session.budget_is_spent = False
+    assert window.controller(session).train() == "proposing"
+    window.run_next_call()
+    assert session.n_trainings == 1
+
+
 def test_what_the_next_query_waits_for():
     session = SimpleNamespace(
         round=1, budget_is_spent=True, is_training=False, scores_are_complete=True, is_busy=True
