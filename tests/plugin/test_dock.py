@@ -231,9 +231,13 @@ def test_budget_spent_trains_while_answering_goes_on(open_session):
     desk.until(lambda: not desk.session.is_busy)
     desk.until(lambda: desk.session.scores_round == 1)
     desk.until_asked()
-    assert "1 answers old" in desk.dock.annotate.model._state.text()
+    assert "1 answer old" in desk.dock.annotate.model._state.text()
     assert desk.dock.annotate.model.loss.n_points > 0
     assert desk.dock.annotate.model.miou.n_points == 1
+    assert desk.dock.annotate._status.text().startswith("Model 1 is ready: P shows")
+    desk.until(lambda: NAMES["prediction"] in desk.viewer.layers)
+    assert _layer(desk, "prediction").visible  # the first model's, once by itself
+    desk.key(Qt.Key.Key_P)
     for key, kind in ((Qt.Key.Key_H, "heatmap"), (Qt.Key.Key_P, "prediction")):
         desk.key(key)
         desk.until(lambda kind=kind: NAMES[kind] in desk.viewer.layers)

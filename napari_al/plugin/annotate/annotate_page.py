@@ -17,7 +17,7 @@ from napari_al.plugin.annotate.model_panel import ModelPanel
 from napari_al.plugin.annotate.progress_panel import ProgressPanel
 from napari_al.plugin.annotate.queue_panel import QueuePanel
 from napari_al.plugin.annotate.view_panel import ViewPanel
-from napari_al.plugin.control.answer_statistics import AnswerStatistics, duration
+from napari_al.plugin.control.answer_statistics import AnswerStatistics, count, duration
 from napari_al.plugin.control.keys import hint
 from napari_al.plugin.widgets.form_parts import button, scrolled, text
 
@@ -111,6 +111,7 @@ class AnnotatePage(QWidget):
         self._budget = QProgressBar()
         self._budget.setToolTip("clicks spent in this round, of its budget")
         self._left = text("", "muted")
+        self._status = text("", "muted")
         self.tabs = self._build_tabs()
         column = QVBoxLayout(self)
         column.setContentsMargins(8, 6, 8, 6)
@@ -126,7 +127,7 @@ class AnnotatePage(QWidget):
             column.addWidget(widget)
         column.addLayout(self._build_outcome_buttons())
         column.addLayout(self._build_action_buttons())
-        for widget in (self._message, self._budget, self._left):
+        for widget in (self._message, self._budget, self._left, self._status):
             column.addWidget(widget)
         column.addWidget(self.tabs, 1)
 
@@ -253,10 +254,14 @@ class AnnotatePage(QWidget):
         self._budget.setFormat(f"{spent} of {budget} clicks")
         left = max(0, budget - spent)
         pace = statistics.seconds_per_click
-        words = f"{statistics.n_queries} queries in all · {left} clicks left"
+        words = f"{count(statistics.n_queries, 'answer')} in all · {count(left, 'click')} left"
         if pace is not None and left:
             words += f" · about {duration(pace * left)}"
         self._left.setText(words)
+
+    def show_status(self, words: str) -> None:
+        """Show what the model does, whatever tab is open."""
+        self._status.setText(words)
 
     def show_message(self, words: str) -> None:
         """Show a message for some seconds."""

@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_al.formats.classes import ClassInfo, default_color, live_classes
+from napari_al.plugin.control.answer_statistics import count
 from napari_al.plugin.control.keys import hint
 from napari_al.plugin.widgets.form_parts import button, swatch, text
 
@@ -115,7 +116,7 @@ class ClassEditor(QWidget):
             item = QListWidgetItem(QIcon(swatch(info.color)), info.name)
             item.setData(_ID, info.id)
             item.setFlags(item.flags() | Qt.ItemFlag.ItemIsEditable)
-            item.setToolTip(f"{counts.get(info.id, 0)} answers")
+            item.setToolTip(count(counts.get(info.id, 0), "answer"))
             self.list.addItem(item)
             item.setSelected(info.id in chosen)
             self.into.addItem(QIcon(swatch(info.color)), info.name, info.id)

@@ -30,6 +30,10 @@ _STAGES = {
 }
 
 
+MIN_STEPS_TIMED = 10
+"""The first steps of a training take longer than the rest: before these no time is estimated."""
+
+
 class ModelPanel(QWidget):
     """State, buttons to train and to stop, progress, two charts."""
 
@@ -114,7 +118,9 @@ class ModelPanel(QWidget):
         """Show how far the job is."""
         self._bar.setRange(0, max(1, progress.total))
         self._bar.setValue(progress.done)
-        left = "" if progress.eta_s is None else f" · {duration(progress.eta_s)} left"
+        left = ""
+        if progress.eta_s is not None and progress.done >= MIN_STEPS_TIMED:
+            left = f" · {duration(progress.eta_s)} left"
         self._stage.setText(f"{_STAGES[progress.stage]}{left}")
         if progress.stage == "training" and progress.loss is not None:
             if progress.done <= 1:

@@ -9,6 +9,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from napari_al.plugin.control.answer_statistics import count
+from napari_al.plugin.control.keys import hint
+
 if TYPE_CHECKING:
     from napari_al.methods.queries import AutomaticCorrection, Query
     from napari_al.plugin.annotate.export_actions import Exporter
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from napari_al.plugin.control.coverage_statistics import CoverageStatistics
     from napari_al.plugin.control.open_session import OpenSession
     from napari_al.plugin.widgets.connection_list import ConnectionList
+    from napari_al.session.rounds.job_process import JobProgress
 
 N_THUMBNAILS = 200
 """Corrections that are shown with a picture."""
@@ -70,7 +74,7 @@ class AnnotationPresenter:
             (events.statistics_changed, self.on_statistics_changed),
             (events.coverage_changed, self.on_coverage_changed),
             (events.upcoming_changed, self.on_upcoming_changed),
-            (events.job_progress, page.model.show_progress),
+            (events.job_progress, self.on_job_progress),
             (events.job_changed, self.on_job_changed),
             (events.corrections_proposed, self.on_corrections_proposed),
             (events.find_class_requested, page.classes.find),
@@ -195,6 +199,13 @@ class AnnotationPresenter:
         """Show the next queries."""
         self._annotate.queue.show_upcoming(queries, self._opened.display.picture_of)
 
+    def on_job_progress(self, progress: JobProgress) -> None:
+        """Show how far a job is."""
+        self._annotate.model.show_progress(progress)
+        session = self._session
+        number = session.round - 1 if session.is_training else session.model_round
+        self._annotate.show_status(job_text(progress, number or 0))
+
     def on_job_changed(self) -> None:
         """Show whether a job runs, and how the last one ended."""
         session, model = self._session, self._annotate.model
@@ -204,6 +215,7 @@ class AnnotationPresenter:
         else:
             model.show_idle("" if result is None or result.status == "done" else result.reason)
             model.show_rounds(session.rounds())
+            self._annotate.show_status(ready_text(session.model_round))
         self._show_model_state()
 
     def _show_model_state(self) -> None:
@@ -215,7 +227,7 @@ class AnnotationPresenter:
         else:
             n_behind = self._opened.statistics.n_answers_behind()
             words = f"Prediction and heatmap: model of round {session.scores_round}, "
-            words += "up to date." if not n_behind else f"{n_behind} answers old."
+            words += "up to date." if not n_behind else f"{count(n_behind, 'answer')} old."
         self._annotate.model.show_state(words)
 
     # ---- proposed corrections
@@ -256,3 +268,18 @@ class AnnotationPresenter:
     def on_keep_zoom_changed(self, keep: bool) -> None:
         """Keep the zoom from query to query, or fit it to each region."""
         self._opened.preferences.keep_zoom = keep
+
+
+def job_text(progress: JobProgress, model_round: int) -> str:
+    """Return how far a job is, in a line: ``Model 2: training, 40 %``, ``Scoring 120 of 367``."""
+    done, total = progress.done, progress.total
+    if progress.stage == "training":
+        return f"Model {model_round}: training, {round(100 * done / max(1, total))} %"
+    return f"{progress.stage.capitalize()} {done} of {total}"
+
+
+def ready_text(model_round: int | None) -> str:
+    """Return which model there is, in a line."""
+    if model_round is None:
+        return ""
+    return f"Model {model_round} is ready: {hint('prediction')} shows what it predicts."

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QFileDialog, QGridLayout, QVBoxLayout, QWidget
 
-from napari_al.plugin.control.answer_statistics import duration
+from napari_al.plugin.control.answer_statistics import count, duration
 from napari_al.plugin.widgets.form_parts import button, text
 from napari_al.plugin.widgets.share_bar import ShareBar
 
@@ -103,7 +103,7 @@ class ProgressPanel(QWidget):
 
     def show_coverage(self, coverage: CoverageStatistics, classes: Sequence[ClassInfo]) -> None:
         """Show statistics that take time to compute."""
-        self._values["drawn"].setText(f"{coverage.drawn_clicks} clicks")
+        self._values["drawn"].setText(count(coverage.drawn_clicks, "click"))
         shares = [(c.name, c.color, coverage.px_by_class[c.id]) for c in classes]
         self.shares.set_shares(shares)
 
@@ -119,7 +119,7 @@ def _table(statistics: AnswerStatistics, classes: Sequence[ClassInfo]) -> str:
     for info in classes:
         cost = statistics.by_class.get(info.id)
         if cost is not None:
-            clicks, time = f"{cost.clicks:.4g}", duration(cost.seconds)
+            clicks, time = f"{round(cost.clicks, 1):g}", duration(cost.seconds)
             rows.append((escape(info.name), str(cost.n_answers), clicks, time))
     if len(rows) == 1:
         return ""

@@ -203,6 +203,11 @@ def to_csv(answers: Iterable[Answer], classes: Sequence[ClassInfo]) -> str:
     return out.getvalue()
 
 
+def count(n: float, noun: str) -> str:
+    """Return a number of things in words: ``1 answer``, ``2 answers``, ``3.3 clicks``."""
+    return f"{n:.1f} {noun}s" if n != round(n) else f"{round(n)} {noun}{'' if n == 1 else 's'}"
+
+
 def duration(seconds: float) -> str:
     """Return a duration in words: ``40 s``, ``3 min``, ``1 h 20 min``."""
     if seconds < 59.5:

@@ -15,6 +15,7 @@ from napari_al.errors import InputError
 from napari_al.methods.queries import Answer
 from napari_al.plugin.control.answer_submission import AnswerSubmission
 from napari_al.plugin.control.deferred_updates import DeferredUpdates
+from napari_al.plugin.control.keys import hint
 from napari_al.plugin.control.question_controller import QuestionController
 from napari_al.plugin.control.question_state import QuestionState
 from napari_al.plugin.control.session_connections import connect_session
@@ -81,6 +82,7 @@ class OpenSession:
         )
         self.training = TrainingController(session, events, self.display, preferences, dispatch)
         self.statistics = StatisticsController(session, events, dispatch)
+        self._has_shown_model = session.model_round is not None
         self.updates = DeferredUpdates(session, events, self.display, self.statistics)
         self.connections = ConnectionList()
         connect_session(self.connections, self, bench.viewer)
@@ -264,8 +266,19 @@ class OpenSession:
     def on_job_finished(self, result: JobResult) -> None:
         """Ask if that waited for a job."""
         self.training.on_job_finished(result)
+        if not self._has_shown_model and "score_s" in result.value:
+            self._show_first_model()
         if self.pause not in ("proposing", "reviewing"):
             self.on_advanced("" if result.status == "done" else result.status)
+
+    def _show_first_model(self) -> None:
+        """Show once what the first model predicts."""
+        if self.session.model_round is not None:
+            self._has_shown_model = True
+            self.display.set_wanted("prediction", True)
+            self.events.told.emit(
+                f"This is what the first model predicts; {hint('prediction')} hides it."
+            )
 
     def on_layer_removed(self, layer: Layer, kind: LayerKind | None) -> None:
         """Make a layer that the user removed again where it is needed."""

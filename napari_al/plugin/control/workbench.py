@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 from typing import TYPE_CHECKING, Any
 
+from napari_al.plugin.control.answer_statistics import count
 from napari_al.plugin.control.events import WorkbenchEvents
 from napari_al.plugin.control.open_session import OpenSession
 from napari_al.plugin.layers.layer_set import LayerSet
@@ -67,7 +68,9 @@ class Workbench:
         self.opened = OpenSession(self, session, placement, sources)
         self.events.opened.emit(self.opened)
         if session.rescued:
-            self.events.told.emit(f"{session.rescued} answers, unsaved last time, are back.")
+            self.events.told.emit(
+                f"Unsaved last time, back now: {count(session.rescued, 'answer')}."
+            )
         self.opened.ask()
 
     def close(self) -> None:

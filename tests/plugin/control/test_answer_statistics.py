@@ -115,3 +115,10 @@ def test_csv_has_one_row_an_answer():
 )
 def test_duration(seconds, text):
     assert answer_statistics.duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("n", "text"), [(0, "0 clicks"), (1, "1 click"), (2, "2 clicks"), (10 / 3, "3.3 clicks")]
+)
+def test_count(n, text):
+    assert answer_statistics.count(n, "click") == text

@@ -56,7 +56,7 @@ def test_closing_asks_before_an_answer_is_lost(open_session):
     assert desk.dock.bench.session is None
     desk.dock.opening.open(path, project=None, method=None, settings={})
     desk.until_asked()
-    assert "1 answers, unsaved last time, are back" in desk.dock.annotate._message.text()
+    assert "Unsaved last time, back now: 1 answer." in desk.dock.annotate._message.text()
     assert [a.class_ids for a in desk.session.answers()] == [(0,)]
     with no_file_grows_beyond(1):
         desk.key(Qt.Key.Key_2)

@@ -7,6 +7,7 @@ import numpy as np
 from qtpy.QtCore import Qt
 from scenes import write_data
 
+TRAINING = {"steps": 2, "batch_size": 2, "crop_px": 32, "threads": 1}
 CTRL = Qt.KeyboardModifier.ControlModifier
 
 
@@ -55,13 +56,15 @@ def test_the_question_on_screen_stays_while_scores_come_in(open_session):
 
 
 def test_undone_questions_of_an_earlier_round_are_asked_again_before_new_ones(open_session):
-    desk = open_session(budget=4)
+    desk = open_session(training={"segmenter": "compact", **TRAINING}, budget=20)
     asked = []
     for _ in range(4):
         asked.append(desk.query.region)
         desk.key(Qt.Key.Key_1)
         desk.until_asked()
-    desk.until(lambda: desk.session.scores_round == 1 and not desk.session.is_busy)
+    desk.session.train()
+    desk.session.prepare()
+    assert desk.session.round == 2
     for _ in range(3):
         desk.key(Qt.Key.Key_Z, CTRL)
     again = []
