@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from napari_al.plugin.control.coverage_statistics import CoverageStatistics
     from napari_al.plugin.control.open_session import OpenSession
     from napari_al.plugin.widgets.connection_list import ConnectionList
-    from napari_al.session.rounds.job_process import JobProgress
+    from napari_al.session.rounds.job_function import JobProgress
 
 N_THUMBNAILS = 200
 """Corrections that are shown with a picture."""

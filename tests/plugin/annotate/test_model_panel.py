@@ -2,7 +2,7 @@
 
 from napari_al.core.stopping import GainEstimate
 from napari_al.plugin.annotate.model_panel import MIN_STEPS_TIMED, ModelPanel, gain_text
-from napari_al.session.rounds.job_process import JobProgress
+from napari_al.session.rounds.job_function import JobProgress
 
 
 def test_the_expected_gain_is_given_in_points_with_its_interval():

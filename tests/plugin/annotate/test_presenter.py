@@ -3,7 +3,7 @@
 import pytest
 
 from napari_al.plugin.annotate.presenter import job_text, ready_text
-from napari_al.session.rounds.job_process import JobProgress
+from napari_al.session.rounds.job_function import JobProgress
 
 
 @pytest.mark.parametrize(
