@@ -17,6 +17,7 @@ class Preferences:
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     budget: int = 100
+    first_training: int = 30
     train_when_spent: bool = True
     review_corrections: bool = True
     context: int = 5
@@ -39,6 +40,7 @@ def load() -> Preferences:
     return Preferences(
         device=new.device,
         budget=new.budget,
+        first_training=new.first_training,
         train_when_spent=new.train_when_spent,
         review_corrections=new.review_corrections,
         context=view.context,

@@ -189,7 +189,10 @@ class ProjectState:
 
     @property
     def budget_is_spent(self) -> bool:
-        """Whether this round's clicks have reached the budget."""
+        """Whether this round's clicks have reached the budget, or `first_training` ends round 1."""
+        first = self.config.first_training
+        if first is not None and self.round == 1 and len(self._answered.answers) >= first:
+            return True
         return self.clicks_in_round >= self.config.budget
 
     def rounds(self) -> list[dict[str, str]]:

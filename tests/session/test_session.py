@@ -165,6 +165,18 @@ def test_a_lost_cache_changes_nothing(data_path: Path, tmp_path: Path) -> None:
     assert results[0] == results[1]
 
 
+def test_round_1_ends_early_where_that_is_set(data_path: Path, tmp_path: Path) -> None:
+    config = project_config(data_path, "random", budget=6)
+    config = config.model_copy(update={"first_training": 2})
+    with Session.create(tmp_path / "p", config) as session:
+        assert len(answer_round(session)) == 2
+        session.undo()
+        assert not session.budget_is_spent
+        assert len(answer_round(session)) == 1
+        session.train()
+        assert len(answer_round(session)) == 6
+
+
 def test_undo_and_redo_reach_over_rounds_and_restarts(data_path: Path, tmp_path: Path) -> None:
     with Session.create(tmp_path / "p", project_config(data_path)) as session:
         given = answer_round(session)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from napari_al.plugin.control.coverage_statistics import CoverageStatistics
     from napari_al.plugin.control.open_session import OpenSession
     from napari_al.plugin.widgets.connection_list import ConnectionList
+    from napari_al.session.project.config import ProjectConfig
     from napari_al.session.rounds.job_function import JobProgress
 
 N_THUMBNAILS = 200
@@ -215,7 +216,7 @@ class AnnotationPresenter:
         else:
             model.show_idle("" if result is None or result.status == "done" else result.reason)
             model.show_rounds(session.rounds())
-            self._annotate.show_status(ready_text(session.model_round))
+            self._annotate.show_status(ready_text(session.model_round, session.config))
         self._show_model_state()
 
     def _show_model_state(self) -> None:
@@ -278,8 +279,11 @@ def job_text(progress: JobProgress, model_round: int) -> str:
     return f"{progress.stage.capitalize()} {done} of {total}"
 
 
-def ready_text(model_round: int | None) -> str:
-    """Return which model there is, in a line."""
+def ready_text(model_round: int | None, config: ProjectConfig) -> str:
+    """Return which model there is, in a line, or when the first one comes."""
     if model_round is None:
-        return ""
+        first = config.first_training
+        if first is None or first >= config.budget:
+            return ""
+        return f"The first model is trained after {count(first, 'answer')}."
     return f"Model {model_round} is ready: {hint('prediction')} shows what it predicts."

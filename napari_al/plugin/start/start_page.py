@@ -85,6 +85,7 @@ class StartPage(QWidget):
         self.order = choice(_ORDERS, "of a round's queries; image by image the eye stays put")
         self.model = ModelChoice()
         self.device = "auto"
+        self.first_training: int | None = None
         self.project = QLineEdit()
         self.project.setToolTip("a new folder; answers and models are kept there")
         self.project.textEdited.connect(self._on_own_project)
@@ -169,12 +170,16 @@ class StartPage(QWidget):
         """Start with the user's preferences."""
         self.budget.setValue(preferences.budget)
         self.device = preferences.device
+        self.first_training = preferences.first_training
 
     def preset(self, project: Path | None, config: ProjectConfig, given: dict[str, Any]) -> None:
         """Start with a config; ``given``: its settings, which are kept even if not shown here."""
         self._given = given
         self.question.choose(config.method)
-        self.budget.setValue(config.budget)
+        if "budget" in given:
+            self.budget.setValue(config.budget)
+        if "first_training" in given:
+            self.first_training = config.first_training
         self.device = config.training.device
         self.model.preset(config.training)
         self.regions.preset(config.regions.n_per_image)
@@ -269,6 +274,7 @@ class StartPage(QWidget):
             raise InputError("Name a folder for the project.")
         shown = {
             "budget": self.budget.value(),
+            "first_training": self.first_training,
             "regions": {"n_per_image": self.regions.n_per_image},
             "acquisition": {"order": self.order.currentData()},
             "training": {"device": self.device, **self.model.settings()},

@@ -160,6 +160,10 @@ class ProjectConfig(Settings):
     classes: tuple[ClassInfo, ...]
     method: Method
     budget: Positive = Field(500, description="clicks a round")
+    first_training: Positive | None = Field(
+        None,
+        description="answers that end round 1 if its budget is not spent before; null: none",
+    )
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     skip_broken: bool = False
     images: ImageRules = ImageRules()

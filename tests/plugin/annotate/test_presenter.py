@@ -1,5 +1,7 @@
 """The status line's words."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from napari_al.plugin.annotate.presenter import job_text, ready_text
@@ -19,5 +21,7 @@ def test_how_far_a_job_is(progress, words):
 
 
 def test_which_model_is_ready():
-    assert ready_text(None) == ""
-    assert ready_text(2) == "Model 2 is ready: P shows what it predicts."
+    config = SimpleNamespace(first_training=30, budget=100)
+    assert ready_text(None, SimpleNamespace(first_training=None, budget=100)) == ""
+    assert ready_text(None, config) == "The first model is trained after 30 answers."
+    assert ready_text(2, config) == "Model 2 is ready: P shows what it predicts."
