@@ -47,6 +47,8 @@ OPACITY: dict[LayerKind, float] = {
     "drawing": 0.6,
 }
 
+BRIGHTNESS_STEP_PX = 8
+"""The brightness of a picture is taken of every eighth pixel, along both axes."""
 LOADED_WITH_LAYERS = ("napari.layers", "scipy.ndimage", "skimage.color.colorconv", "pandas")
 
 
@@ -164,6 +166,23 @@ def query_colors(dim: float) -> Colormap:
         interpolation="zero",
         name="queried region",
     )
+
+
+def relative_dim(dim: float, picture: NDArray[Any], limits: Sequence[float]) -> float:
+    """Return how much to darken a picture: less the darker it is, so that it stays visible.
+
+    Parameters
+    ----------
+    dim : float
+        For a picture of at least half the full brightness, 0 to 1.
+    picture : (H, W) or (H, W, 3)
+    limits : (float, float)
+        The values shown as black and as white.
+    """
+    low, high = limits
+    sample = picture[::BRIGHTNESS_STEP_PX, ::BRIGHTNESS_STEP_PX]
+    brightness = (float(np.mean(sample)) - low) / max(high - low, 1e-9)
+    return dim * round(float(np.clip(2 * brightness, 0.1, 1)), 1)  # in steps: colours change less
 
 
 def class_colors(classes: Sequence[ClassInfo]) -> Any:

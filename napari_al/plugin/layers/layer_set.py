@@ -23,6 +23,7 @@ from napari_al.plugin.layers.layer_kinds import (
     class_names,
     make_layer,
     query_colors,
+    relative_dim,
     score_limits,
 )
 from napari_al.plugin.layers.picture_store import robust_range
@@ -165,7 +166,10 @@ class LayerSet:
     def redim(self) -> None:
         """Darken the surroundings less while overlays are visible there."""
         covered = any(self.wants(kind) for kind in (*CLASS_KINDS, "heatmap"))
+        image = self._layers.get("image")
         shown = self._dim * (DIM_UNDER_OVERLAYS if covered else 1)
+        if image is not None:
+            shown = relative_dim(shown, image.data, _limits(image))
         layer = self._layers.get("query")
         if layer is not None and shown != self._dim_shown:
             layer.colormap = query_colors(shown)
@@ -199,6 +203,7 @@ class LayerSet:
             self._add(kind, picture.copy())
             if kind == "image":
                 self._stretch(picture)
+                self.redim()
             return
         if layer.data.shape == picture.shape and layer.data.dtype == picture.dtype:
             np.copyto(layer.data, picture)  # a third of the time that `layer.data = ...` takes
@@ -209,6 +214,7 @@ class LayerSet:
             layer.contrast_limits = score_limits(picture)
         if kind == "image":
             self._stretch(picture)
+            self.redim()
 
     def refresh_thumbnails(self) -> None:
         """Update the thumbnails in napari's layer list."""
@@ -312,3 +318,8 @@ class LayerSet:
         if active is not None and active in self._viewer.layers:
             self._viewer.layers.selection.active = active
         self.added.emit(layer)
+
+
+def _limits(image: Layer) -> tuple[float, float]:
+    """Return the values that are shown as black and as white."""
+    return (0.0, 255.0) if image.rgb else tuple(image.contrast_limits)
