@@ -133,6 +133,8 @@ class Segmenter(nn.Module):
             input's rows ``i * stride`` to ``(i + 1) * stride`` and so for columns, so
             ``upsample`` brings it to the image's grid.
         """
+        if self.frozen is not None:
+            return self.refine(self.encode(images))
         trunk = cast("nn.Module", self.trunk)
         return self._through(lambda padded: [trunk(padded)], [self.stride], images)[0]
 

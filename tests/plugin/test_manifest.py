@@ -60,5 +60,7 @@ def test_the_writer_writes_class_ids(tmp_path):
     labels = np.array([[0, 3], [255, 1]])
     assert writer.write_labels(str(tmp_path / "a.png"), labels, {}) == [str(tmp_path / "a.png")]
     assert np.array_equal(iio.imread(tmp_path / "a.png"), labels)
+    writer.write_labels(str(tmp_path / "b.png"), labels * 2, {})  # in 16 bits
+    assert np.array_equal(iio.imread(tmp_path / "b.png"), labels * 2)
     with pytest.raises(InputError, match="TIFF"):
-        writer.write_labels(str(tmp_path / "b.png"), labels * 2, {})
+        writer.write_labels(str(tmp_path / "c.png"), labels * 1000, {})

@@ -101,10 +101,6 @@ class FrozenTrunk(nn.Module):
         self.encoder.eval()
         return self
 
-    def forward(self, images: Tensor) -> Tensor:
-        """(N, C, H, W) normalised to (N, n_features, H / stride, W / stride)."""
-        return self.refine(self.encoder(images))
-
     def refine(self, maps: Sequence[Tensor]) -> Tensor:
         """Features (N, n_features, h, w), the members' one after the other, of the encoder's maps.
 

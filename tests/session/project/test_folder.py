@@ -120,7 +120,7 @@ def test_older_config_is_migrated_and_kept(
     def rename(fields: dict[str, object]) -> dict[str, object]:
         return {"seed" if key == "random_seed" else key: fields[key] for key in fields}
 
-    monkeypatch.setattr(config, "MIGRATIONS", {0: rename})
+    monkeypatch.setattr(config, "MIGRATIONS", {0: rename, **config.MIGRATIONS})
     assert Project.open(project.path, read_only=True).read_config() == CONFIG
     assert project.config_file.read_text() == text
     assert project.read_config() == CONFIG
