@@ -446,7 +446,11 @@ def test_without_a_display_the_window_says_so(
 
 
 @pytest.mark.parametrize(
-    "name", [command.callback.__name__.replace("_", "-") for command in app.registered_commands]
+    "name",
+    [
+        command.name or command.callback.__name__.replace("_", "-")
+        for command in app.registered_commands
+    ],
 )
 def test_every_command_has_help(name: str) -> None:
     status, stdout, _ = run(name, "--help")

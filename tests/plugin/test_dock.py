@@ -84,9 +84,10 @@ def test_from_sample_data_to_exported_labels(desk, tmp_path):
 
     desk.dock.annotate.tabs.setCurrentIndex(4)
     desk.press("Export")
-    desk.until(lambda: (tmp_path / "project-labels" / "classes.json").is_file())
     region = answers[0].query.region
-    written = iio.imread(tmp_path / "project-labels" / "labels" / f"{region.image}.png")
+    label_file = tmp_path / "project-labels" / "labels" / f"{region.image}.png"
+    desk.until(label_file.is_file)  # one file after the other
+    written = iio.imread(label_file)
     assert (written[region.mask.to_array(written.shape)] == 0).all()
 
 

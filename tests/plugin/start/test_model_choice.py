@@ -61,8 +61,12 @@ def test_weights_that_are_not_here_are_said_before_anything_is_made(
 
 
 def test_a_project_begun_in_a_window_learns_fast_unless_told_otherwise(desk, data_path, tmp_path):
-    assert desk.dock.start.model.settings() == {"segmenter": "filters"}
-    for name, settings in (("filters", {}), ("compact", {"training": {"segmenter": "compact"}})):
+    default = {"segmenter": "efficientnet-lite0", "weights": "pretrained", "frozen": True}
+    assert desk.dock.start.model.settings() == default
+    for name, settings in (
+        ("efficientnet-lite0", {}),
+        ("compact", {"training": {"segmenter": "compact"}}),
+    ):
         place = tmp_path / name
         desk.dock.opening.open(data_path, project=place, method="bvsb", settings=settings)
         desk.until(lambda place=place: (place / "config.json").exists())
