@@ -114,7 +114,8 @@ class PixelLoader:
         regions = np.searchsorted(self._shares, rng.random(n_regions) * self._shares[-1])
         within = rng.random((len(regions), n_of_region)) * self._counts[regions, None]
         pixels = torch.from_numpy((self._starts[regions, None] + within.astype(np.intp)).ravel())
-        maps = self._maps[pixels].float().T[None, :, None]
+        # contiguous: torch draws noise of another layout seven times as slowly
+        maps = self._maps[pixels].float().T.contiguous()[None, :, None]
         if self._candidates is not None:
             rows = torch.arange(len(regions)).repeat_interleave(n_of_region)
             return Batch(maps, None, rows[None, None], self._candidates[regions])
