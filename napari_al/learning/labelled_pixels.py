@@ -30,6 +30,8 @@ MEMORY_BYTES = 2**28
 """For the maps of all pixels that are held."""
 MAX_PX_OF_REGION = 64
 """Pixels held of a region."""
+MIN_PX_OF_PART = 1024
+"""A region is cut into parts only if it has several times as many pixels."""
 DRAWN_PX_OF_REGION = 8
 """Pixels of a region in a batch."""
 PX_PER_CROP = 96
@@ -180,6 +182,7 @@ def _pixels(
     order = rng.permutation(len(labelled))
     order = order[np.argsort(ids[order], kind="stable")]
     region_ids, starts, counts = np.unique(ids[order], return_index=True, return_counts=True)
+    region_ids, starts, counts = _large_ones_in_parts(region_ids, starts, counts)
     if len(region_ids) > n_share:
         chosen = np.sort(rng.choice(len(region_ids), n_share, replace=False))
         region_ids, starts, counts = region_ids[chosen], starts[chosen], counts[chosen]
@@ -193,6 +196,22 @@ def _pixels(
         counts,
         candidates,
     )
+
+
+def _large_ones_in_parts(
+    ids: NDArray[np.generic], starts: NDArray[np.intp], counts: NDArray[np.intp]
+) -> tuple[NDArray[np.generic], NDArray[np.intp], NDArray[np.intp]]:
+    """Cut runs of pixels that are far longer than others into parts that count as regions.
+
+    Regions of one kind stay whole. Where all pixels are labelled, sizes differ without limit (sky,
+    a sign), and a large region is worth more than a small one.
+    """
+    usual_px = max(MIN_PX_OF_PART, float(np.median(counts)))
+    n_parts = np.maximum(np.round(counts / usual_px), 1).astype(np.intp)
+    part = np.arange(n_parts.sum()) - np.repeat(np.cumsum(n_parts) - n_parts, n_parts)
+    ids, starts, counts, n_parts = (np.repeat(v, n_parts) for v in (ids, starts, counts, n_parts))
+    first, end = part * counts // n_parts, (part + 1) * counts // n_parts
+    return ids, starts + first, end - first
 
 
 def at_pixels(

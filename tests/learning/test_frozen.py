@@ -259,3 +259,18 @@ def test_a_head_of_version_1_gives_what_it_gave(tmp_path):
 )
 def test_more_labelled_regions_are_learnt_in_more_steps(n_regions, expected):
     assert steps_for(150, n_regions) == expected
+
+
+def test_a_region_far_larger_than_the_others_counts_several_times():
+    class_map = np.ones((100, 100), np.uint8)
+    region_map = np.zeros((100, 100), np.int32)
+    class_map[:2], region_map[:2] = 2, 1  # 200 pixels beside 9800
+    maps = [torch.arange(10_000.0).reshape(1, 100, 100)]
+    sample = Sample(np.zeros((100, 100, 3), np.uint8), class_map, region_map)
+    loader = PixelLoader(1, lambda _: sample, lambda *_: maps, (1,), batch_size=40, seed=0)
+    assert loader.n_regions == 1 + round(9800 / 5000)  # the median of both is 5000
+    batch = loader.get(0)
+    drawn = batch.images.flatten().numpy().astype(int)
+    np.testing.assert_array_equal(class_map.ravel()[drawn], batch.class_map.flatten())
+    expected = 1 / (1 + 2**0.5)  # two parts of one class, drawn less often than they occur
+    assert (batch.class_map == 2).float().mean() == pytest.approx(expected, abs=0.08)
