@@ -37,6 +37,7 @@ class Background:
         self._dispatch = dispatch
         self._pool = ThreadPoolExecutor(n_threads, thread_name_prefix="napari-al")
         self._requests: dict[Hashable, _Request] = {}
+        self._is_closed = False
 
     def request(
         self,
@@ -51,6 +52,8 @@ class Background:
         ``on_dropped`` gets the result instead if the request is dropped meanwhile: from any
         thread, also when `dispatch` runs nothing any more. Use it to release what was opened.
         """
+        if self._is_closed:  # by an event that was handled while the owner was at work
+            return
         self.drop(slot)
         future = self._pool.submit(work)
         self._requests[slot] = _Request(future, on_dropped)
@@ -93,6 +96,7 @@ class Background:
             self.drop(slot)
 
     def close(self) -> None:
-        """Drop all requests and end the threads once running work has ended."""
+        """Drop all requests and end the threads once running work has ended; ignore new ones."""
+        self._is_closed = True
         self.drop_all()
         self._pool.shutdown(wait=False)

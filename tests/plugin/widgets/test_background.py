@@ -123,3 +123,11 @@ def test_a_superseded_request_is_not_started(window):
     assert set(window.delivered) == {0, 1, "new"}
     assert not old.begun.is_set()
     assert window.dropped.empty()
+
+
+def test_a_request_after_closing_is_ignored(window):
+    window.background.close()
+    begun = threading.Event()
+    window.ask(begun.set)
+    assert not window.background.is_busy
+    assert not begun.wait(0.2)
