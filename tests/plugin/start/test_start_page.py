@@ -4,7 +4,6 @@ import pytest
 
 from napari_al.formats.dataset import DataFolder
 from napari_al.plugin.preferences import Preferences
-from napari_al.plugin.start.start_page import StartPage
 from napari_al.session.project.settings import make_config
 
 
@@ -12,11 +11,8 @@ from napari_al.session.project.settings import make_config
     ("given", "budget", "first_training"),
     [({}, 70, 20), ({"budget": 9, "first_training": 4}, 9, 4)],
 )
-def test_preferences_hold_where_no_setting_is_given(
-    qtbot, data_path, given, budget, first_training
-):
-    page = StartPage()
-    qtbot.addWidget(page)
+def test_preferences_hold_where_no_setting_is_given(desk, data_path, given, budget, first_training):
+    page = desk.dock.start
     page.set_preferences(Preferences(budget=70, first_training=20))
     page.preset(None, make_config(DataFolder.open(data_path), given, "bvsb"), given)
     assert page.budget.value() == budget
