@@ -13,7 +13,7 @@ import numpy as np
 from napari_al.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -54,10 +54,12 @@ def input_normalisation(
     InputError
         If there are no images, or their channel counts differ.
     """
-    found = list(_looked_at(images))
-    if pretrained and found and found[0].dtype == np.uint8 and found[0].shape[1] == 3:
-        mean, std = info.normalisation
+    left = _looked_at(images)
+    first = next(left, None)
+    if pretrained and first is not None and first.dtype == np.uint8 and first.shape[1] == 3:
+        mean, std = info.normalisation  # no other image has to be read
         return [255 * value for value in mean], [255 * value for value in std]
+    found = [] if first is None else [first, *left]
     if pretrained and info.family == "efficientnet-lite":
         low, high = usual_range(found)
         return ((low + high) / 2).tolist(), _positive((high - low) / 2).tolist()
@@ -134,13 +136,11 @@ def input_statistics(
     return mean, _positive(np.sqrt(square))
 
 
-def _looked_at(images: Iterable[NDArray[np.generic]]) -> list[NDArray[np.generic]]:
-    """(P, C) pixels of each image, at most ``MAX_PX``."""
-    found = []
+def _looked_at(images: Iterable[NDArray[np.generic]]) -> Iterator[NDArray[np.generic]]:
+    """(P, C) pixels of each image, at most ``MAX_PX``; an image is read when it is asked for."""
     for image in images:
         pixels = image.reshape(-1, image.shape[-1])
-        found.append(pixels[:: max(1, len(pixels) // MAX_PX)].copy())
-    return found
+        yield pixels[:: max(1, len(pixels) // MAX_PX)].copy()
 
 
 def _of_one_kind(images: Iterable[NDArray[np.generic]]) -> list[NDArray[np.float64]]:

@@ -61,3 +61,12 @@ def test_what_is_constant_or_not_there_has_no_range():
     mean, std = input_normalisation(LITE, [image], pretrained=True)
     assert mean == [5, 0]
     assert std == [1, 1]
+
+
+def test_of_8_bit_rgb_the_first_image_alone_is_read():
+    def images():
+        yield np.full((4, 5, 3), 7, np.uint8)
+        raise AssertionError("another image was read for nothing")
+
+    mean, _ = input_normalisation(LITE, images(), pretrained=True)
+    np.testing.assert_allclose(mean, 127)
