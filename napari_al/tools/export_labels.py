@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Final, Literal, get_args
 
 import numpy as np
 
@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     ClassMapOf = Callable[[str], NDArray[np.uint8]]
 
 Source = Literal["targets", "predictions", "answers"]
+_ORIGINS: Final[dict[Source, str]] = {
+    "targets": "They are training labels made from answers about regions of the images.",
+    "predictions": "They are the predictions of a model trained on answers about regions.",
+    "answers": "They are the answers given about regions of the images.",
+}
 
 
 def export_session(session: Session, format: Format, source: Source, folder: Path) -> int:
@@ -52,7 +57,7 @@ def export_session(session: Session, format: Format, source: Source, folder: Pat
         "predictions": lambda: _predictor(session),
     }
     items = _items(session, class_map_of[source]())
-    return export_labels(folder, items, session.config.classes, format)
+    return export_labels(folder, items, session.config.classes, format, _ORIGINS[source])
 
 
 def _items(session: Session, class_map_of: ClassMapOf) -> Iterator[Item]:

@@ -13,6 +13,7 @@ from pycocotools.coco import COCO
 from napari_al.core import IGNORE
 from napari_al.errors import InputError
 from napari_al.formats.classes import default_classes
+from napari_al.formats.exchange.dataset_card import CARD
 from napari_al.formats.exchange.export import MARK, Item, export_labels
 from napari_al.formats.polygons import read_polygons
 
@@ -105,7 +106,8 @@ def test_an_export_replaces_an_export_and_nothing_else(tmp_path: Path) -> None:
     assert not (out / "ImageSets").exists()
     assert (out / "notes.txt").read_text() == "precious"
     export_labels(out, ITEMS, CLASSES, "coco")
-    assert sorted(p.name for p in out.iterdir()) == [MARK, "annotations.json", "notes.txt"]
+    names = sorted(p.name for p in out.iterdir())
+    assert names == [MARK, "annotations.json", CARD, "notes.txt"]
 
 
 def test_a_file_of_somebody_else_is_not_overwritten(tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ that the next export to the folder may replace that, and nothing of anyone else.
 ``geotiff``       ``labels/NAME.tif``: class ids with the image's georeference; ``classes.json``
 ``ngff``          ``NAME.zarr``: OME-Zarr 0.5 with labels, their colours and names
 ================  ================================================================================
+
+Each has a dataset card (``dataset_card.py``) beside them.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ from napari_al.core import IGNORE
 from napari_al.errors import InputError
 from napari_al.formats.classes import ClassInfo
 from napari_al.formats.exchange import label_writers
+from napari_al.formats.exchange.dataset_card import write_card
 from napari_al.writing import WriteError, is_left_over
 
 if TYPE_CHECKING:
@@ -76,7 +79,11 @@ MARK = ".napari-al-export.json"
 
 
 def export_labels(
-    out: Path, items: Items, classes: Sequence[ClassInfo], format: Format = "png"
+    out: Path,
+    items: Items,
+    classes: Sequence[ClassInfo],
+    format: Format = "png",
+    origin: str = "",
 ) -> int:
     """Write label images as files of another program, and return how many.
 
@@ -89,6 +96,8 @@ def export_labels(
     classes : sequence of ClassInfo
     format : str
         A key of `WRITERS`.
+    origin : str
+        A sentence for the dataset card: where the labels come from.
 
     Raises
     ------
@@ -105,6 +114,7 @@ def export_labels(
         WRITERS[format](part, classes, counted)
         if counted.n == 0:
             raise InputError("There are no labels to export.")
+        write_card(part, Path(out).absolute().name, classes, format, counted.n, origin)
     return counted.n
 
 
