@@ -45,6 +45,7 @@ def ximgproc() -> Any:
     InputError
         If the OpenCV that is installed does not have it; says which package is to blame.
     """
-    if not hasattr(cv2, "ximgproc"):
+    module = getattr(cv2, "ximgproc", None)  # an empty one may be left of an overwritten package
+    if not hasattr(module, "createSuperpixelSEEDS"):
         raise InputError(no_contrib_message())
-    return cv2.ximgproc
+    return module

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -71,10 +72,13 @@ def test_a_compiled_module_that_was_deleted_is_not_intact(packages: Path) -> Non
     assert opencv_packages.conflict() is not None
 
 
+@pytest.mark.parametrize("is_left", [False, True], ids=["gone", "an empty folder is left"])
 def test_seeds_without_contrib_says_what_to_do_and_slic_works(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, is_left: bool
 ) -> None:
     monkeypatch.delattr(cv2, "ximgproc")
+    if is_left:
+        monkeypatch.setattr(cv2, "ximgproc", ModuleType("cv2.ximgproc"), raising=False)
     rows, cols = np.mgrid[:60, :80]
     image = np.stack([3 * rows, 3 * cols, rows + cols], axis=-1).astype(np.uint8)
     with pytest.raises(InputError, match=r"cv2\.ximgproc.*method\.regions=slic"):
