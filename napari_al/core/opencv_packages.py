@@ -40,7 +40,8 @@ def no_contrib_message() -> str:
     return (
         f"SEEDS superpixels need cv2.ximgproc, and it is missing: {cause}; run `{remove}"
         "pip install --force-reinstall --no-deps opencv-contrib-python`, or begin new projects "
-        "with SLIC superpixels, which need no OpenCV (--set method.regions=slic)"
+        "with SLIC superpixels, which need none of it (Regions on the start page, or --set "
+        "method.regions=slic)"
     )
 
 

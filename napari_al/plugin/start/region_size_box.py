@@ -1,4 +1,4 @@
-"""Slider for the size of regions, with a preview on one image."""
+"""Slider for the size of regions and how they are cut, with a preview on one image."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtWidgets import QHBoxLayout, QSlider, QVBoxLayout, QWidget
 
-from napari_al.plugin.widgets.form_parts import button, text
+from napari_al.plugin.widgets.form_parts import button, choice, text
 
 if TYPE_CHECKING:
     from napari_al.methods.table import Regions
     from napari_al.plugin.start.region_preview import RegionCount
 
+SUPERPIXELS: dict[Regions, str] = {"seeds": "SEEDS", "slic": "SLIC"}
 SETTLE_MS = 120
 """After the slider has moved."""
 _NO_SIZE = {
@@ -24,7 +25,7 @@ _STEPS = (16, 32, 64, 100, 150, 200, 300, 400, 600, 800, 1200, 2000, 4000, 8000)
 
 
 class RegionSizeBox(QWidget):
-    """A slider, and a button for another image to try it on.
+    """A slider, what cuts superpixels, and a button for another image to try it on.
 
     Attributes
     ----------
@@ -51,26 +52,47 @@ class RegionSizeBox(QWidget):
         self.size.setToolTip("superpixels an image; watch their outlines over the image")
         self.size.valueChanged.connect(self._on_size)
         self._text = text("", "muted")
+        self.superpixels = choice(
+            SUPERPIXELS,
+            "what cuts superpixels: SEEDS as in the papers, of OpenCV's contrib modules; SLIC of "
+            "scikit-image, which needs none of them",
+        )
+        self.superpixels.setMinimumContentsLength(6)
+        self.superpixels.currentIndexChanged.connect(lambda _: self._show_size())
         row = QHBoxLayout()
         row.addWidget(self.size, 1)
         row.addWidget(button("Other image", "preview on another image", self._other_image))
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addLayout(row)
-        column.addWidget(self._text)
+        words = QHBoxLayout()
+        words.addWidget(self._text, 1)
+        words.addWidget(self.superpixels)
+        column.addLayout(words)
         self.preset(200)
 
-    def preset(self, n_per_image: int) -> None:
-        """Set superpixels per image; the slider shows the nearest step."""
+    @property
+    def regions(self) -> Regions:
+        """The kind of base regions: the method's, or the superpixels chosen."""
+        chosen: Regions = self.superpixels.currentData()
+        return chosen if self._regions in SUPERPIXELS else self._regions
+
+    def preset(self, n_per_image: int, regions: Regions = "seeds") -> None:
+        """Set superpixels per image (the slider shows the nearest step), and their kind."""
+        if regions in SUPERPIXELS:
+            self.superpixels.setCurrentIndex(self.superpixels.findData(regions))
+        else:
+            self.set_regions(regions)
         nearest = min(_STEPS, key=lambda step: abs(step - n_per_image))
         self.size.setValue(_STEPS.index(nearest))
         self.n_per_image = n_per_image
         self._show_size()
 
     def set_regions(self, regions: Regions) -> None:
-        """Use this kind of region."""
+        """Use the kind of region of a method."""
         self._regions = regions
         self.size.setEnabled(regions not in _NO_SIZE)
+        self.superpixels.setVisible(regions in SUPERPIXELS)
         self._show_size()
 
     def show_count(self, count: RegionCount) -> None:

@@ -197,7 +197,7 @@ class SessionOpener:
     def _preview_folder(self, source: Path) -> None:
         data = self._found.data if self._found is not None else None
         if data is not None:
-            regions = self._page.question.method.regions
+            regions = self._page.regions.regions
             name = data.train[self._page.regions.image_index % len(data.train)]
             n_regions = self._page.regions.n_per_image
             self.preview.show((source, name), lambda: data.image(name), regions, n_regions)
@@ -209,7 +209,7 @@ class SessionOpener:
         self.preview.show(
             (id(source), place),
             lambda: plane_at(source, place),
-            self._page.question.method.regions,
+            self._page.regions.regions,
             self._page.regions.n_per_image,
             source.placement,
         )

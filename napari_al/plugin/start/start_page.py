@@ -77,6 +77,7 @@ class StartPage(QWidget):
         self.question.changed.connect(self._on_method)
         self.pseudo_labels = PseudoLabelBox()
         self.regions = RegionSizeBox()
+        self.regions.changed.connect(lambda: self.show_message(""))
         self.regions.changed.connect(self.preview_wanted.emit)
         self.budget = QSpinBox()
         self.budget.setRange(1, 1_000_000)
@@ -182,7 +183,7 @@ class StartPage(QWidget):
             self.first_training = config.first_training
         self.device = config.training.device
         self.model.preset(config.training)
-        self.regions.preset(config.regions.n_per_image)
+        self.regions.preset(config.regions.n_per_image, config.method.regions)
         self.order.setCurrentIndex(self.order.findData(config.acquisition.order))
         if project is not None:
             self.project.setText(str(project))
@@ -275,6 +276,7 @@ class StartPage(QWidget):
         shown = {
             "budget": self.budget.value(),
             "first_training": self.first_training,
+            "method": {"regions": self.regions.regions},
             "regions": {"n_per_image": self.regions.n_per_image},
             "acquisition": {"order": self.order.currentData()},
             "training": {"device": self.device, **self.model.settings()},
