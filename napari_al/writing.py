@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import time
 import uuid
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
@@ -23,6 +24,8 @@ _WHAT_TO_DO: Final = {
     errno.ENOTDIR: "there is a file where a folder is needed",
     errno.ENAMETOOLONG: "choose a shorter name",
 }
+_ON_WINDOWS: Final = os.name == "nt"
+_WAITS_S: Final = (0.01, 0.05, 0.2, 0.5)
 _LEFT_OVER: Final = re.compile(r"\.[0-9a-f]{32}\.tmp")
 
 
@@ -62,8 +65,8 @@ def new_file(path: Path, *, durable: bool = True) -> Iterator[Path]:
         yield part
         if durable:
             _sync(part, os.O_RDWR)
-        part.replace(path)
-        if durable and os.name != "nt":  # there folders cannot be synced
+        _replace(part, path)
+        if durable and not _ON_WINDOWS:  # there folders cannot be synced
             _sync(path.parent, os.O_RDONLY)
     except OSError as error:
         raise cannot_write(path, error) from error
@@ -75,6 +78,8 @@ def new_file(path: Path, *, durable: bool = True) -> Iterator[Path]:
 def cannot_write(path: Path, error: OSError) -> WriteError:
     """Say why a file cannot be written."""
     usual = "make room on the disk or make the folder writable"
+    if _ON_WINDOWS and isinstance(error, PermissionError):
+        usual = "close it where it is open, or make the folder writable"
     what_to_do = _WHAT_TO_DO.get(error.errno or 0, usual)
     return WriteError(f"{path} could not be written ({error.strerror or error}); {what_to_do}")
 
@@ -90,6 +95,19 @@ def remove_left_overs(folder: Path) -> None:
         if is_left_over(path):
             with suppress(OSError):
                 path.unlink()
+
+
+def _replace(part: Path, path: Path) -> None:
+    """Put a file in the place of another.
+
+    Windows refuses that while somebody reads the other one: another thread, a virus scanner.
+    """
+    for wait_s in _WAITS_S if _ON_WINDOWS else ():
+        with suppress(PermissionError):
+            part.replace(path)
+            return
+        time.sleep(wait_s)
+    part.replace(path)
 
 
 def _sync(path: Path, flags: int) -> None:

@@ -117,6 +117,7 @@ def test_config_file_makes_a_new_combination(data: Path, tmp_path: Path) -> None
 # ---- stopped and started again
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="processes end otherwise there")
 @pytest.mark.parametrize(
     ("method", "stage"),
     [
@@ -148,6 +149,7 @@ def test_a_finished_run_is_not_run_again_and_can_be_made_longer(data: Path, tmp_
     assert len(rows_of(out)) == 3
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is no signal there")
 def test_ctrl_c_ends_with_130_and_loses_nothing(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     long = command(data, out, "classbal", "--set", "training.steps=100000")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -20,7 +21,6 @@ from napari_al.writing import write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from napari_al.formats.classes import ClassInfo
     from napari_al.formats.image_rules import ImageRules
@@ -56,14 +56,14 @@ def record_of(data: DataFolder, project: Path) -> DataRecord:
     for i, (split, name) in enumerate(names):
         file = data.files(name, cast("Split", split))["images"]
         images[f"{split}/{name}"] = ImageRecord(
-            file=os.path.relpath(file, data.path),
+            file=Path(os.path.relpath(file, data.path)).as_posix(),
             shape=data.shape(name, cast("Split", split)),
             sha256=_checksum(file) if i % step == 0 else None,
         )
-    way = str(data.path.resolve())
+    way = data.path.resolve()
     with suppress(ValueError):  # on another drive
-        way = os.path.relpath(way, project.resolve())
-    return DataRecord(from_project=way, images=images)
+        way = Path(os.path.relpath(way, project.resolve()))
+    return DataRecord(from_project=way.as_posix(), images=images)
 
 
 def write_record(path: Path, record: DataRecord) -> None:

@@ -73,6 +73,7 @@ class ProjectState:
             )
             self._recount()
             if not project.read_only:
+                project.check_names(self.data.train)
                 self._write_rows()
                 self._write_data_record()
             self._adopt(self._pools.newest())

@@ -117,7 +117,8 @@ def read_sweep(path: Path) -> tuple[PlannedRun, ...]:
                 raise InputError(f"{path}: {key!r} is set by {instead!r} in a sweep's file")
     runs: dict[str, PlannedRun] = {}
     for run in _planned(file, path.parent):
-        if runs.setdefault(run.name, run) != run:
+        # in lower case: for some disks "A" and "a" are the same
+        if runs.setdefault(run.name.casefold(), run) != run:
             raise InputError(f"{path}: two runs are called {run.name}; give each method a name")
     return tuple(runs.values())
 

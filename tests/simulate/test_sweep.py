@@ -139,6 +139,7 @@ def rows_of(path: Path) -> list[dict[str, str]]:
     ]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is no signal there")
 def test_a_stopped_sweep_goes_on_and_a_failing_run_ends_alone(folder: Path) -> None:
     file, out = write(folder, SMALL), folder / "out"
     command = ["sweep", str(file), "--out", str(out), "--jobs", "2"]

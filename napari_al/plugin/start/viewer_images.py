@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from napari_al.formats.image_rules import ImageRules
 
 
+_DEVICE = re.compile(r"con|prn|aux|nul|(com|lpt)\d", re.IGNORECASE)
+"""Names that Windows keeps for devices, whatever their suffix."""
+
+
 @dataclass(frozen=True, slots=True)
 class ViewerImages:
     """The images of a viewer that can be annotated: planes of its visible image layers.
@@ -146,17 +150,23 @@ def plane_at(images: ViewerImages, position: int) -> NDArray[Any]:
 
 def _places(images: ViewerImages) -> Iterator[tuple[str, tuple[Any, ...], tuple[int, ...]]]:
     """Yield name, layers (several: channels) and index of every plane."""
-    taken: set[str] = set()
+    taken: set[str] = set()  # in lower case: for some disks "A" and "a" are the same
     of_images = [images.layers] if images.are_channels else [(layer,) for layer in images.layers]
     for layers in of_images:
-        base = re.sub(r"[^\w.-]+", "_", layers[0].name).strip("._") or "image"
-        while base in taken:
+        base = _file_name(layers[0].name)
+        while base.casefold() in taken:
             base += "_"
-        taken.add(base)
+        taken.add(base.casefold())
         shape = _stack_shape(layers[0])
         for index in np.ndindex(*shape):
             numbers = zip(index, shape, strict=True)
             yield base + "".join(f"_{i:0{len(str(n - 1))}d}" for i, n in numbers), layers, index
+
+
+def _file_name(layer_name: str) -> str:
+    """Return a name that every system can give a file."""
+    base = re.sub(r"[^\w.-]+", "_", layer_name).strip("._") or "image"
+    return f"image_{base}" if _DEVICE.fullmatch(base.partition(".")[0]) else base
 
 
 def _plane(layers: tuple[Any, ...], index: tuple[int, ...]) -> NDArray[Any]:

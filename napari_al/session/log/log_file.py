@@ -21,6 +21,7 @@ from napari_al.session.project.lock import LockedError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from pathlib import PurePath
 
 VERSION: Final = 2
 """Raised when an older program could not read the file any more."""
@@ -97,7 +98,7 @@ class _Older(Exception):
 def open_to_write(path: Path) -> Opened:
     """Open a log for reading and writing; make it where there is none."""
     try:
-        connection = _connect(path.resolve().as_uri() + "?mode=rwc")
+        connection = _connect(uri_of(path.resolve()) + "?mode=rwc")
     except sqlite3.Error as error:
         raise _unwritable(path, error) from error
     try:
@@ -134,7 +135,7 @@ def open_read_only(path: Path) -> Opened:
         if all(file.exists() for file in _files(path)):
             # an error: they were left by a killed program of another user
             with suppress(sqlite3.OperationalError, _Older):
-                return _checked(Opened(_connect(path.resolve().as_uri() + "?mode=ro")), path)
+                return _checked(Opened(_connect(uri_of(path.resolve()) + "?mode=ro")), path)
         return _open_copy(path)
     except UNREADABLE as error:
         raise unreadable(path, error) from error
@@ -205,6 +206,16 @@ def read_after(
         connection.execute("COMMIT")
 
 
+def uri_of(path: PurePath) -> str:
+    """Return the URI of an absolute path as SQLite reads it.
+
+    The server of a Windows share is no part of the path in other programs' URIs; SQLite accepts
+    none there.
+    """
+    uri = path.as_uri()
+    return uri if uri.startswith("file:///") else uri.replace("file://", "file:////", 1)
+
+
 def _connect(uri: str) -> sqlite3.Connection:
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 2 * MAX_PAYLOAD)
@@ -224,7 +235,7 @@ def _open_copy(path: Path) -> Opened:
     with tempfile.TemporaryDirectory(prefix="napari-al-", ignore_cleanup_errors=True) as folder:
         copy = Path(folder) / path.name
         seen = _copy(path, copy)
-        on_disk = _checked(Opened(_connect(copy.as_uri())), path, copy)
+        on_disk = _checked(Opened(_connect(uri_of(copy))), path, copy)
         with closing(on_disk.connection):
             memory = _connect("file::memory:")
             on_disk.connection.backup(memory)

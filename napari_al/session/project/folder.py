@@ -21,7 +21,7 @@ from napari_al.session.project.lock import FolderLock
 from napari_al.writing import WriteError, is_left_over, remove_left_overs, write_atomic
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from napari_al.learning.segmenter import Segmenter
     from napari_al.session.project.config import ProjectConfig
@@ -119,6 +119,22 @@ class Project:
         for folder in (self.path, self.models):
             remove_left_overs(folder)
         return lock
+
+    def check_names(self, names: Iterable[str]) -> None:
+        """Raise an InputError if the disk would take the files of two images for one.
+
+        Some disks, those of Windows and macOS among them, do not tell capital letters from others.
+        """
+        if not self.config_file.with_name(self.config_file.name.upper()).exists():
+            return
+        by_letters: dict[str, str] = {}
+        for name in names:
+            other = by_letters.setdefault(name.casefold(), name)
+            if other != name:
+                raise InputError(
+                    f"{self.path} is on a disk that does not tell the images {other!r} and "
+                    f"{name!r} apart; rename one, or have the project on another disk"
+                )
 
     # -- where things are
 

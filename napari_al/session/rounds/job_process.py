@@ -39,6 +39,9 @@ took twice as long."""
 _KILL_AFTER_S: Final = 2.0
 """From asking the operating system nicely to not asking."""
 _TAIL_BYTES: Final = 8000
+_NTSTATUS_ERROR: Final = 0xC0000000
+_NTSTATUS_NO_MEMORY: Final = (0xC0000017, 0xC000012D)
+"""No memory, commitment limit: how Windows ends processes."""
 STOP: Final = b"stop"
 _FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
@@ -314,6 +317,11 @@ def _message(line: bytes) -> JobProgress | JobResult | None:
 
 def _died(return_code: int, output: str) -> JobResult:
     """Say what ended a child that gave no result."""
+    if return_code >= _NTSTATUS_ERROR:  # Windows
+        out_of_memory = return_code in _NTSTATUS_NO_MEMORY
+        reason = "memory ran out" if out_of_memory else "the job's process crashed"
+        reason = f"{reason} (status {return_code:#x})"
+        return JobResult("failed", reason, out_of_memory=out_of_memory, details=output)
     if return_code >= 0:
         reason = f"the job's process ended without a result (exit status {return_code})"
         return JobResult("failed", reason, details=output)

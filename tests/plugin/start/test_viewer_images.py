@@ -61,3 +61,11 @@ def test_the_contrast_of_the_layers_is_kept(viewer):
     viewer.add_image(STACK[0, 0], contrast_limits=(100, 700), gamma=0.5)
     rules = images_of(viewer).rules(ImageRules())
     assert (rules.ranges, rules.gamma) == (((100.0, 700.0),), 0.5)
+
+
+def test_layers_get_file_names_that_every_system_has(viewer, tmp_path):
+    for name in ("Cells", "cells", "con", "a:b/c?", "nul.x"):
+        viewer.add_image(STACK[0, 0], name=name)
+    write_data(tmp_path, images_of(viewer), default_classes(["a", "b"]))
+    names = sorted(path.stem for path in (tmp_path / "images").iterdir())
+    assert names == ["Cells", "a_b_c", "cells_", "image_con", "image_nul.x"]

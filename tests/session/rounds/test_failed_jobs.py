@@ -115,6 +115,7 @@ def test_a_log_older_than_the_rounds_is_told(session: Session, tmp_path: Path) -
 # ---- the child dies
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks into /proc")
 def test_a_killed_training_is_tried_with_a_smaller_batch(session: Session) -> None:
     answer_round(session)
     warned, ended, killed = [], [], []

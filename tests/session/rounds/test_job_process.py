@@ -54,6 +54,7 @@ def test_stray_output_does_not_reach_the_messages() -> None:
     assert run("noisy") == JobResult("done", value={"ok": True})
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="see test_platforms.py")
 def test_child_is_alone_and_polite() -> None:
     result = run("surroundings", {"path": "ä/ö", "n": [1, 2.5, None]}, threads=3)
     value = result.value
@@ -107,12 +108,13 @@ def test_failures_say_why(error: str, reason: str, out_of_memory: bool) -> None:
     assert reason in result.reason
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="processes end otherwise there")
 @pytest.mark.parametrize(
-    ("number", "reason", "out_of_memory"),
-    [(signal.SIGKILL, "memory", True), (signal.SIGSEGV, "SIGSEGV", False)],
+    ("name", "reason", "out_of_memory"),
+    [("SIGKILL", "memory", True), ("SIGSEGV", "SIGSEGV", False)],
 )
-def test_death_by_signal_is_told(number: signal.Signals, reason: str, out_of_memory: bool) -> None:
-    result = run("kill_itself", {"signal": int(number)})
+def test_death_by_signal_is_told(name: str, reason: str, out_of_memory: bool) -> None:
+    result = run("kill_itself", {"signal": int(signal.Signals[name])})
     assert (result.status, result.out_of_memory) == ("failed", out_of_memory)
     assert reason in result.reason
 
