@@ -189,12 +189,17 @@ class ProjectState:
         return self._answered.clicks_in_round
 
     @property
+    def budget(self) -> int:
+        """Clicks of this round."""
+        return self.config.budget_of(self.round)
+
+    @property
     def budget_is_spent(self) -> bool:
         """Whether this round's clicks have reached the budget, or `first_training` ends round 1."""
         first = self.config.first_training
         if first is not None and self.round == 1 and len(self._answered.answers) >= first:
             return True
-        return self.clicks_in_round >= self.config.budget
+        return self.clicks_in_round >= self.budget
 
     def rounds(self) -> list[dict[str, str]]:
         """Return the rows of rounds.csv."""

@@ -214,7 +214,7 @@ def _answer_round(session: Session, annotator: Annotator, on_progress: OnProgres
         session.submit(annotator.answer(query))
         on_progress(
             session.round,
-            JobProgress("answers", session.clicks_in_round, session.config.budget),
+            JobProgress("answers", session.clicks_in_round, session.budget),
         )
     return session.clicks_in_round > 0
 

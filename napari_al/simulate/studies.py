@@ -6,11 +6,14 @@ runs on different data are never mixed.
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections import defaultdict
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from napari_al.errors import InputError
 from napari_al.formats.classes import meanings
@@ -235,6 +238,45 @@ def clicks_to_reach(
         if y0 < target <= y1:
             return x0 + (x1 - x0) * (target - y0) / (y1 - y0)
     return None
+
+
+def area_over_log_clicks(
+    clicks: Sequence[float], reached: Sequence[float], first: float, last: float
+) -> float:
+    """Mean of a curve from ``first`` to ``last`` clicks on a logarithmic axis of clicks.
+
+    Straight lines on that axis between rounds; level before the first of them and after the last.
+    So doubling the clicks weighs the same everywhere, as it does for whoever pays for them.
+
+    Parameters
+    ----------
+    clicks
+        More than 0, ascending.
+    reached
+        Of each.
+    first, last
+        More than 0, ``last`` the larger.
+
+    Returns
+    -------
+    float
+        In the units of ``reached``.
+    """
+    inside = [math.log(x) for x in clicks if first < x < last]
+    grid = np.array([math.log(first), *inside, math.log(last)])
+    values = np.interp(grid, np.log(np.asarray(clicks, float)), reached)
+    area = ((values[1:] + values[:-1]) / 2 * np.diff(grid)).sum()
+    return float(area / (grid[-1] - grid[0]))
+
+
+def sign_test(n_won: int, n_lost: int) -> float:
+    """Chance that at least as many of ``n_won + n_lost`` tosses of a coin come out alike.
+
+    Two-sided; ties are left out before. 1 without any pair.
+    """
+    n = n_won + n_lost
+    tail = sum(math.comb(n, k) for k in range(min(n_won, n_lost) + 1)) / 2**n
+    return min(1.0, 2 * tail)
 
 
 def mean(values: Sequence[float]) -> float:

@@ -177,6 +177,17 @@ def test_round_1_ends_early_where_that_is_set(data_path: Path, tmp_path: Path) -
         assert len(answer_round(session)) == 6
 
 
+def test_the_first_rounds_may_have_budgets_of_their_own(data_path: Path, tmp_path: Path) -> None:
+    config = project_config(data_path, "random", budget=4)
+    config = config.model_copy(update={"first_budgets": (2, 3)})
+    with Session.create(tmp_path / "p", config) as session:
+        for budget in (2, 3, 4, 4):
+            assert session.budget == budget
+            assert len(answer_round(session)) == budget
+            session.train()
+            session.prepare()
+
+
 def test_undo_and_redo_reach_over_rounds_and_restarts(data_path: Path, tmp_path: Path) -> None:
     with Session.create(tmp_path / "p", project_config(data_path)) as session:
         given = answer_round(session)

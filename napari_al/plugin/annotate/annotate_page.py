@@ -196,7 +196,7 @@ class AnnotatePage(QWidget):
         if query_type in _ACCEPT_TEXTS:
             self._accept.setText(f"{_ACCEPT_TEXTS[query_type]}   {hint('accept')}")
         self._rest.setVisible(query_type == "precise")
-        self._budget.setRange(0, session.config.budget)
+        self._budget.setRange(0, session.budget)
 
     def set_classes(
         self, classes: Sequence[ClassInfo], keys: Sequence[str], query_type: QueryType

@@ -186,7 +186,7 @@ class AnnotationPresenter:
     def on_statistics_changed(self, statistics: AnswerStatistics) -> None:
         """Show new statistics."""
         session, page = self._session, self._annotate
-        page.show_statistics(statistics, session.clicks_in_round, session.config.budget)
+        page.show_statistics(statistics, session.clicks_in_round, session.budget)
         page.undo.setEnabled(session.can_undo)
         page.redo.setEnabled(session.can_redo)
         self._show_model_state()
@@ -283,7 +283,7 @@ def ready_text(model_round: int | None, config: ProjectConfig) -> str:
     """Return which model there is, in a line, or when the first one comes."""
     if model_round is None:
         first = config.first_training
-        if first is None or first >= config.budget:
+        if first is None or first >= config.budget_of(1):
             return ""
         return f"The first model is trained after {count(first, 'answer')}."
     return f"Model {model_round} is ready: {hint('prediction')} shows what it predicts."

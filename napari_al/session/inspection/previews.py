@@ -145,7 +145,7 @@ def compare_acquisitions(shown: RoundImage, other: str) -> Comparison:
     theirs = _scores_by(shown, scores, other)
     is_open = _open_rows(shown, scores)
     comparable = is_open & np.isfinite(scores.score) & np.isfinite(theirs)
-    n_batch = len(record.answers) if record.is_done else inspection.config.budget
+    n_batch = len(record.answers) if record.is_done else inspection.config.budget_of(record.number)
     own_batch, other_batch = (
         _batch(values, is_open, n_batch, inspection.config.seed, record.asked_by)
         for values in (scores.score, theirs)

@@ -76,7 +76,9 @@ class Pool:
         self._starts = np.cumsum([0, *(len(part.scores) for part in self.parts)])
         self.order = self._merge([_ranked(part, new, config.seed) for part, new in chosen])
         if config.acquisition.order == "image":
-            self.order = _grouped(self.order, self._image_numbers(), config.budget)
+            self.order = _grouped(
+                self.order, self._image_numbers(), config.budget_of(self.newest_round + 1)
+            )
 
     @property
     def images(self) -> frozenset[str]:

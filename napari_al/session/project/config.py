@@ -160,6 +160,9 @@ class ProjectConfig(Settings):
     classes: tuple[ClassInfo, ...]
     method: Method
     budget: Positive = Field(500, description="clicks a round")
+    first_budgets: tuple[Positive, ...] = Field(
+        (), description="clicks of the first rounds, one number each; later ones have 'budget'"
+    )
     first_training: Positive | None = Field(
         None,
         description="answers that end round 1 if its budget is not spent before; null: none",
@@ -173,6 +176,11 @@ class ProjectConfig(Settings):
     targets: TargetSettings = TargetSettings()
     training: TrainingSettings = TrainingSettings()
     oracle: OracleSettings = OracleSettings()
+
+    def budget_of(self, round_number: int) -> int:
+        """Clicks of a round, 1 = the first; 0, which asks nothing, has those of the first."""
+        place = max(round_number, 1) - 1
+        return self.first_budgets[place] if place < len(self.first_budgets) else self.budget
 
 
 def _with_one_member(fields: dict[str, Any]) -> dict[str, Any]:

@@ -113,7 +113,8 @@ def _train_round(work: JobContext, args: dict[str, Any]) -> dict[str, Any]:
     }
     if config.method.targets == "localise" and outcome.has_learnt:
         started = time.perf_counter()
-        row |= _second_stage(work, predictor, images, config)
+        second_row, result["stage2_model_iou"] = _second_stage(work, predictor, images, config)
+        row |= second_row
         train_s += time.perf_counter() - started
     result["row"] = {**row, "train_s": round(train_s, 3)}
     result["left_out"] = work.left_out
@@ -135,10 +136,11 @@ def _nothing_learnt(round_number: int, *, has_model: bool) -> str:
 
 def _second_stage(
     work: JobContext, predictor: Predictor, images: tuple[str, ...], config: ProjectConfig
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], list[float | None] | None]:
     """Hwang et al. 2023, stage 2: pixel-wise pseudo-labels, and a model trained on them.
 
     The model starts from stage 1's weights where weights are kept, else afresh; it never selects.
+    Returns the columns of the round's row, and the model's IoU by class.
     """
     images = work.each(
         "pseudo-labels", images, lambda image: write_pseudo_labels(work, predictor, image)
@@ -149,11 +151,12 @@ def _second_stage(
     train_model(work, predictor, images, config, stage=2)
     model_confusion = validate(work, predictor)
     work.snapshot.project.save_model(work.round, predictor.segmenter, stage=2)
-    return {
+    row = {
         "stage2_model_miou": _mean_or_none(model_confusion),
         "stage2_data_miou": _mean_or_none(confusion),
         "stage2_data_coverage": share,
     }
+    return row, _iou_or_none(model_confusion)
 
 
 def _score_round(work: JobContext) -> dict[str, Any]:
