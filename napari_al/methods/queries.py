@@ -8,6 +8,7 @@ or writes one (``session/log/serialisation.py``). The costs hold for people and 
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Literal
@@ -24,6 +25,10 @@ from napari_al.methods.table import QueryType  # noqa: TC001
 Outcome = Literal["labelled", "skipped", "unsure", "ignored"]
 """How a query ended: with class ids; put off to a later round; not to be asked again and without
 a label; or declared void (its pixels become IGNORE)."""
+
+QuerySource = Literal["acquisition", "random"]
+"""What chose the region: the order by scores (which is random itself without a model), or a draw
+among all open regions (``acquisition.random_share``)."""
 
 Count = Annotated[int, Field(ge=0, le=10**9)]
 Coordinate = Annotated[int, Field(ge=0, lt=2**31)]
@@ -68,7 +73,9 @@ class Query:
 
     ``round`` is the batch it belongs to (1 = the first); ``model_round`` the model that scored it
     (0 = none, or the one trained on the initial labels). Correction queries carry the
-    representative pixel and the class it has now (``IGNORE`` where it has none).
+    representative pixel and the class it has now (``IGNORE`` where it has none). ``predicted`` is
+    the class that this model gives most of the region; None where that is not known: without a
+    model, with the random method, in logs of before, or if the annotator changed the region.
     """
 
     region: Region
@@ -78,6 +85,8 @@ class Query:
     model_round: Count
     pixel_rc: tuple[Coordinate, Coordinate] | None = None
     pseudo_label: ClassIdOrIgnore | None = None
+    source: QuerySource = "acquisition"
+    predicted: ClassIdOrIgnore | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +115,23 @@ class Answer:
     annotator: Annotated[str, Field(max_length=200)] = "human"
     id: AnswerId = field(default_factory=lambda: uuid.uuid4().hex)
     time: Time = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="milliseconds"))
+
+
+def was_predicted(answer: Answer) -> bool | None:
+    """Whether the model that asked would have answered the same.
+
+    Its class for most of the region is the one answered, is among those answered (multi-class), or
+    has the most pixels of those drawn (precise). None where there is nothing to compare.
+    """
+    predicted = answer.query.predicted
+    if predicted is None or answer.outcome != "labelled":
+        return None
+    if not answer.pieces:
+        return predicted in answer.class_ids
+    px_by_class: Counter[int] = Counter()
+    for piece in answer.pieces:
+        px_by_class[piece.class_id] += piece.mask.size
+    return px_by_class[predicted] == max(px_by_class.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,11 @@ class AcquisitionSettings(Settings):
     order: Literal["score", "image"] = Field(
         "score", description="ask a batch by score, or grouped by image"
     )
+    random_share: Fraction = Field(
+        0.0,
+        description="share of the questions that are drawn at random among all open regions, to "
+        "estimate how good the model is there; the window's default: 0.05",
+    )
     frequency_scale: Annotated[float, Field(ge=0)] = Field(
         1.0, description="ClassBal: multiplies the class frequency (the code of Kim et al.: 0.25)"
     )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from napari_al.errors import InputError
 from napari_al.formats.classes import as_merged
 from napari_al.formats.data_record import read_record, record_of, write_record
+from napari_al.methods.prequential import prequential_accuracy
 from napari_al.methods.queries import Answer
 from napari_al.session.events import SessionEvents
 from napari_al.session.log.buffered_log import BufferedLog
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_al.core.clicks import Clicks
+    from napari_al.methods.prequential import PrequentialAccuracy
     from napari_al.methods.queries import AutomaticCorrection, Query, Region
     from napari_al.session.log.history import Entry, Record
     from napari_al.session.pool.order import Pool
@@ -105,6 +107,10 @@ class ProjectState:
     def answers(self) -> tuple[Answer, ...]:
         """Return the answers in force, oldest first, in terms of the classes in force."""
         return tuple(self._answered.answers)
+
+    def prequential_accuracy(self) -> PrequentialAccuracy:
+        """Return how many of the answers in force the models that asked would have given."""
+        return prequential_accuracy(self._answered.answers)
 
     def corrections(self) -> tuple[AutomaticCorrection, ...]:
         """Return the automatic corrections in force, oldest first."""

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 MODEL_COLUMNS = {"model_miou": "", "stage2_model_miou": " (stage 2)"}
 DATA_COLUMNS = {"data_miou": "", "stage2_data_miou": " (stage 2)"}
+PREQUENTIAL_COLUMNS = {"prequential_accuracy": "", "random_share_accuracy": " (random regions)"}
 PANEL = (5.5, 4.2)
 """Inches."""
 
@@ -42,6 +43,7 @@ def figures_of(study: Study, styles: Styles) -> dict[str, tuple[str, Figure]]:
     """All figures by name, with what they show; ``styles`` are colours and markers by label."""
     made = {
         "curves": ("mIoU against clicks", _curves(study, styles)),
+        "prequential": ("answers that the model predicted", _prequential(study, styles)),
         "steps": ("model mIoU against training steps", _steps(study, styles)),
         "classes": ("IoU by class", _classes(study)),
         "asked": ("classes of the regions asked about", _asked(study)),
@@ -88,6 +90,21 @@ def _steps(study: Study, styles: Styles) -> Figure | None:
         curves.append(line.curve("model_miou", styles[line.label], x=x))
     drawn = [curve for curve in curves if curve]
     draw_curves(axes, drawn, "model mIoU", x_label="training steps")
+    return figure
+
+
+def _prequential(study: Study, styles: Styles) -> Figure | None:
+    """Share of each round's answers that the model that asked predicted; and of random regions."""
+    curves = [
+        line.curve(column, styles[line.label], suffix)
+        for line in study.methods
+        for column, suffix in PREQUENTIAL_COLUMNS.items()
+    ]
+    drawn = [curve for curve in curves if curve]
+    if not drawn:
+        return None
+    figure, (axes,) = _panels(1, study.name)
+    draw_curves(axes, drawn, "prequential accuracy")
     return figure
 
 

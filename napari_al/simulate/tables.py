@@ -33,6 +33,8 @@ ROUND_COLUMNS = {
     "data mIoU": "data_miou",
     "stage 2 data mIoU": "stage2_data_miou",
     "data coverage": "data_coverage",
+    "prequential accuracy": "prequential_accuracy",
+    "of the random share": "random_share_accuracy",
     **TIMES,
 }
 TARGETS = (0.9, 0.95)

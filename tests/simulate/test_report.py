@@ -90,6 +90,21 @@ def test_means_and_spreads_over_seeds(tmp_path: Path, data: DataFolder) -> None:
     assert "classbal" in (tmp_path / "report" / "curves.svg").read_text()
 
 
+def test_prequential_accuracy_is_drawn_where_it_is_known(tmp_path: Path, data: DataFolder) -> None:
+    run = write_run(tmp_path / "a", data, "classbal", 0, [0.2, 0.4, 0.5])
+    write_report([run], tmp_path / "without")
+    assert not (tmp_path / "without" / "prequential.png").exists()
+    project = Project.open(run)
+    for row, share in zip(project.read_rounds()[1:], (0.6, 0.7), strict=True):
+        project.append_round({**row, "prequential_accuracy": share})
+    page = write_report([run], tmp_path / "report")
+    assert "answers that the model predicted" in page.read_text()
+    assert "prequential accuracy" in (tmp_path / "report" / "prequential.svg").read_text()
+    with (tmp_path / "report" / "curves.csv").open() as file:
+        known = [row["prequential accuracy"] for row in csv.DictReader(file)]
+    assert known == ["", "0.6", "0.7"]
+
+
 def test_beside_the_fully_supervised_run(tmp_path: Path, data: DataFolder) -> None:
     runs = [
         write_run(tmp_path / "all", data, SUPERVISED, 0, [0.5, 0.8]),

@@ -165,14 +165,15 @@ def _median(ascending: Sequence[float]) -> float | None:
 _COLUMNS = (
     "time", "annotator", "image", "round", "model_round", "query_type", "outcome", "classes",
     "region_px", "class_clicks", "polygon_clicks", "intersection_clicks", "drawn_clicks", "seconds",
-    "score",
+    "score", "source", "predicted",
 )  # fmt: skip
 
 
 def to_csv(answers: Iterable[Answer], classes: Sequence[ClassInfo]) -> str:
     """Return answers as CSV with a header, one row each.
 
-    ``drawn_clicks`` estimates what drawing the region exactly would have cost
+    ``source`` is ``random`` of a region drawn at random, ``predicted`` the class that the model
+    gave most of it. ``drawn_clicks`` estimates what drawing the region exactly would have cost
     (``core.geometry.outlines``), which takes some milliseconds an answer.
     """
     names = {c.id: c.name for c in classes}
@@ -198,6 +199,8 @@ def to_csv(answers: Iterable[Answer], classes: Sequence[ClassInfo]) -> str:
                 drawn_clicks(query.region.mask),
                 f"{answer.seconds:.3f}",
                 f"{query.score:.6g}",
+                query.source,
+                "" if query.predicted is None else names.get(query.predicted, ""),
             )
         )
     return out.getvalue()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import warnings
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from napari_al.errors import InputError
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
     from napari_al.formats.classes import ClassInfo
-    from napari_al.methods.queries import Query, Region
+    from napari_al.methods.queries import Query
     from napari_al.plugin.control.training_controller import Pause
     from napari_al.plugin.control.workbench import Workbench
     from napari_al.plugin.layers.camera import Placement
@@ -72,7 +73,7 @@ class OpenSession:
         self.events = events
         self.preferences = preferences
         self.pause: Pause = ""
-        self._undone: list[Region] = []  # to be asked about before any other, the next one first
+        self._undone: list[Query] = []  # to be asked about before any other, the next one first
         self.display = ImageDisplay(
             bench.layers, session, preferences, dispatch, placement, sources
         )
@@ -128,9 +129,10 @@ class OpenSession:
     def _next_undone(self) -> Query | None:
         """Return the query whose answer was undone last, unless it has been answered since."""
         while self._undone and self.session.has_scores and not self.session.budget_is_spent:
-            query = self.session.query_about(self._undone[0])
+            undone = self._undone[0]
+            query = self.session.query_about(undone.region)
             if query is not None:
-                return query
+                return replace(query, source=undone.source)
             del self._undone[0]
         return None
 
@@ -159,7 +161,8 @@ class OpenSession:
         """Show a query out of turn; if it has an answer, the next answer replaces it."""
         given = next((a for a in reversed(self.session.answers()) if a.query == query), None)
         if given is None:
-            self._show(QuestionState(query, out_of_turn=True))
+            picked = replace(query, source="acquisition")  # chosen, so not at random
+            self._show(QuestionState(picked, out_of_turn=True))
         else:
             self._show_again(given, replaced=given)
 
@@ -195,7 +198,7 @@ class OpenSession:
         except (InputError, OSError) as error:
             self.events.report(error)
             return
-        self._undone[:0] = [r.query.region for r in undone if isinstance(r, Answer)]
+        self._undone[:0] = [r.query for r in undone if isinstance(r, Answer)]
         match undone:
             case (Answer() as answer,):
                 earlier = _restored(before, self.session.answers())

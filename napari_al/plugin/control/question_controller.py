@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
@@ -218,7 +219,13 @@ class QuestionController:
         spent_s = 0.0 if self.state is None else self.state.seconds
         seconds = round(spent_s / len(queries), 3)
         answers = [
-            Answer(query, class_ids, ONE_CLICK, outcome=outcome, seconds=seconds)
+            Answer(
+                replace(query, source="acquisition"),  # chosen, so not at random
+                class_ids,
+                ONE_CLICK,
+                outcome=outcome,
+                seconds=seconds,
+            )
             for query in queries
         ]
         if self._submission.submit(*answers):

@@ -140,7 +140,7 @@ class QuestionState:
         if self.query.query_type not in RESHAPED or self.replaced is not None or image is None:
             raise InputError("This region cannot be cut.")
         first, second = (
-            replace(self.query, region=replace(self.query.region, mask=mask))
+            replace(self.query, region=replace(self.query.region, mask=mask), predicted=None)
             for mask in split(self.query.region.mask, image)
         )
         return replace(
@@ -177,4 +177,5 @@ class QuestionState:
             raise InputError("Regions cannot be joined here.")
         region = self.query.region
         ids, mask = toggle_region(region.ids, region_map, pixel_rc)
-        return replace(self, query=replace(self.query, region=replace(region, ids=ids, mask=mask)))
+        joined = replace(region, ids=ids, mask=mask)
+        return replace(self, query=replace(self.query, region=joined, predicted=None))

@@ -77,14 +77,17 @@ def _as_counted(record: Said, counts_as: Sequence[int]) -> Said:
         old, new = (_meaning(c, counts_as) for c in (record.old_class, record.new_class))
         same = (old, new) == (record.old_class, record.new_class)
         return record if same else replace(record, old_class=old, new_class=new)
-    label = record.query.pseudo_label
-    known = None if label is None else _meaning(label, counts_as)
+    query = record.query
+    label, predicted = (
+        None if c is None else _meaning(c, counts_as) for c in (query.pseudo_label, query.predicted)
+    )
     class_ids = tuple(sorted({_meaning(c, counts_as) for c in record.class_ids}))
-    if known == label and set(class_ids) == set(record.class_ids):
+    same_query = (label, predicted) == (query.pseudo_label, query.predicted)
+    if same_query and set(class_ids) == set(record.class_ids):
         return record  # pieces name no other classes
     return replace(
         record,
-        query=replace(record.query, pseudo_label=known),
+        query=replace(query, pseudo_label=label, predicted=predicted),
         class_ids=class_ids,
         pieces=tuple(replace(p, class_id=_meaning(p.class_id, counts_as)) for p in record.pieces),
     )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import PurePath
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Raised when an older program could not read the file any more."""
 
 _FACTS: Final = "CREATE TABLE facts (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT"
@@ -60,7 +60,8 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
         _TABLES["classes"],
         _TRIGGERS["classes_no_update"],
         _TRIGGERS["classes_no_delete"],
-    )
+    ),
+    2: (),  # records of queries name their source and the model's prediction
 }
 """Statements that make a file of version ``key`` one of version ``key + 1``."""
 

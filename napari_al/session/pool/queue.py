@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from napari_al.core.clicks import Clicks
 from napari_al.core.geometry.masks import Mask
 from napari_al.methods.queries import Query, Region
@@ -19,6 +21,11 @@ if TYPE_CHECKING:
     from napari_al.session.pool.scores import PoolScores
     from napari_al.session.project.region_maps import RegionMaps
 
+N_DRAWS = 100
+"""At most, for one question of the random share; where hardly a region is open it is not asked."""
+_RANDOM_SHARE = 1
+"""Part of the seed of these draws."""
+_Place = tuple[str, tuple[int, ...]]
 _NONE: frozenset[int] = frozenset()
 
 
@@ -87,6 +94,10 @@ class AnsweredState:
         if not left:
             del self.snapshot.answers[image]
         return answer
+
+    def answers_of_round(self) -> list[Answer]:
+        """Return those of the round being answered, oldest first."""
+        return [answer for answer in self.answers if self._is_of_round(answer)]
 
     def is_open(self, image: str, ids: tuple[int, ...]) -> bool:
         """Whether base regions hold one not answered, and none put off in this round.
@@ -163,13 +174,58 @@ class QueryQueue:
             yield asked
         else:
             asked = None
+        given = set() if asked is None else {_place(asked)}
+        ranked = self._ranked(answered, round_number)
+        while True:
+            n_before = len(answered.answers) + len(given)
+            query = self._drawn(answered, round_number, n_before, given)
+            if query is None:
+                query = next((q for q in ranked if _place(q) not in given), None)
+            if query is None:
+                return
+            given.add(_place(query))
+            yield query
+
+    def _ranked(self, answered: AnsweredState, round_number: int) -> Iterator[Query]:
+        """Yield the queries about open regions in the pool's order."""
+        if self.pool is None:
+            return
         order = self.pool.order
         for position in range(self._head, len(order)):
             query = _query_of_row(self.pool, int(order[position]), answered, round_number)
-            if query is not None and (asked is None or query.region != asked.region):
+            if query is not None:
                 yield query
-            elif query is None and position == self._head:
+            elif position == self._head:
                 self._head += 1
+
+    def _drawn(
+        self,
+        answered: AnsweredState,
+        round_number: int,
+        n_before: int,
+        given: Container[_Place],
+    ) -> Query | None:
+        """Return the query after so many answers if it is one of the random share, else None.
+
+        It depends on the seed and on that number alone, so that a run that was stopped, and an
+        undo, come to the same region.
+        """
+        config, pool = answered.snapshot.config, self.pool
+        share = config.acquisition.random_share
+        if not share or pool is None or all(part.scores.predicted is None for part in pool.parts):
+            return None
+        rng = np.random.default_rng([config.seed, _RANDOM_SHARE, n_before])
+        if rng.random() >= share:
+            return None
+        for place in rng.integers(len(pool.order), size=N_DRAWS):
+            query = _query_of_row(pool, int(pool.order[place]), answered, round_number)
+            if query is not None and _place(query) not in given:
+                return replace(query, source="random")
+        return None
+
+
+def _place(query: Query) -> _Place:
+    return query.region.image, query.region.ids
 
 
 def _query_of_row(pool: Pool, row: int, answered: AnsweredState, round_number: int) -> Query | None:
@@ -196,6 +252,7 @@ def _query_of_row(pool: Pool, row: int, answered: AnsweredState, round_number: i
         model_round=part.round,
         pixel_rc=pixel_rc,
         pseudo_label=pseudo_label,
+        predicted=None if scores.predicted is None else int(scores.predicted[own_row]),
     )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_al.core import IGNORE
 from napari_al.errors import InputError
 from napari_al.session.project.cache_files import read_arrays, write_arrays
 
@@ -38,6 +39,8 @@ class PoolScores:
         Larger = ask sooner; -inf = never.
     pixel : (P,) int32 or None
         Flat index of the representative pixel (correction queries).
+    predicted : (P,) int32 or None
+        Class that the model gives most of the region; None where no model was asked.
     features : (P, C) float32 or None
         Mean probabilities (for automatic corrections).
     base_group : (B,) int32 or None
@@ -52,6 +55,7 @@ class PoolScores:
     region_id: NDArray[np.int32]
     score: NDArray[np.float64]
     pixel: NDArray[np.int32] | None = None
+    predicted: NDArray[np.int32] | None = None
     features: NDArray[np.float32] | None = None
     base_group: NDArray[np.int32] | None = None
     base_offset: NDArray[np.int64] | None = None
@@ -151,6 +155,7 @@ _DTYPES = {
     "region_id": np.int32,
     "score": np.float64,
     "pixel": np.int32,
+    "predicted": np.int32,
     "features": np.float32,
     "base_group": np.int32,
     "base_offset": np.int64,
@@ -166,7 +171,8 @@ def _is_consistent(scores: PoolScores) -> bool:
     if any(array.dtype != _DTYPES[name] for name, array in arrays.items()):
         return False
     flat = all(array.ndim == 1 for n, array in arrays.items() if n not in ("shapes", "features"))
-    by_row = [arrays[n] for n in ("image_index", "region_id", "pixel", "features") if n in arrays]
+    of_rows = ("image_index", "region_id", "pixel", "predicted", "features")
+    by_row = [arrays[n] for n in of_rows if n in arrays]
     if not (
         flat
         and all(isinstance(name, str) for name in names)
@@ -183,6 +189,7 @@ def _is_consistent(scores: PoolScores) -> bool:
         and index.max(initial=-1) < n_images
         and scores.region_id.min(initial=0) >= 0
         and _pixels_are_inside(scores)
+        and _classes_are_in_range(scores)
         and _groups_are_consistent(scores)
     )
 
@@ -192,6 +199,11 @@ def _pixels_are_inside(scores: PoolScores) -> bool:
         return True
     n_pixels = scores.shapes.astype(np.int64).prod(axis=1)[scores.image_index]
     return bool((scores.pixel >= 0).all() and (scores.pixel < n_pixels).all())
+
+
+def _classes_are_in_range(scores: PoolScores) -> bool:
+    predicted = scores.predicted
+    return predicted is None or bool(((predicted >= 0) & (predicted <= IGNORE)).all())
 
 
 def _groups_are_consistent(scores: PoolScores) -> bool:

@@ -26,7 +26,8 @@ _WHOLE: Final = {
 }  # fmt: skip
 _FIGURES: Final = {
     "model_miou", "data_miou", "data_coverage", "stage2_model_miou", "stage2_data_miou",
-    "stage2_data_coverage", "train_s",
+    "stage2_data_coverage", "train_s", "prequential_accuracy", "random_share_accuracy",
+    "random_share_low", "random_share_high",
 }  # fmt: skip
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from napari_al.methods.prequential import prequential_accuracy
+
 if TYPE_CHECKING:
     from napari_al.session.log.log import AnnotationLog
     from napari_al.session.pool.queue import AnsweredState
@@ -102,6 +104,23 @@ def row_of_round(
         "class_clicks": answered.clicks.class_clicks,
         "polygon_clicks": answered.clicks.polygon_clicks,
         "intersection_clicks": answered.clicks.intersection_clicks,
+        **prequential_columns(answered),
         "seed": config.seed,
         "method": config.method.name,
     }
+
+
+def prequential_columns(answered: AnsweredState) -> dict[str, float]:
+    """Return the share of answers that the models that asked predicted, if it is known.
+
+    Of the round's answers, and of the newest of the random share with its 95 % interval.
+    """
+    columns: dict[str, float] = {}
+    of_round = prequential_accuracy(answered.answers_of_round(), newest=None).newest
+    if of_round.value is not None:
+        columns["prequential_accuracy"] = of_round.value
+    drawn = prequential_accuracy(answered.answers).random
+    if drawn.value is not None:
+        columns["random_share_accuracy"] = drawn.value
+        columns["random_share_low"], columns["random_share_high"] = drawn.interval
+    return {name: round(value, 6) for name, value in columns.items()}

@@ -50,6 +50,7 @@ class _ImageRows:
     region_id: NDArray[np.int32]
     columns: dict[str, NDArray[np.generic]]
     pixel: NDArray[np.int32] | None = None
+    predicted: NDArray[np.int32] | None = None
     features: NDArray[np.float32] | None = None
     group: NDArray[np.int32] | None = None
 
@@ -184,6 +185,7 @@ def _reduce(snapshot: Snapshot, image: str, table: Table, columns: tuple[str, ..
             {name: getattr(table, name) for name in columns if name != "queried"}
             | {"queried": np.isin(region_id, list(queried))},
             pixel=table.representative.astype(np.int32),
+            predicted=table.dominant.astype(np.int32),
             features=table.mean_probs if method.correction == "automatic" else None,
         )
     if method.merging == "adaptive":
@@ -191,7 +193,10 @@ def _reduce(snapshot: Snapshot, image: str, table: Table, columns: tuple[str, ..
         region_id, row_of_base = np.unique(group, return_inverse=True)
         table = merge_rows(table, row_of_base)
     return _ImageRows(
-        region_id.astype(np.int32), {name: getattr(table, name) for name in columns}, group=group
+        region_id.astype(np.int32),
+        {name: getattr(table, name) for name in columns},
+        predicted=table.dominant.astype(np.int32),
+        group=group,
     )
 
 
@@ -211,6 +216,7 @@ def _assemble(snapshot: Snapshot, rows: dict[str, _ImageRows]) -> PoolScores:
         region_id=np.concatenate([part.region_id for part in parts]),
         score=_score(snapshot, columns),
         pixel=_concatenate([part.pixel for part in parts]),
+        predicted=_concatenate([part.predicted for part in parts]),
         features=_concatenate([part.features for part in parts]),
         base_group=groups,
         base_offset=None if groups is None else _offsets([part.group for part in parts]),

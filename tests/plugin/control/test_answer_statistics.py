@@ -108,6 +108,11 @@ def test_csv_has_one_row_an_answer():
     assert [row["classes"] for row in rows] == ["a, b", ""]
     assert [row["drawn_clicks"] for row in rows] == ["5", "5"]  # a rectangle: four and its class
     assert rows[1]["outcome"] == "skipped"
+    assert [rows[0]["source"], rows[0]["predicted"]] == ["acquisition", ""]
+    drawn = _answer((1,))
+    drawn = replace(drawn, query=replace(drawn.query, source="random", predicted=0))
+    (row,) = csv.DictReader(io.StringIO(answer_statistics.to_csv([drawn], classes)))
+    assert [row["source"], row["predicted"]] == ["random", "sky"]
 
 
 @pytest.mark.parametrize(

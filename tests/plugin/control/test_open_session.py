@@ -77,6 +77,35 @@ def test_undone_questions_of_an_earlier_round_are_asked_again_before_new_ones(op
     assert [a.class_ids for a in desk.session.answers()] == [(0,), (1,), (1,), (1,)]
 
 
+def test_a_random_question_stays_one_after_undo_but_not_when_it_is_picked(open_session):
+    settings = {"training": {"segmenter": "compact", **TRAINING}, "budget": 8}
+    desk = open_session("bvsb", acquisition={"random_share": 1.0}, **settings)
+    for _ in range(8):
+        desk.key(Qt.Key.Key_1)
+        desk.until_asked()
+    desk.until(lambda: desk.session.scores_round == 1 and not desk.session.is_busy)
+    desk.key(Qt.Key.Key_1)  # asked by the model of before
+    desk.until_asked()
+    for _ in range(3):
+        assert desk.query.source == "random"
+        desk.key(Qt.Key.Key_1)
+        desk.until_asked()
+    for _ in range(2):
+        desk.key(Qt.Key.Key_Z, CTRL)
+    for _ in range(2):
+        assert desk.query.source == "random"
+        desk.key(Qt.Key.Key_2)
+        desk.until_asked()
+    coming = desk.session.upcoming(5)
+    assert {query.source for query in coming} == {"random"}
+    desk.dock.bench.opened.go_to(coming[2])
+    desk.key(Qt.Key.Key_2)
+    desk.until_asked()
+    desk.dock.bench.opened.questions.answer_many(desk.session.upcoming(2), (1,))
+    sources = [answer.query.source for answer in desk.session.answers()[9:]]
+    assert sources == ["random"] * 3 + ["acquisition"] * 3
+
+
 def test_an_old_answer_is_changed_only_if_wanted(open_session):
     desk = open_session()
     first = desk.query

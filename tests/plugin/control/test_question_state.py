@@ -51,6 +51,15 @@ def test_there_is_nothing_to_accept_before_a_class_is_chosen(query_type):
         _state(query_type).accept({0})
 
 
+def test_a_changed_region_was_not_predicted():
+    whole = _state(predicted=1)
+    assert whole.cut(IMAGE).query.predicted is None
+    region_map = np.zeros((9, 12), np.int32)
+    region_map[2:6, 2:8] = 1
+    assert whole.joined(region_map, (0, 0)).query.predicted is None
+    assert whole.query.predicted == 1
+
+
 def test_the_answers_to_the_parts_of_a_region_are_kept_together():
     whole = _state()
     first = whole.cut(IMAGE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,7 @@ from napari_al.core import IGNORE
 from napari_al.core.clicks import Clicks
 from napari_al.errors import InputError
 from napari_al.formats.classes import ClassInfo, meanings
-from napari_al.methods.queries import Answer
+from napari_al.methods.queries import Answer, was_predicted
 from napari_al.session.log.history import ClassEdit
 from napari_al.session.log.snapshot import open_snapshot
 from napari_al.session.session import Session
@@ -48,6 +49,16 @@ def merged(session: Session, class_id: int, into: int) -> tuple[ClassInfo, ...]:
         c.model_copy(update={"merged_into": into}) if c.id == class_id else c
         for c in session.config.classes
     )
+
+
+def test_the_prediction_in_a_query_follows_a_merge(session: Session) -> None:
+    query = session.query()
+    assert query is not None
+    session.submit(Answer(replace(query, predicted=VAN), (CAR,), Clicks(1)))
+    assert was_predicted(session.answers()[-1]) is False
+    session.edit_classes(merged(session, VAN, CAR))
+    assert session.answers()[-1].query.predicted == CAR
+    assert was_predicted(session.answers()[-1]) is True
 
 
 def test_an_edit_is_undone_redone_and_kept_over_restarts(session: Session) -> None:

@@ -486,7 +486,7 @@ def tampered(path: Path, *statements: str) -> None:
         ("UPDATE answers SET payload = '{}'", "entry 1 .*Field required|Missing"),
         ("UPDATE answers SET payload = 'null'", "entry 1 cannot be used"),
         ("UPDATE corrections SET payload = '[]'", "entry 3 cannot be used"),
-        ("UPDATE facts SET value = '3'", "version 3"),
+        ("UPDATE facts SET value = '4'", "version 4"),
         ("UPDATE facts SET value = '0'", "version 0"),
         ("UPDATE facts SET value = 'x'", "no annotation log"),
         ("DELETE FROM facts", "no annotation log"),
@@ -559,9 +559,9 @@ def test_older_version_is_migrated_and_kept(path: Path, monkeypatch: pytest.Monk
     with AnnotationLog(path) as log:
         log.append([answer()])
         expected = log.active()
-    monkeypatch.setattr(log_file, "VERSION", 3)
+    monkeypatch.setattr(log_file, "VERSION", 4)
     monkeypatch.setattr(
-        log_file, "MIGRATIONS", {2: ("INSERT INTO facts VALUES ('colour', 'green')",)}
+        log_file, "MIGRATIONS", {3: ("INSERT INTO facts VALUES ('colour', 'green')",)}
     )
     before = path.read_bytes()
     with AnnotationLog(path, read_only=True) as log:  # in a copy
@@ -570,10 +570,24 @@ def test_older_version_is_migrated_and_kept(path: Path, monkeypatch: pytest.Monk
     with AnnotationLog(path) as log:
         assert log.active() == expected
     monkeypatch.undo()
-    with AnnotationLog(path.with_name("annotations.v2.sqlite"), read_only=True) as log:
+    with AnnotationLog(path.with_name("annotations.v3.sqlite"), read_only=True) as log:
         assert log.active() == expected
-    with pytest.raises(InputError, match="version 3"):
+    with pytest.raises(InputError, match="version 4"):
         AnnotationLog(path)
+
+
+def test_a_log_of_version_2_is_read(path: Path) -> None:
+    with AnnotationLog(path) as log:
+        log.append([answer()])
+        expected = log.active()
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE facts SET value = '2' WHERE key = 'version'")
+    connection.close()
+    with AnnotationLog(path, read_only=True) as log:
+        assert log.active() == expected
+    with AnnotationLog(path) as log:
+        assert log.active() == expected
+    assert path.with_name("annotations.v2.sqlite").is_file()
 
 
 def test_payload_is_compact_json(log: AnnotationLog, path: Path) -> None:

@@ -31,6 +31,13 @@ ANSWER = Answer(
 CORRECTION = AutomaticCorrection(1, REGION, 255, 2, 0.995)
 
 
+def test_records_of_before_have_no_source_and_no_prediction() -> None:
+    tree = json.loads(encode_answer(ANSWER))
+    assert tree["query"].pop("source") == "acquisition"
+    assert tree["query"].pop("predicted") is None
+    assert decode_answer(json.dumps(tree)) == ANSWER
+
+
 def changed(text: str, path: str, value: object) -> str:
     """JSON text with the value at a dotted path replaced."""
     tree = json.loads(text)
@@ -45,6 +52,9 @@ def changed(text: str, path: str, value: object) -> str:
 @pytest.mark.parametrize(
     ("path", "value"),
     [
+        ("query.source", "somewhere"),
+        ("query.predicted", 256),
+        ("query.predicted", -1),
         ("query.region.image", "../../etc/passwd"),
         ("query.region.image", "/etc/passwd"),
         ("query.region.image", "a/../../b"),
