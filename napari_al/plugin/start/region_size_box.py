@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from napari_al.methods.table import Regions
     from napari_al.plugin.start.region_preview import RegionCount
 
-SUPERPIXELS: dict[Regions, str] = {"seeds": "SEEDS", "slic": "SLIC"}
+SUPERPIXELS = {"seeds": "SEEDS", "slic": "SLIC"}
 SETTLE_MS = 120
 """After the slider has moved."""
 _NO_SIZE = {
