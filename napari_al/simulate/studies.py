@@ -275,8 +275,8 @@ def sign_test(n_won: int, n_lost: int) -> float:
     Two-sided; ties are left out before. 1 without any pair.
     """
     n = n_won + n_lost
-    tail = sum(math.comb(n, k) for k in range(min(n_won, n_lost) + 1)) / 2**n
-    return min(1.0, 2 * tail)
+    tail = sum(math.comb(n, k) for k in range(min(n_won, n_lost) + 1))
+    return min(1.0, 2 * tail / float(2**n))
 
 
 def mean(values: Sequence[float]) -> float:

@@ -148,6 +148,10 @@ class Predictor:
         from napari_al.learning.inference import predict_encoded, predict_features
 
         data, device = self._work.snapshot.data, self._work.device
+        if self.segmenter.training:
+            # until it is trained again: going back and forth costs more than a prediction, and
+            # would have images that are predicted side by side see dropout and noise
+            self.segmenter.eval()
         if self.encodings is None:
             return predict_features(self.segmenter, data.image(image, split), device)
         maps = self.encodings(image, split)
