@@ -112,7 +112,16 @@ def settings_page() -> str:
 
 def tables_page() -> str:
     """Return the table of methods and that of segmenters."""
-    columns = ("regions", "merging", "query", "acquisition", "targets", "loss", "correction")
+    columns = (
+        "regions",
+        "merging",
+        "query",
+        "acquisition",
+        "selection",
+        "targets",
+        "loss",
+        "correction",
+    )
     methods = [
         (f"`{row.name}`", *(str(getattr(row, column)) for column in columns), row.paper)
         for row in METHODS.values()

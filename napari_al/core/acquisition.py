@@ -227,6 +227,79 @@ def pixbal(
     return score
 
 
+def power_noise(
+    uncertainty: NDArray[np.floating[Any]], uniform: NDArray[np.floating[Any]], beta: float
+) -> NDArray[np.float64]:
+    """Uncertainty with noise that fades as ``beta`` grows: ``beta log u + Gumbel(0, 1)``.
+
+    The regions with the largest scores are a sample without replacement, each drawn with a chance
+    proportional to ``u ** beta`` (Kirsch et al., TMLR 2023; ClaSP PE, TMLR 2026): at random for 0,
+    the most uncertain ones for a large ``beta``.
+
+    Parameters
+    ----------
+    uncertainty : (R,) float >= 0
+        Mean BvSB, say.
+    uniform : (R,) float in [0, 1)
+        Drawn at random; the noise is made of it.
+    beta : float >= 0
+
+    Returns
+    -------
+    (R,) float64
+        -inf where the uncertainty is 0.
+    """
+    noise = -np.log(-np.log(np.clip(uniform, 1e-300, 1 - 1e-16)))
+    u = np.asarray(uncertainty, np.float64)
+    scores = np.full(len(u), -np.inf)
+    scores[u > 0] = beta * np.log(u[u > 0]) + noise[u > 0]
+    return scores
+
+
+def in_equal_shares(
+    scores: NDArray[np.floating[Any]],
+    groups: NDArray[np.integer[Any]],
+    is_open: NDArray[np.bool_],
+    *,
+    n_at_a_time: int = 1,
+) -> NDArray[np.float64]:
+    """Scores with which groups take turns: the best of each group, then the second best of each.
+
+    With predicted classes as groups a batch has equal shares of them, whatever its size (class
+    stratification of ClaSP PE, TMLR 2026); a group without an open region is passed over. With
+    images as groups, and several at a time, no image is asked about more often than that while
+    there is another one.
+
+    Parameters
+    ----------
+    scores : (R,) float
+        Larger = ask sooner within a group; -inf and NaN are never asked.
+    groups : (R,) int
+        Of each region.
+    is_open : (R,) bool
+        Regions that were answered come after all others and count for no share.
+    n_at_a_time : int >= 1
+        Regions that a group has in its turn.
+
+    Returns
+    -------
+    (R,) float64
+        In (0, 1], larger = ask sooner, in turns of the same length the one with the better score
+        first; -inf where ``scores`` is that or NaN.
+    """
+    asked = is_open & (scores > -np.inf)
+    order = np.lexsort((-scores, ~asked))
+    grouped = np.argsort(groups[order], kind="stable")
+    size = np.unique(groups[order], return_counts=True)[1]
+    place = np.empty(len(order), np.int64)  # within the group, the best first
+    place[grouped] = np.arange(len(order)) - np.repeat(np.cumsum(size) - size, size)
+    order = order[np.lexsort((place // n_at_a_time, ~asked[order]))]
+    turns = np.empty(len(order))
+    turns[order] = 1 - np.arange(len(order)) / max(len(order), 1)
+    turns[~(scores > -np.inf)] = -np.inf
+    return turns
+
+
 def rank(scores: NDArray[np.floating[Any]], rng: np.random.Generator) -> NDArray[np.int64]:
     """Order regions by descending score.
 

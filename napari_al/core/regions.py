@@ -167,6 +167,52 @@ def merge_rows(table: RegionTable, group: NDArray[np.integer[Any]]) -> RegionTab
     )
 
 
+def means_of_merged(
+    means: NDArray[np.floating[Any]],
+    size: NDArray[np.integer[Any]],
+    group: NDArray[np.integer[Any]],
+) -> NDArray[np.float32]:
+    """Means of a pixel measure over merged regions from those over their parts.
+
+    Parameters
+    ----------
+    means, size : (R,)
+        Of the parts: mean and pixels.
+    group : (R,) int
+        As of :func:`merge_rows`.
+
+    Returns
+    -------
+    (G,) float32
+    """
+    sums = np.bincount(group, means * size.astype(np.float64))
+    return (sums / np.maximum(np.bincount(group, size), 1)).astype(np.float32)
+
+
+def region_means(
+    values: NDArray[np.floating[Any]], region_map: NDArray[np.integer[Any]], n_regions: int
+) -> NDArray[np.float32]:
+    """Mean of a pixel measure over each region.
+
+    Parameters
+    ----------
+    values : (H, W) float
+    region_map : (H, W) int
+        As of :func:`region_table`.
+    n_regions : int
+        R.
+
+    Returns
+    -------
+    (R,) float32
+        0 for a region without pixels.
+    """
+    ids = np.where(region_map < 0, n_regions, region_map).ravel()
+    sums = np.bincount(ids, values.ravel(), n_regions + 1)[:n_regions]
+    size = np.bincount(ids, minlength=n_regions + 1)[:n_regions]
+    return (sums / np.maximum(size, 1)).astype(np.float32)
+
+
 def _sums_on_cpu(
     probs: torch.Tensor, region_map: NDArray[np.integer[Any]] | torch.Tensor, n_regions: int
 ) -> _Sums:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from napari_al.learning.networks.frozen import Ensemble
 from napari_al.learning.networks.resampling import upsample
 from napari_al.learning.precision import half_precision, in_half, network_to
 
@@ -119,6 +120,25 @@ def predict_encoded(
     with _evaluating(segmenter, device), torch.no_grad():
         features = segmenter.refine([part.to(device, torch.float32)[None] for part in maps])
         return _probs(segmenter, features, size), features[0]
+
+
+def predict_disagreement(segmenter: Segmenter, features: Tensor, size: tuple[int, int]) -> Tensor:
+    """(H, W) how much the networks of an ensemble disagree, in nats (``Ensemble.disagreement``).
+
+    Parameters
+    ----------
+    segmenter : Segmenter
+        With several members.
+    features : Tensor
+        (D, h, w) that it gave for an image (``predict_features``).
+    size : (int, int)
+        H, W of the image.
+    """
+    if not isinstance(segmenter.classifier, Ensemble):
+        raise ValueError(f"{segmenter.name} is no ensemble")
+    with torch.no_grad():
+        of_pixels = segmenter.classifier.disagreement(features[None], segmenter.n_known)
+        return upsample(of_pixels, segmenter.stride, size)[0, 0]
 
 
 def class_map_of(probs: Tensor) -> NDArray[np.uint8]:

@@ -29,19 +29,29 @@ Scores = NDArray[np.float64]
 Score = Callable[[Columns, Any], Scores]
 """Columns and the project's config to a score a region."""
 
+ANY_COLUMNS = ("queried", "image", "model_round", "uniform")
+"""Columns of whatever is asked about, without a model: whether it was answered (bool), the number
+of its image, the round of the model that scores (0: none), and a number drawn from [0, 1)."""
 REGION_COLUMNS = (
     "size", "mean_probs", "mean_bvsb", "class_histogram", "bvsb_by_class", "dominant",
 )  # fmt: skip
 """Columns of a region, merged or not (``core.regions.RegionTable``)."""
+ENSEMBLE_COLUMNS = ("disagreement",)
+"""Columns of a region that only an ensemble has, and no table keeps: mean over the pixels of how
+much its networks disagree (``learning.inference.predict_disagreement``)."""
 CORRECTION_COLUMNS = (
     "size", "dominant", "mean_probs", "cil_representative", "lcil", "sim",
-    "similarity_cil_by_class", "label_histogram", "queried",
+    "similarity_cil_by_class", "label_histogram",
 )  # fmt: skip
 """Columns of a segment whose label may be corrected (``core.correction.CorrectionTable``)."""
 
 
 class ScoringConfig(Protocol):
     """What the built-in functions read of a project's config."""
+
+    @property
+    def method(self) -> Method:
+        """The row of the table of methods."""
 
     @property
     def classes(self) -> Sequence[ClassInfo]:
@@ -58,8 +68,8 @@ class AcquisitionFunction:
 
     Attributes
     ----------
-    columns : names of the ``RegionTable`` (or ``CorrectionTable``) columns it reads; ``queried``
-        (bool) is true for regions that were answered.
+    columns : names of the columns it reads, of ``ANY_COLUMNS`` and ``REGION_COLUMNS`` (or
+        ``CORRECTION_COLUMNS``).
     score : columns and config to a (P,) float64 array.
     module : of a registered function, the module that a child process imports to have it, too.
     """
@@ -67,6 +77,11 @@ class AcquisitionFunction:
     columns: tuple[str, ...]
     score: Score
     module: str = ""
+
+
+def random(columns: Columns, config: ScoringConfig) -> Scores:
+    """At random, the same for every method with the same regions and the same seed."""
+    return columns["uniform"].astype(np.float64)
 
 
 def bvsb(columns: Columns, config: ScoringConfig) -> Scores:
@@ -110,6 +125,19 @@ def pixbal(columns: Columns, config: ScoringConfig) -> Scores:
     )
 
 
+def power_bvsb(columns: Columns, config: ScoringConfig) -> Scores:
+    """BvSB with noise that fades from model to model (ClaSP PE, TMLR 2026)."""
+    n_models = max(int(columns["model_round"].max(initial=0)), 1)
+    powers = config.acquisition.power
+    beta = powers[min(n_models, len(powers)) - 1]
+    return acquisition.power_noise(columns["mean_bvsb"], columns["uniform"], beta)
+
+
+def bald(columns: Columns, config: ScoringConfig) -> Scores:
+    """BALD: entropy of an ensemble's mean less the mean of its networks' (Houlsby et al. 2011)."""
+    return columns["disagreement"].astype(np.float64)
+
+
 def cil(columns: Columns, config: ScoringConfig) -> Scores:
     """CIL: 1 - p(current class) at the representative pixel (Kim et al. 2024, eq. 8)."""
     return columns["cil_representative"].astype(np.float64)
@@ -141,13 +169,15 @@ ACQUISITIONS: dict[str, AcquisitionFunction] = {
     "classbal": AcquisitionFunction(("mean_bvsb", "dominant"), classbal),
     "classbal-pixels": AcquisitionFunction(("mean_bvsb", "dominant", "size"), classbal_pixels),
     "pixbal": AcquisitionFunction(("bvsb_by_class", "mean_probs", "size"), pixbal),
+    "power-bvsb": AcquisitionFunction(("mean_bvsb", "uniform", "model_round"), power_bvsb),
+    "bald": AcquisitionFunction(("disagreement",), bald),
     "cil": AcquisitionFunction(("cil_representative",), cil),
     "lcil": AcquisitionFunction(("lcil",), lcil),
     "sim": AcquisitionFunction(("sim",), sim),
     "abc": AcquisitionFunction(("similarity_cil_by_class", "label_histogram", "queried"), abc),
+    "random": AcquisitionFunction(("uniform",), random),
 }
-"""``random`` is no row: it needs no model."""
-BUILT_IN = ("random", *ACQUISITIONS)
+BUILT_IN = tuple(ACQUISITIONS)
 
 
 def register_acquisition(name: str, columns: tuple[str, ...]) -> Callable[[Score], Score]:
@@ -162,8 +192,8 @@ def register_acquisition(name: str, columns: tuple[str, ...]) -> Callable[[Score
     name
         Its name in methods; one that was registered before is replaced.
     columns
-        What it reads, one row a region of the whole pool: of ``REGION_COLUMNS``, or of
-        ``CORRECTION_COLUMNS`` for methods that correct labels.
+        What it reads, one row a region of the whole pool: of ``ANY_COLUMNS`` and
+        ``REGION_COLUMNS``, or ``CORRECTION_COLUMNS`` for methods that correct labels.
 
     Returns
     -------
@@ -177,7 +207,7 @@ def register_acquisition(name: str, columns: tuple[str, ...]) -> Callable[[Score
     InputError
         If the name is taken by a built-in function, or there is no such column, or none is named.
     """
-    known = dict.fromkeys((*REGION_COLUMNS, *CORRECTION_COLUMNS))
+    known = dict.fromkeys((*REGION_COLUMNS, *ENSEMBLE_COLUMNS, *CORRECTION_COLUMNS, *ANY_COLUMNS))
     if not name or name in BUILT_IN:
         raise InputError(f"acquisition function {name!r}: the name is taken; choose another")
     if not columns or not known.keys() >= set(columns):
@@ -203,18 +233,19 @@ def register_acquisition(name: str, columns: tuple[str, ...]) -> Callable[[Score
 
 
 def acquisitions_for(query: QueryType) -> tuple[str, ...]:
-    """Names of the functions that can score what a query asks about; ``random`` last."""
-    there = set(_columns_of(query))
-    fitting = (name for name, row in ACQUISITIONS.items() if there.issuperset(row.columns))
-    return (*fitting, "random")
+    """Names of the functions that can score what a query asks about, from what a round keeps."""
+    there = set(_columns_of(query)).difference(ENSEMBLE_COLUMNS)
+    return tuple(name for name, row in ACQUISITIONS.items() if there.issuperset(row.columns))
 
 
 def _columns_of(query: QueryType) -> tuple[str, ...]:
-    return CORRECTION_COLUMNS if query == "correction" else REGION_COLUMNS
+    if query == "correction":
+        return (*CORRECTION_COLUMNS, *ANY_COLUMNS)
+    return (*REGION_COLUMNS, *ENSEMBLE_COLUMNS, *ANY_COLUMNS)
 
 
 def acquisition_function(method: Method) -> AcquisitionFunction:
-    """Return the row of a method that needs a model to score.
+    """Return the row of a method's function.
 
     Raises
     ------
@@ -223,13 +254,12 @@ def acquisition_function(method: Method) -> AcquisitionFunction:
     """
     name = method.acquisition
     if name not in ACQUISITIONS:
-        known = ("random", *ACQUISITIONS)
-        near = get_close_matches(name, known, n=1)
+        near = get_close_matches(name, ACQUISITIONS, n=1)
         raise InputError(
             f"there is no acquisition function {name!r}"
-            f"{f'; did you mean {near[0]}?' if near else ''} (there are {', '.join(known)}). One "
-            "of your own has to be registered first: `napari-al --import FILE.py ...`, or import "
-            "its module (docs/extending.md)"
+            f"{f'; did you mean {near[0]}?' if near else ''} (there are {', '.join(ACQUISITIONS)})."
+            " One of your own has to be registered first: `napari-al --import FILE.py ...`, or "
+            "import its module (docs/extending.md)"
         )
     function = ACQUISITIONS[name]
     there = _columns_of(method.query)
@@ -244,8 +274,52 @@ def acquisition_function(method: Method) -> AcquisitionFunction:
 
 def check_acquisition(method: Method) -> None:
     """Raise InputError if a method's regions cannot be scored here."""
-    if method.acquisition != "random":
-        acquisition_function(method)
+    acquisition_function(method)
+
+
+def columns_to_score(config: ScoringConfig) -> tuple[str, ...]:
+    """Names of all columns that ``pool_scores`` reads."""
+    columns = list(acquisition_function(config.method).columns)
+    if config.method.selection == "equal-shares":
+        columns += ["dominant", "queried"]
+    if config.acquisition.max_per_image:
+        columns += ["image", "queried"]
+    return tuple(dict.fromkeys(columns))
+
+
+def needs_model(config: ScoringConfig) -> bool:
+    """Whether a pool is scored by what a model predicts."""
+    return not set(ANY_COLUMNS).issuperset(columns_to_score(config))
+
+
+def pool_scores(columns: Columns, config: ScoringConfig) -> Scores:
+    """Score a pool, and have it asked as the method's selection and the settings say.
+
+    Parameters
+    ----------
+    columns
+        Those of ``columns_to_score``, one row a region; without a model ``ANY_COLUMNS``, by which
+        regions are then drawn at random.
+    config
+
+    Returns
+    -------
+    (P,) float64
+        Larger = ask sooner.
+    """
+    by_model = set(columns).issuperset(columns_to_score(config))
+    function = acquisition_function(config.method) if by_model else ACQUISITIONS["random"]
+    scores = function.score(columns, config)
+    if by_model and config.method.selection == "equal-shares":
+        is_open = ~columns["queried"]
+        scores = acquisition.in_equal_shares(scores, columns["dominant"], is_open)
+    n_at_a_time = config.acquisition.max_per_image
+    if n_at_a_time:
+        is_open = ~columns["queried"]
+        scores = acquisition.in_equal_shares(
+            scores, columns["image"], is_open, n_at_a_time=n_at_a_time
+        )
+    return scores
 
 
 def modules_of_registered() -> list[str]:

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Positive = Annotated[int, Field(ge=1)]
+NotNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -35,6 +36,14 @@ class AcquisitionSettings(Settings):
 
     epsilon: Annotated[float, Field(ge=0)] = Field(0.1, description="merge below this JS distance")
     nu: Annotated[float, Field(ge=0)] = Field(6.0, description="PixBal: weight of the class prior")
+    power: Annotated[tuple[NotNegative, ...], Field(min_length=1)] = Field(
+        (10.0, 20.0, 50.0, 100.0),
+        description="power-bvsb: weight of the uncertainty against the noise; by model, the last "
+        "stays",
+    )
+    max_per_image: Annotated[int, Field(ge=0)] = Field(
+        0, description="questions about an image in a round while others are left; 0: any number"
+    )
     representative: Literal["segment", "dominant-part"] = Field(
         "segment", description="where the representative pixel is looked for (ALC eq. 4, or code)"
     )

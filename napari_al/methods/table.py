@@ -16,6 +16,9 @@ QueryType = Literal["dominant", "multi-class", "correction", "precise"]
 """``dominant``: the class that most of the region belongs to (Cai et al. 2021). ``multi-class``:
 every class in it (Hwang et al. 2023). ``correction``: the class at its representative pixel, which
 the whole region gets (Kim et al. 2024). ``precise``: the outline of every object in it."""
+Selection = Literal["best", "equal-shares"]
+"""``best``: by score alone. ``equal-shares``: as many regions of each class that they are predicted
+to be, by score within a class."""
 Targets = Literal["fill", "sieve", "exact", "partial", "localise", "correct"]
 Loss = Literal["cross-entropy", "multi-class"]
 Correction = Literal["manual", "automatic"]
@@ -42,6 +45,7 @@ class Method(BaseModel):
     query : the question.
     acquisition : the function that scores regions; larger = ask sooner: a row of the table in
         ``methods/acquisition.py``, or one that was registered (``register_acquisition``).
+    selection : how a batch is put together from the scores.
     targets : how answers become training labels. ``fill``: the class over the region; ``sieve``:
         only where the model is confident enough; ``exact``: the drawn pixels; ``partial``: the set
         of classes; ``localise``: the same, then pixel-wise pseudo-labels and a second training;
@@ -61,6 +65,7 @@ class Method(BaseModel):
     merging: Merging = "none"
     query: QueryType = "dominant"
     acquisition: str = "bvsb"
+    selection: Selection = "best"
     targets: Targets = "fill"
     loss: Loss = "cross-entropy"
     correction: Correction = "manual"
@@ -78,6 +83,11 @@ class Method(BaseModel):
                 f"acquisition={self.acquisition!r} measures how much a label that is there may be "
                 f"wrong, and {self.query} queries start without labels; use query='correction' or "
                 "another acquisition"
+            )
+        if self.selection == "equal-shares" and self.query == "correction":
+            raise ValueError(
+                "selection='equal-shares' goes by predicted classes; corrections are about labels "
+                "that are there (acquisition='abc' balances those)"
             )
         if (self.loss == "multi-class") != (self.query == "multi-class"):
             raise ValueError(
@@ -119,6 +129,31 @@ METHODS: dict[str, Method] = {
             summary="most uncertain regions first (best versus second best)",
         ),
         Method(
+            name="random-equal",
+            summary="regions at random, as many of each predicted class",
+            acquisition="random",
+            selection="equal-shares",
+        ),
+        Method(
+            name="power-equal",
+            summary="uncertain regions, as many of each predicted class; noise that fades",
+            paper="ClaSP PE, TMLR 2026",
+            acquisition="power-bvsb",
+            selection="equal-shares",
+        ),
+        Method(
+            name="bald",
+            summary="regions that the networks of the ensemble disagree about",
+            paper="Houlsby et al., 2011",
+            acquisition="bald",
+        ),
+        Method(
+            name="bald-equal",
+            summary="the same, as many of each predicted class",
+            acquisition="bald",
+            selection="equal-shares",
+        ),
+        Method(
             name="rectangle-precise",
             summary="rectangles, drawn exactly: the baseline of Cai et al.",
             paper="Cai et al., CVPR 2021",
@@ -147,6 +182,16 @@ METHODS: dict[str, Method] = {
             paper="Hwang et al., NeurIPS 2023",
             query="multi-class",
             acquisition="pixbal",
+            targets="localise",
+            loss="multi-class",
+            classifier="cosine",
+        ),
+        Method(
+            name="multi-class-equal",
+            summary="the same, as many regions of each predicted class; noise that fades",
+            query="multi-class",
+            acquisition="power-bvsb",
+            selection="equal-shares",
             targets="localise",
             loss="multi-class",
             classifier="cosine",

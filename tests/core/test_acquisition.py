@@ -16,7 +16,9 @@ from napari_al.core.acquisition import (
     class_frequency_of_pixels,
     class_frequency_of_regions,
     class_prior,
+    in_equal_shares,
     pixbal,
+    power_noise,
 )
 from napari_al.core.regions import region_table
 from napari_al.errors import InputError
@@ -154,3 +156,48 @@ def test_prior_is_the_mean_over_pixels() -> None:
         table = region_table(probs, np.array(region_map), 3)
         prior = class_prior(table.mean_probs, table.size)
         assert prior.tolist() == pytest.approx([0.5, 0.5])
+
+
+def test_power_noise_draws_by_the_power_of_the_uncertainty() -> None:
+    rng = np.random.default_rng(0)
+    u = np.array([0.1, 0.2, 0.4, 0.0])
+    first = [int(power_noise(u, rng.random(4), 2.0).argmax()) for _ in range(20_000)]
+    shares = np.bincount(first, minlength=4) / len(first)
+    assert shares == pytest.approx(u**2 / (u**2).sum(), abs=0.01)
+    assert power_noise(u, np.array([0.0, 0.5, 0.999, 0.5]), 1e4).argmax() == 2
+    assert power_noise(u, np.full(4, 0.5), 1.0)[3] == -np.inf
+
+
+def slow_turns(
+    scores: list[float], groups: list[int], is_open: list[bool], n_at_a_time: int
+) -> list[int]:
+    """Regions in the order of their turns, by taking them one after the other."""
+    best_first = np.argsort(-np.array(scores), kind="stable").tolist()
+    waiting = [i for i in best_first if is_open[i] and scores[i] > -np.inf]
+    order: list[int] = []
+    while waiting:
+        taken: dict[int, int] = {}
+        for i in list(waiting):
+            if taken.get(groups[i], 0) < n_at_a_time:
+                taken[groups[i]] = taken.get(groups[i], 0) + 1
+                order.append(i)
+                waiting.remove(i)
+    return order
+
+
+@pytest.mark.parametrize("n_at_a_time", [1, 3])
+def test_groups_take_turns_as_one_after_the_other(n_at_a_time: int) -> None:
+    rng = np.random.default_rng(n_at_a_time)
+    for n in (1, 7, 60):
+        scores = rng.random(n)
+        scores[rng.random(n) < 0.1] = -np.inf
+        groups, is_open = rng.integers(0, 5, n) * 3, rng.random(n) < 0.7
+        turns = in_equal_shares(scores, groups, is_open, n_at_a_time=n_at_a_time)
+        expected = slow_turns(scores.tolist(), groups.tolist(), is_open.tolist(), n_at_a_time)
+        found = np.argsort(-turns, kind="stable")[: len(expected)].tolist()
+        assert found == expected
+        assert (turns[~(scores > -np.inf)] == -np.inf).all()
+        finite = turns[turns > -np.inf]
+        assert len(np.unique(finite)) == len(finite)
+        assert ((finite > 0) & (finite <= 1)).all()
+    assert len(in_equal_shares(np.empty(0), np.empty(0, int), np.empty(0, bool))) == 0

@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 
 from napari_al.core import regions
 from napari_al.core.acquisition import bvsb
-from napari_al.core.regions import RegionTable, merge_rows, region_table
+from napari_al.core.regions import (
+    RegionTable,
+    means_of_merged,
+    merge_rows,
+    region_means,
+    region_table,
+)
 from napari_al.errors import InputError
 
 SETTINGS = settings(max_examples=40, deadline=None)
@@ -223,3 +229,17 @@ def test_groups_that_do_not_fit(group: list[int]) -> None:
     probs, region_map = scene(0, 3, 4, 4, 4)
     with pytest.raises(InputError, match="each of the 4 rows"):
         merge_rows(region_table(torch.from_numpy(probs), region_map, 4), np.array(group))
+
+
+def test_means_over_regions_and_merged_ones() -> None:
+    rng = np.random.default_rng(3)
+    region_map = rng.integers(-1, 4, (9, 11)).astype(np.int32)
+    values = rng.random((9, 11))
+    means = region_means(values, region_map, 5)
+    for region in range(4):
+        assert means[region] == pytest.approx(values[region_map == region].mean(), rel=1e-6)
+    assert means[4] == 0
+    size = np.bincount(region_map[region_map >= 0], minlength=5)
+    merged = means_of_merged(means, size, np.array([0, 1, 0, 1, 2]))
+    assert merged[0] == pytest.approx(values[np.isin(region_map, (0, 2))].mean(), rel=1e-6)
+    assert merged[2] == 0

@@ -9,7 +9,13 @@ import torch
 from napari_al.core import IGNORE
 from napari_al.learning import inference
 from napari_al.learning.batches import Sample
-from napari_al.learning.inference import encode, predict_encoded, predict_probs
+from napari_al.learning.inference import (
+    encode,
+    predict_disagreement,
+    predict_encoded,
+    predict_features,
+    predict_probs,
+)
 from napari_al.learning.labelled_pixels import PixelLoader, at_pixels, region_weights
 from napari_al.learning.networks.resampling import upsample
 from napari_al.learning.segmenter import Segmenter, build_segmenter
@@ -274,3 +280,30 @@ def test_a_region_far_larger_than_the_others_counts_several_times():
     np.testing.assert_array_equal(class_map.ravel()[drawn], batch.class_map.flatten())
     expected = 1 / (1 + 2**0.5)  # two parts of one class, drawn less often than they occur
     assert (batch.class_map == 2).float().mean() == pytest.approx(expected, abs=0.08)
+
+
+@pytest.mark.parametrize("n_known", [4, 3])
+def test_disagreement_is_entropy_of_the_mean_less_mean_of_the_entropies(n_known: int):
+    model = with_statistics(frozen_segmenter("filters")).eval()
+    model.n_known = n_known
+    size = (9, 13)
+    _, features = predict_features(model, image_of(*size), CPU)
+    found = predict_disagreement(model, features, size)
+    with torch.no_grad():
+        members = [
+            classify(part)[0, :n_known].softmax(dim=0).numpy().astype(np.float64)
+            for classify, part in zip(
+                model.classifier.members, features[None].chunk(3, dim=1), strict=True
+            )
+        ]
+
+    def entropy(p: np.ndarray) -> np.ndarray:
+        return -(p * np.log(p)).sum(axis=0)
+
+    expected = entropy(np.mean(members, axis=0)) - np.mean([entropy(p) for p in members], axis=0)
+    of_pixels = upsample(torch.from_numpy(expected)[None, None], model.stride, size)[0, 0].numpy()
+    np.testing.assert_allclose(found.numpy(), of_pixels, atol=1e-5)
+    assert 0 <= found.min() <= found.max() <= np.log(3)
+    alone = build_segmenter("compact", 3, 4, mean=[0] * 3, std=[1] * 3, seed=0)
+    with pytest.raises(ValueError, match="no ensemble"):
+        predict_disagreement(alone, features, size)

@@ -151,13 +151,33 @@ class Ensemble(nn.Module):
         Classes from ``n_known`` on are not predicted by any member.
         """
         logits = self._logits(features)
-        log_probs = torch.stack([part[:, :n_known].log_softmax(dim=1) for part in logits])
-        mean = log_probs.logsumexp(dim=0) - math.log(len(logits))
+        mean = _mean_log_probs(self._log_probs(logits, n_known))
         return F.pad(mean, (0, 0, 0, 0, 0, logits[0].shape[1] - n_known), value=UNKNOWN_LOGIT)
+
+    def disagreement(self, features: Tensor, n_known: int) -> Tensor:
+        """(N, 1, h, w) entropy of the members' mean less the mean of their entropies, in nats.
+
+        0 where all predict the same, at most log of the number of members: BALD's mutual
+        information of Houlsby et al. 2011, with members in the place of draws from a posterior.
+        """
+        log_probs = self._log_probs(self._logits(features), n_known)
+        mean = _mean_log_probs(log_probs)
+        of_mean = -(mean.exp() * mean).sum(dim=1, keepdim=True)
+        of_members = -(log_probs.exp() * log_probs).sum(dim=2, keepdim=True).mean(dim=0)
+        return (of_mean - of_members).clamp_min(0)
+
+    def _log_probs(self, logits: Sequence[Tensor], n_known: int) -> Tensor:
+        """(members, N, n_known, h, w)."""
+        return torch.stack([part[:, :n_known].log_softmax(dim=1) for part in logits])
 
     def _logits(self, features: Tensor) -> list[Tensor]:
         parts = features.chunk(len(self.members), dim=1)
         return [member(part) for member, part in zip(self.members, parts, strict=True)]
+
+
+def _mean_log_probs(log_probs: Tensor) -> Tensor:
+    """Logarithm of the mean over the first axis of probabilities."""
+    return log_probs.logsumexp(dim=0) - math.log(len(log_probs))
 
 
 class Head(nn.Module):

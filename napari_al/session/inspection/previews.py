@@ -15,11 +15,12 @@ from napari_al.core.agreement import overlap, rank_correlation
 from napari_al.core.metrics import achievable_segmentation_accuracy
 from napari_al.core.regions import RegionTable, merge_rows
 from napari_al.errors import InputError
-from napari_al.methods.acquisition import ACQUISITIONS
+from napari_al.methods.acquisition import columns_to_score, pool_scores
 from napari_al.methods.regions import base_regions, merged_regions
 from napari_al.session.inspection.colouring import cells
 from napari_al.session.inspection.inspection import NotThereError
 from napari_al.session.pool.scores import paint_scores
+from napari_al.session.rounds.pool_columns import columns_without_model
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -187,25 +188,24 @@ def _open_rows(shown: RoundImage, scores: PoolScores) -> NDArray[np.bool_]:
 
 
 def _scores_by(shown: RoundImage, scores: PoolScores, name: str) -> NDArray[np.float64]:
-    """(P,) scores of the same rows by another function."""
+    """(P,) scores of the same rows by another function, with the same selection."""
     inspection, record = shown.inspection, shown.record
-    if name == "random":
-        rng = np.random.default_rng([inspection.config.seed, record.asked_by])
-        return rng.random(len(scores))
-    function = ACQUISITIONS[name]
-    parts: dict[str, list[NDArray[Any]]] = {column: [] for column in function.columns}
+    before = record.before
+    method = before.config.method.model_copy(update={"acquisition": name})
+    config = before.config.model_copy(update={"method": method})
+    names = columns_to_score(config)
+    parts: dict[str, list[NDArray[Any]]] = {column: [] for column in names}
     for index, image in enumerate(scores.images):
-        table = inspection.table(record.asked_by, image)
         rows, groups = scores.rows_of(index), scores.groups_of(index)
-        if isinstance(table, RegionTable) and groups is not None:
-            table = merge_rows(table, np.unique(groups, return_inverse=True)[1])
-        if len(table) != rows.stop - rows.start:
-            raise InputError(f"{image}: its regions were cut anew after the round")
-        for column, held in parts.items():
-            if column == "queried":
-                settled = list(record.before.answered_ids(image))
-                held.append(np.isin(scores.region_id[rows], settled))
-            else:
-                held.append(getattr(table, column))
-    columns = {column: np.concatenate(held) for column, held in parts.items()}
-    return function.score(columns, record.before.config)
+        region_id = scores.region_id[rows]
+        held = columns_without_model(before, record.asked_by, image, region_id, groups)
+        if not held.keys() >= set(names):
+            table = inspection.table(record.asked_by, image)
+            if isinstance(table, RegionTable) and groups is not None:
+                table = merge_rows(table, np.unique(groups, return_inverse=True)[1])
+            if len(table) != len(region_id):
+                raise InputError(f"{image}: its regions were cut anew after the round")
+            held |= {name: getattr(table, name) for name in names if name not in held}
+        for column in names:
+            parts[column].append(held[column])
+    return pool_scores({name: np.concatenate(part) for name, part in parts.items()}, config)

@@ -24,7 +24,11 @@ from pydantic import BaseModel, ValidationError
 
 from napari_al.errors import InputError
 from napari_al.formats.image_rules import ImageRules
-from napari_al.methods.acquisition import check_acquisition
+from napari_al.methods.acquisition import (
+    ENSEMBLE_COLUMNS,
+    check_acquisition,
+    columns_to_score,
+)
 from napari_al.methods.table import METHODS, Method
 from napari_al.session.project.config import ProjectConfig
 
@@ -141,6 +145,7 @@ def make_config(
     except ValidationError as error:
         raise InputError(_first_problem(error)) from error
     check_acquisition(config.method)
+    _check_ensemble(config)
     return config
 
 
@@ -199,6 +204,18 @@ def method_named(name: str) -> Method:
 
 
 # ---- inside
+
+
+def _check_ensemble(config: ProjectConfig) -> None:
+    """Refuse an acquisition function that asks an ensemble where there is none."""
+    asked = set(ENSEMBLE_COLUMNS).intersection(columns_to_score(config))
+    if asked and not (config.training.frozen and config.training.members > 1):
+        raise InputError(
+            f"acquisition={config.method.acquisition!r} compares the networks of an ensemble: it "
+            "needs a segmenter with training.frozen = true and training.members of at least 2, got "
+            f"{config.training.segmenter}, frozen = {str(config.training.frozen).lower()}, "
+            f"{config.training.members} members"
+        )
 
 
 def _agree(given: Mapping[str, Any] | ImageRules, rules: ImageRules) -> bool:

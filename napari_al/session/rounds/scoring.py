@@ -7,7 +7,6 @@ Images are scored in random order, the one on screen first; the scores do not de
 from __future__ import annotations
 
 import time
-import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -15,13 +14,14 @@ import numpy as np
 
 from napari_al.core import IGNORE
 from napari_al.core.correction import CorrectionTable
-from napari_al.core.regions import merge_rows
+from napari_al.core.regions import RegionTable, means_of_merged, merge_rows, region_means
 from napari_al.errors import InputError
-from napari_al.methods.acquisition import acquisition_function
+from napari_al.methods.acquisition import columns_to_score, needs_model, pool_scores
 from napari_al.methods.regions import merged_regions
 from napari_al.session.pool.scores import PoolScores
 from napari_al.session.project import cache_files
 from napari_al.session.rounds.encodings import Predictor
+from napari_al.session.rounds.pool_columns import columns_without_model
 from napari_al.session.rounds.region_tables import write_table
 
 if TYPE_CHECKING:
@@ -58,8 +58,8 @@ class _ImageRows:
 def make_scores(work: JobContext) -> PoolScores:
     """Return the pool's scores by the model of a round, from ``cache/`` if they are there.
 
-    Without a model (round 0), or for the random method, they are random, the same for every method
-    with the same seed. A live work publishes those of the images done so far, too.
+    Without a model (round 0), or for a method that needs none, they are random, the same for every
+    method with the same seed. A live work publishes those of the images done so far, too.
 
     Raises
     ------
@@ -74,41 +74,44 @@ def make_scores(work: JobContext) -> PoolScores:
     if scores is not None and set(snapshot.data.train) <= set(scores.images):
         return scores
     has_model = project.has_trained_model(work.round)
-    if snapshot.config.method.acquisition == "random" or not has_model:
-        rows = _rows_at_random(work)
-    else:
-        rows = _rows_by_model(work)
+    by_model = has_model and needs_model(snapshot.config)
+    rows = _rows_by_model(work) if by_model else _rows_without_model(work)
     scores = _assemble(snapshot, {name: rows[name] for name in snapshot.data.train if name in rows})
     scores.save(path)
     project.scores_file(work.round, so_far=True).unlink(missing_ok=True)
     return scores
 
 
-def _rows_at_random(work: JobContext) -> dict[str, _ImageRows]:
+def _rows_without_model(work: JobContext) -> dict[str, _ImageRows]:
     """Cut each image, several side by side (OpenCV leaves the interpreter free)."""
     snapshot = work.snapshot
 
     def rows_of(image: str) -> _ImageRows:
         n_regions = int(snapshot.maps(image).max()) + 1
-        rng = np.random.default_rng([snapshot.config.seed, work.round, zlib.crc32(image.encode())])
         ids = np.arange(n_regions, dtype=np.int32)
-        return _ImageRows(ids, {"score": rng.random(n_regions)})
+        return _ImageRows(ids, columns_without_model(snapshot, work.round, image, ids))
 
     return _pass(work, "superpixels", work.side_by_side(_shuffled(work), rows_of))
 
 
 def _rows_by_model(work: JobContext) -> dict[str, _ImageRows]:
     """Predict each image, and write its prediction."""
-    from napari_al.learning.inference import class_map_of
+    from napari_al.learning.inference import class_map_of, predict_disagreement
 
     snapshot, project = work.snapshot, work.snapshot.project
     predictor = Predictor(work, snapshot.load_model(work.round))
-    columns = acquisition_function(snapshot.config.method).columns
+    names = columns_to_score(snapshot.config)
 
     def rows_of(image: str) -> _ImageRows:
-        probs = predictor.probs(image)
+        probs, features = predictor.features(image)
         table = _table(snapshot, image, probs)
-        rows = _reduce(snapshot, image, table, columns)
+        by_base = {}
+        if "disagreement" in names:
+            values = predict_disagreement(predictor.segmenter, features, snapshot.data.shape(image))
+            by_base["disagreement"] = region_means(
+                values.cpu().numpy(), snapshot.maps(image), len(table)
+            )
+        rows = _reduce(work, image, table, by_base, names)
         write_table(project.table_file(work.round, image), table)
         prediction = class_map_of(probs)
         valid = work.snapshot.data.valid(image)
@@ -174,29 +177,40 @@ def _table(snapshot: Snapshot, image: str, probs: torch.Tensor) -> Table:
     return region_table(probs, region_map, n_regions)
 
 
-def _reduce(snapshot: Snapshot, image: str, table: Table, columns: tuple[str, ...]) -> _ImageRows:
-    """Reduce an image's base regions to what is asked about, and to what scores it."""
+def _reduce(
+    work: JobContext,
+    image: str,
+    table: Table,
+    by_base: dict[str, NDArray[np.float32]],
+    names: tuple[str, ...],
+) -> _ImageRows:
+    """Reduce an image's base regions to what is asked about, and to what scores it.
+
+    ``by_base`` are further columns of the base regions: means over their pixels.
+    """
+    snapshot = work.snapshot
     method, settings = snapshot.config.method, snapshot.config.acquisition
     region_id, group = np.arange(len(table), dtype=np.int32), None
-    if isinstance(table, CorrectionTable):
-        queried = snapshot.answered_ids(image)
-        return _ImageRows(
-            region_id,
-            {name: getattr(table, name) for name in columns if name != "queried"}
-            | {"queried": np.isin(region_id, list(queried))},
-            pixel=table.representative.astype(np.int32),
-            predicted=table.dominant.astype(np.int32),
-            features=table.mean_probs if method.correction == "automatic" else None,
-        )
-    if method.merging == "adaptive":
+    if isinstance(table, RegionTable) and method.merging == "adaptive":
         group = merged_regions(table, snapshot.maps(image), settings.epsilon)
-        region_id, row_of_base = np.unique(group, return_inverse=True)
+        kept, row_of_base = np.unique(group, return_inverse=True)
+        region_id = kept.astype(np.int32)
+        by_base = {
+            name: means_of_merged(values, table.size, row_of_base)
+            for name, values in by_base.items()
+        }
         table = merge_rows(table, row_of_base)
+    held = {**columns_without_model(snapshot, work.round, image, region_id, group), **by_base}
+    columns = {name: held[name] if name in held else getattr(table, name) for name in names}
+    predicted = table.dominant.astype(np.int32)
+    if not isinstance(table, CorrectionTable):
+        return _ImageRows(region_id, columns, predicted=predicted, group=group)
     return _ImageRows(
-        region_id.astype(np.int32),
-        {name: getattr(table, name) for name in columns},
-        predicted=table.dominant.astype(np.int32),
-        group=group,
+        region_id,
+        columns,
+        pixel=table.representative.astype(np.int32),
+        predicted=predicted,
+        features=table.mean_probs if method.correction == "automatic" else None,
     )
 
 
@@ -214,19 +228,13 @@ def _assemble(snapshot: Snapshot, rows: dict[str, _ImageRows]) -> PoolScores:
             np.arange(len(parts), dtype=np.int32), [len(part.region_id) for part in parts]
         ),
         region_id=np.concatenate([part.region_id for part in parts]),
-        score=_score(snapshot, columns),
+        score=pool_scores(columns, snapshot.config),
         pixel=_concatenate([part.pixel for part in parts]),
         predicted=_concatenate([part.predicted for part in parts]),
         features=_concatenate([part.features for part in parts]),
         base_group=groups,
         base_offset=None if groups is None else _offsets([part.group for part in parts]),
     )
-
-
-def _score(snapshot: Snapshot, columns: dict[str, NDArray[np.generic]]) -> NDArray[np.float64]:
-    if "score" in columns:  # drawn at random
-        return columns["score"].astype(np.float64)
-    return acquisition_function(snapshot.config.method).score(columns, snapshot.config)
 
 
 def _concatenate(parts: list[NDArray[Scalar] | None]) -> NDArray[Scalar] | None:
