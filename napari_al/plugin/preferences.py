@@ -18,6 +18,7 @@ class Preferences:
     device: Literal["auto", "cpu", "cuda"] = "auto"
     budget: int = 100
     first_training: int = 30
+    random_share: float = 0.05
     train_when_spent: bool = True
     review_corrections: bool = True
     context: int = 5
@@ -41,6 +42,7 @@ def load() -> Preferences:
         device=new.device,
         budget=new.budget,
         first_training=new.first_training,
+        random_share=new.random_share,
         train_when_spent=new.train_when_spent,
         review_corrections=new.review_corrections,
         context=view.context,

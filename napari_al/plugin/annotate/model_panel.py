@@ -1,20 +1,30 @@
-"""State of the model, progress of its training, and charts of loss and mIoU."""
+"""State of the model, its training, and how good it is: loss, predicted answers, mIoU."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from html import escape
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
 
-from napari_al.core.stopping import STEP_CLICKS, GainEstimate, estimate_gain
-from napari_al.plugin.control.answer_statistics import duration
+from napari_al.core.stopping import (
+    MIN_ACCURACY,
+    N_NEWEST,
+    STEP_CLICKS,
+    GainEstimate,
+    Share,
+    estimate_gain,
+)
+from napari_al.plugin.control.answer_statistics import count, duration
 from napari_al.plugin.widgets.form_parts import button, text
-from napari_al.plugin.widgets.line_chart import LineChart
+from napari_al.plugin.widgets.line_chart import MAX_POINTS, LineChart
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from napari_al.formats.classes import ClassInfo
+    from napari_al.methods.prequential import PrequentialAccuracy
     from napari_al.plugin.preferences import Preferences
     from napari_al.plugin.widgets.theme import ThemeColors
     from napari_al.session.rounds.job_function import JobProgress
@@ -57,6 +67,13 @@ class ModelPanel(QWidget):
         self._bar = QProgressBar()
         self._stage = text("", "muted")
         self.loss = LineChart("Loss", "step", digits=2)
+        self.predicted = LineChart(
+            f"Answers predicted, of the last {N_NEWEST}", "answers", digits=2
+        )
+        self.predicted.setToolTip("by the model that asked; hard regions are asked about")
+        self._predicted = text("", "muted")
+        self._by_class = text("", "muted")
+        self._by_class.setToolTip("predicted answers, by the class that you gave")
         self.miou = LineChart("Model mIoU on the validation images", "clicks", digits=2, dots=True)
         self._advice = text("", "muted")
         self._advice.setToolTip("a 90 % interval; mIoU taken to grow with the logarithm of clicks")
@@ -71,6 +88,9 @@ class ModelPanel(QWidget):
         column.addWidget(self._stage)
         column.addWidget(self._auto)
         column.addWidget(self.loss)
+        column.addWidget(self.predicted)
+        column.addWidget(self._predicted)
+        column.addWidget(self._by_class)
         column.addWidget(self.miou)
         column.addWidget(self._advice)
         column.addWidget(
@@ -90,6 +110,7 @@ class ModelPanel(QWidget):
     def set_colors(self, colors: ThemeColors) -> None:
         """Use a theme's colours."""
         self.loss.set_colors(colors)
+        self.predicted.set_colors(colors)
         self.miou.set_colors(colors)
 
     def show_state(self, state: str) -> None:
@@ -127,12 +148,52 @@ class ModelPanel(QWidget):
                 self.loss.clear()
             self.loss.add(progress.done, progress.loss)
 
+    def show_last_training(self, steps: Sequence[dict[str, Any]]) -> None:
+        """Show the losses of a training of before (``Project.read_last_training``)."""
+        self.loss.set_points([(s["step"], s["loss"]) for s in steps if s["loss"] is not None])
+
+    def show_predicted(self, found: PrequentialAccuracy, classes: Sequence[ClassInfo]) -> None:
+        """Show how many answers the models that asked would have given."""
+        self.predicted.set_points(found.curve[:: 1 + len(found.curve) // MAX_POINTS])
+        self._predicted.setText(predicted_text(found))
+        self._by_class.setText(by_class_table(found.by_class, classes))
+
     def show_rounds(self, rows: Sequence[dict[str, str]]) -> None:
         """Show the learning curve."""
         points = [(float(r["clicks"]), float(r["model_miou"])) for r in rows if r["model_miou"]]
         self.miou.set_points(points)
         gain = estimate_gain(*zip(*points, strict=True)) if points else None
         self._advice.setText("" if gain is None else gain_text(gain))
+
+
+def predicted_text(found: PrequentialAccuracy) -> str:
+    """Return in sentences how many answers were predicted, and whether that is enough."""
+    newest, drawn = found.newest, found.random
+    if newest.value is None:
+        return "Once there is a model: how many of your answers it would have given."
+    words = (
+        f"The model would have given {newest.value:.0%} of your last {count(newest.n, 'answer')}; "
+        "hard regions are asked about."
+    )
+    if drawn.value is not None:
+        low, high = drawn.interval
+        words += (
+            f" Of {count(drawn.n, 'region')} drawn at random: {drawn.value:.0%}"
+            f" ({low:.0%} to {high:.0%})."
+        )
+    if newest.may_stop or drawn.may_stop:
+        words += f" It is right {MIN_ACCURACY:.0%} of the time or more: you may stop."
+    return words
+
+
+def by_class_table(shares: dict[int, Share], classes: Sequence[ClassInfo]) -> str:
+    """Return predicted answers by class as a table in rich text."""
+    rows = [
+        f"<tr><td>{escape(info.name)}</td><td align=right>{share.n_right} of {share.n}</td></tr>"
+        for info in classes
+        if (share := shares.get(info.id)) is not None
+    ]
+    return f"<table width='100%'>{''.join(rows)}</table>" if rows else ""
 
 
 def gain_text(gain: GainEstimate) -> str:

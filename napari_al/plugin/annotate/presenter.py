@@ -7,12 +7,14 @@ report, and calls the session's parts for what is clicked.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_al.plugin.control.answer_statistics import count
 from napari_al.plugin.control.keys import hint
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari_al.methods.queries import AutomaticCorrection, Query
     from napari_al.plugin.annotate.export_actions import Exporter
     from napari_al.plugin.annotate.pages import AnnotationPages
@@ -54,7 +56,12 @@ class AnnotationPresenter:
         self._connect_export(exporter)
         self._annotate.set_session(self._session, opened.questions.class_keys)
         self._annotate.model.show_rounds(self._session.rounds())
+        last_training = self._session.project.read_last_training()
+        self._annotate.model.show_last_training(last_training)
+        self._interrupted = interruption_text(last_training, self._session.model_round)
         pages.show_page(self._annotate)
+        if self._interrupted:
+            self._annotate.show_message(self._interrupted)
         self.on_job_changed()
         self.on_view_changed()
 
@@ -190,6 +197,7 @@ class AnnotationPresenter:
         page.undo.setEnabled(session.can_undo)
         page.redo.setEnabled(session.can_redo)
         self._show_model_state()
+        page.model.show_predicted(session.prequential_accuracy(), session.config.classes)
         page.queue.show_past(session.answers(), self._opened.display.picture_of)
 
     def on_coverage_changed(self, coverage: CoverageStatistics) -> None:
@@ -211,10 +219,12 @@ class AnnotationPresenter:
         """Show whether a job runs, and how the last one ended."""
         session, model = self._session, self._annotate.model
         result = self._opened.training.last_result
+        if session.is_training:
+            self._interrupted = ""
         if session.is_busy:
             model.show_busy(is_training=session.is_training)
         else:
-            model.show_idle("" if result is None or result.status == "done" else result.reason)
+            model.show_idle(self._interrupted if result is None else result.reason)
             model.show_rounds(session.rounds())
             self._annotate.show_status(ready_text(session.model_round, session.config))
         self._show_model_state()
@@ -277,6 +287,21 @@ def job_text(progress: JobProgress, model_round: int) -> str:
     if progress.stage == "training":
         return f"Model {model_round}: training, {round(100 * done / max(1, total))} %"
     return f"{progress.stage.capitalize()} {done} of {total}"
+
+
+def interruption_text(steps: Sequence[dict[str, Any]], model_round: int | None) -> str:
+    """Return that the training logged last came to no end, "" if it did.
+
+    ``steps`` are those of ``Project.read_last_training``, ``model_round`` is the newest model's.
+    """
+    if not steps or steps[-1]["round"] <= (-1 if model_round is None else model_round):
+        return ""
+    last = steps[-1]
+    return (
+        f"The training of model {last['round']} was interrupted at step {last['step']} of "
+        f"{last['n_steps']}. No answer is lost; it begins anew when the round's answers are given, "
+        "or by 'Train now'."
+    )
 
 
 def ready_text(model_round: int | None, config: ProjectConfig) -> str:

@@ -87,6 +87,7 @@ class StartPage(QWidget):
         self.model = ModelChoice()
         self.device = "auto"
         self.first_training: int | None = None
+        self.random_share = 0.0
         self.project = QLineEdit()
         self.project.setToolTip("a new folder; answers and models are kept there")
         self.project.textEdited.connect(self._on_own_project)
@@ -172,6 +173,7 @@ class StartPage(QWidget):
         self.budget.setValue(preferences.budget)
         self.device = preferences.device
         self.first_training = preferences.first_training
+        self.random_share = preferences.random_share
 
     def preset(self, project: Path | None, config: ProjectConfig, given: dict[str, Any]) -> None:
         """Start with a config; ``given``: its settings, which are kept even if not shown here."""
@@ -181,6 +183,8 @@ class StartPage(QWidget):
             self.budget.setValue(config.budget)
         if "first_training" in given:
             self.first_training = config.first_training
+        if "random_share" in given.get("acquisition", {}):
+            self.random_share = config.acquisition.random_share
         self.device = config.training.device
         self.model.preset(config.training)
         self.regions.preset(config.regions.n_per_image, config.method.regions)
@@ -278,7 +282,10 @@ class StartPage(QWidget):
             "first_training": self.first_training,
             "method": {"regions": self.regions.regions},
             "regions": {"n_per_image": self.regions.n_per_image},
-            "acquisition": {"order": self.order.currentData()},
+            "acquisition": {
+                "order": self.order.currentData(),
+                "random_share": self.random_share,
+            },
             "training": {"device": self.device, **self.model.settings()},
         }
         return StartChoice(

@@ -349,6 +349,10 @@ class Project:
         """Lines of ``training.jsonl``, oldest first; those cut short by a crash are left out."""
         return training_log.read_records(self.training_file)
 
+    def read_last_training(self) -> list[dict[str, Any]]:
+        """Steps of the training that was logged last (``training_log.read_last_training``)."""
+        return training_log.read_last_training(self.training_file)
+
     def _check_writable(self) -> None:
         if self.read_only:
             raise WriteError(f"{self.path} is open for reading only; open it again to write")

@@ -1,7 +1,15 @@
 """Texts of the model panel."""
 
-from napari_al.core.stopping import GainEstimate
-from napari_al.plugin.annotate.model_panel import MIN_STEPS_TIMED, ModelPanel, gain_text
+from napari_al.core.stopping import GainEstimate, Share
+from napari_al.formats.classes import default_classes
+from napari_al.methods.prequential import PrequentialAccuracy
+from napari_al.plugin.annotate.model_panel import (
+    MIN_STEPS_TIMED,
+    ModelPanel,
+    by_class_table,
+    gain_text,
+    predicted_text,
+)
 from napari_al.session.rounds.job_function import JobProgress
 
 
@@ -23,3 +31,23 @@ def test_no_time_is_estimated_before_enough_steps(qtbot):
     assert "left" not in panel._stage.text()
     panel.show_progress(JobProgress("training", MIN_STEPS_TIMED, 100, loss=1.0, eta_s=70.0))
     assert panel._stage.text() == "Training · 1 min left"
+
+
+def test_the_share_of_predicted_answers_is_given_with_that_of_random_regions():
+    found = PrequentialAccuracy(Share(47, 60), {1: Share(3, 4)}, Share(11, 12), [])
+    assert predicted_text(found) == (
+        "The model would have given 78% of your last 60 answers; hard regions are asked about. "
+        "Of 12 regions drawn at random: 92% (65% to 99%)."
+    )
+    nothing = PrequentialAccuracy(Share(0, 0), {}, Share(0, 0), [])
+    assert predicted_text(nothing).startswith("Once there is a model")
+    enough = PrequentialAccuracy(Share(60, 60), {}, Share(0, 0), [])
+    assert predicted_text(enough).endswith("you may stop.")
+
+
+def test_predicted_answers_by_class_name_the_classes_answered():
+    classes = default_classes(["sky", "a<b", "car"])
+    table = by_class_table({1: Share(3, 4), 2: Share(0, 1)}, classes)
+    assert "sky" not in table
+    assert "a&lt;b</td><td align=right>3 of 4<" in table
+    assert by_class_table({}, classes) == ""
