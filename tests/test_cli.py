@@ -395,15 +395,21 @@ def test_report_of_runs(finished: Callable[[str], Path], tmp_path: Path) -> None
     assert run("report", str(tmp_path), "--out", str(tmp_path / "report"))[0] == 2
 
 
-@pytest.mark.parametrize("source", ["targets", "predictions", "answers"])
+@pytest.mark.parametrize("source", ["finished", "targets", "predictions", "answers"])
 def test_export_of_a_run(finished: Callable[[str], Path], tmp_path: Path, source: str) -> None:
     out = tmp_path / "labels"
     project = finished("classbal")
-    status, stdout, _ = run("export", str(project), "--out", str(out), "--source", source)
+    status, stdout, stderr = run("export", str(project), "--out", str(out), "--source", source)
     assert status == 0
+    assert "of the pixels are answered" in stderr
+    assert "mIoU" in stderr or source in ("targets", "answers")
     written = [iio.imread(path) for path in (out / "labels").iterdir()]
     assert stdout == f"{len(written)} images: {out}\n"
     assert all(labels.shape == (48, 64) for labels in written)
+    assert run("export", str(project), "--out", str(out), "--source", source)[0] == 2
+    assert (out / "classes.json").is_file()
+    again = ("--out", str(out), "--source", source, "--overwrite")
+    assert run("export", str(project), *again)[0] == 0
     assert run("export", str(tmp_path), "--out", str(out))[0] == 2
     assert run("export", str(project))[0] == 2
 

@@ -11,6 +11,7 @@ from napari_al.terminal import progress_bar
 
 if TYPE_CHECKING:
     from napari_al.formats.classes import ClassInfo
+    from napari_al.tools.prepared_export import ExportSummary
 
 Format = Literal["png", "coco", "voc", "cityscapes", "yolo", "labelme", "geotiff", "ngff"]
 ImportFormat = Literal[
@@ -23,11 +24,18 @@ def export(
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="where the files go")] = None,
     format: Annotated[Format, typer.Option(help="class-index PNG, or ...")] = "png",
     source: Annotated[
-        Literal["targets", "predictions", "answers"],
+        Literal["finished", "targets", "predictions", "answers"],
         typer.Option(
-            help="what was trained on, and answered since; what the model says; the answers alone"
+            help="the answers over what the model predicts; what was trained on, and answered "
+            "since; what the model predicts; the answers alone"
         ),
-    ] = "targets",
+    ] = "finished",
+    uncertainty: Annotated[
+        bool, typer.Option("--uncertainty", help="also write how unsure the model is, as PNG")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="replace an earlier export of this format in DIR")
+    ] = False,
     script: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="write a Python script that repeats all that was done"),
@@ -42,11 +50,26 @@ def export(
         raise InputError("name a folder with --out DIR, or a file with --script FILE")
     with Session.open(project, read_only=True) as session:
         if out is not None:
-            n_images = export_session(session, format, source, out)
+            with progress_bar("image") as show:
+                n_images = export_session(
+                    session,
+                    format,
+                    source,
+                    out,
+                    overwrite=overwrite,
+                    uncertainty=uncertainty,
+                    on_summary=_echo_summary,
+                    on_progress=show,
+                )
             typer.echo(f"{n_images} images: {out}")
         if script is not None:
             script.write_text(script_of(session), encoding="utf-8")
             typer.echo(script)
+
+
+def _echo_summary(summary: "ExportSummary") -> None:
+    for line in summary.lines():
+        typer.echo(line, err=True)
 
 
 def import_(

@@ -206,6 +206,40 @@ def with_answers(class_map: NDArray[np.uint8], answers: Sequence[Answer]) -> NDA
     return class_map
 
 
+def over_prediction(prediction: NDArray[np.uint8], answers: Sequence[Answer]) -> NDArray[np.uint8]:
+    """Paint what answers say over what a model predicts, in place; return it.
+
+    A void region becomes IGNORE. Of a region with several classes, pixels that are predicted to be
+    of another take the one of them that most of it is predicted to be; IGNORE where none is. What
+    no polygon of a drawn answer covers stays as predicted.
+    """
+    shape = (prediction.shape[0], prediction.shape[1])
+    for n_before, answer in enumerate(answers):
+        mask = answer.query.region.mask
+        if answer.outcome == "ignored":
+            free = _pixels_of(answer, answers[:n_before], shape)
+            mask.view(prediction)[free] = IGNORE
+        elif answer.outcome == "labelled" and not answer.pieces:
+            view, inside = mask.view(prediction), mask.crop()
+            counts = np.bincount(view[inside], minlength=IGNORE + 1)[list(answer.class_ids)]
+            several = len(answer.class_ids) > 1
+            most = answer.class_ids[int(counts.argmax())] if counts.any() or not several else IGNORE
+            view[inside & ~np.isin(view, answer.class_ids)] = most
+        for piece in answer.pieces:
+            piece.mask.view(prediction)[piece.mask.crop()] = piece.class_id
+    return prediction
+
+
+def answered_pixels(shape: tuple[int, int], answers: Sequence[Answer]) -> NDArray[np.bool_]:
+    """(H, W) where an answer says something: which class, or classes, or none."""
+    answered = np.zeros(shape, bool)
+    for answer in answers:
+        if answer.outcome in ANSWERED:
+            mask = answer.query.region.mask
+            mask.view(answered)[mask.crop()] = True
+    return answered
+
+
 def _pixels_of(
     answer: Answer, before: Sequence[Answer], shape: tuple[int, int]
 ) -> NDArray[np.bool_]:

@@ -132,6 +132,7 @@ class ActiveLearning(QWidget):
     def on_closed(self) -> None:
         """Show the start page."""
         self._session_connections.close()
+        self.exporter.on_project_closed()
         self.presenter = None
         self._stack.setCurrentWidget(self.start)
         self.opening.show_preview()

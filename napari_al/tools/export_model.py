@@ -62,7 +62,7 @@ def export_model(
     """
     from napari_al.learning.weights import save_segmenter
 
-    with export_folder(out, "model") as folder:
+    with export_folder(out, "model", overwrite=True) as folder:
         save_segmenter(folder / WEIGHTS, model.segmenter, {})
         words = {
             "classes": ", ".join(c.name for c in model.classes),

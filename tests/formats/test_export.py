@@ -97,17 +97,41 @@ def test_cityscapes(tmp_path: Path) -> None:
     assert (folder / "city" / "b_gtFine_color.png").exists()
 
 
-def test_an_export_replaces_an_export_and_nothing_else(tmp_path: Path) -> None:
+def test_an_export_replaces_one_of_its_format_where_told_to_and_nothing_else(
+    tmp_path: Path,
+) -> None:
     out = tmp_path / "out"
-    export_labels(out, ITEMS, CLASSES, "voc")
+    export_labels(out, ITEMS, CLASSES, "png")
     (out / "notes.txt").write_text("precious")
-    export_labels(out, ITEMS[:1], CLASSES, "png")
-    assert not (out / "labelmap.txt").exists()
-    assert not (out / "ImageSets").exists()
-    assert (out / "notes.txt").read_text() == "precious"
+    (out / "labels" / "notes.txt").write_text("precious")
     export_labels(out, ITEMS, CLASSES, "coco")
-    names = sorted(p.name for p in out.iterdir())
-    assert names == [MARK, "annotations.json", CARD, "notes.txt"]
+    assert {"labels", "annotations.json", CARD} < {p.name for p in out.iterdir()}
+    written = {p: p.read_bytes() for p in out.rglob("*") if p.is_file() and p.name != MARK}
+    assert out / "labels" / "city" / "b.png" in written
+    with pytest.raises(InputError, match=r"holds an export as png already.*--overwrite"):
+        export_labels(out, ITEMS[:1], CLASSES, "png")
+    assert written == {p: p.read_bytes() for p in out.rglob("*") if p.is_file() and p.name != MARK}
+    export_labels(out, ITEMS[:1], CLASSES, "png", overwrite=True)
+    assert sorted(p.name for p in (out / "labels").iterdir()) == ["a.png", "notes.txt"]
+    assert (out / "annotations.json").read_bytes() == written[out / "annotations.json"]
+    assert (out / "notes.txt").read_text() == "precious"
+
+
+def test_formats_do_not_share_a_file(tmp_path: Path) -> None:
+    export_labels(tmp_path, ITEMS, CLASSES, "png")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(InputError, match=r"classes\.json belongs to the export as png"):
+        export_labels(tmp_path, ITEMS, CLASSES, "geotiff")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_uncertainty_goes_with_any_format(tmp_path: Path) -> None:
+    def uncertainty(file_name: str) -> np.ndarray:
+        return np.full(MAPS[file_name].shape, len(file_name), np.uint8)
+
+    export_labels(tmp_path, ITEMS, CLASSES, "coco", uncertainty=uncertainty)
+    written = read(tmp_path / "uncertainty" / "city" / "b.png")
+    np.testing.assert_array_equal(written, np.full((5, 4), len("city/b.png")))
 
 
 def test_a_file_of_somebody_else_is_not_overwritten(tmp_path: Path) -> None:
@@ -124,7 +148,7 @@ def test_a_linked_folder_stays_a_link(tmp_path: Path) -> None:
     (tmp_path / "disk").mkdir()
     (tmp_path / "out").symlink_to(tmp_path / "disk")
     for _ in range(2):
-        export_labels(tmp_path / "out", ITEMS, CLASSES, "png")
+        export_labels(tmp_path / "out", ITEMS, CLASSES, "png", overwrite=True)
     assert (tmp_path / "out").is_symlink()
     assert (tmp_path / "disk" / "labels" / "city" / "b.png").exists()
 

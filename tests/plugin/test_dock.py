@@ -83,11 +83,15 @@ def test_from_sample_data_to_exported_labels(desk, tmp_path):
     assert all(a.seconds > 0 for a in answers)
 
     desk.dock.annotate.tabs.setCurrentIndex(4)
+    panel = desk.dock.annotate.export
     desk.press("Export")
+    desk.until(lambda: "There is no model yet" in panel._result.text())
     region = answers[0].query.region
-    label_file = tmp_path / "project-labels" / "labels" / f"{region.image}.png"
-    desk.until(label_file.is_file)  # one file after the other
-    written = iio.imread(label_file)
+    folder = tmp_path / "project-png-finished"
+    assert not folder.exists()  # stated before it is written
+    desk.press("Write the files")
+    desk.until(lambda: f"images written to {folder}." in panel._result.text())
+    written = iio.imread(folder / "labels" / f"{region.image}.png")
     assert (written[region.mask.to_array(written.shape)] == 0).all()
 
 

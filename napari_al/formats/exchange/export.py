@@ -1,8 +1,9 @@
 """Label files for other programs.
 
-An export fills a folder, which may hold other files: they stay. It is written beside its place,
-inside the folder, and moved there file by file, each as a whole; `MARK` says what was written, so
-that the next export to the folder may replace that, and nothing of anyone else.
+An export fills a folder, which may hold other files and exports of other formats: they stay. It is
+written beside its place, inside the folder, and moved there file by file, each as a whole; `MARK`
+says what was written, so that another export of the format may replace that where it is told to,
+and nothing of anyone else.
 
 ================  ================================================================================
 ``png``           ``labels/NAME.png``: grey = class id, 255 = none; ``colors/NAME.png``: the same
@@ -20,6 +21,8 @@ that the next export to the folder may replace that, and nothing of anyone else.
 ================  ================================================================================
 
 Each has a dataset card (``dataset_card.py``) beside them.
+With any of them ``uncertainty/NAME.png`` may go: grey, 0 = the model is sure, 255 = two classes are
+equally likely.
 """
 
 from __future__ import annotations
@@ -38,7 +41,8 @@ from napari_al.core import IGNORE
 from napari_al.errors import InputError
 from napari_al.formats.classes import ClassInfo
 from napari_al.formats.exchange import label_writers
-from napari_al.formats.exchange.dataset_card import write_card
+from napari_al.formats.exchange.dataset_card import CARD, write_card
+from napari_al.formats.images import write_png
 from napari_al.writing import WriteError, is_left_over
 
 if TYPE_CHECKING:
@@ -84,6 +88,9 @@ def export_labels(
     classes: Sequence[ClassInfo],
     format: Format = "png",
     origin: str = "",
+    *,
+    overwrite: bool = False,
+    uncertainty: Callable[[str], NDArray[np.uint8]] | None = None,
 ) -> int:
     """Write label images as files of another program, and return how many.
 
@@ -98,28 +105,52 @@ def export_labels(
         A key of `WRITERS`.
     origin : str
         A sentence for the dataset card: where the labels come from.
+    overwrite : bool
+        Replace an earlier export of this format in the folder.
+    uncertainty : callable, optional
+        Returns the (H, W) uint8 uncertainty map of an image, by its file name.
 
     Raises
     ------
     InputError
-        If a file of somebody else is in the way or the folder cannot be written (it then is as
-        before), or if there is nothing to export.
+        If the folder has an export of this format and ``overwrite`` is not set, if a file of
+        somebody else is in the way or the folder cannot be written (it then is as before), or if
+        there is nothing to export.
     """
     if format not in WRITERS:
         raise InputError(f"format must be one of {', '.join(WRITERS)}; got {format!r}.")
     if format == "voc":
         label_writers.check_voc_names(classes)
     counted = _Counted(items, len(classes))
-    with export_folder(out, format) as part:
+    with export_folder(out, format, overwrite=overwrite) as part:
         WRITERS[format](part, classes, counted)
-        if counted.n == 0:
+        if not counted.file_names:
             raise InputError("There are no labels to export.")
-        write_card(part, Path(out).absolute().name, classes, format, counted.n, origin)
-    return counted.n
+        n_images = len(counted.file_names)
+        write_card(part, Path(out).absolute().name, classes, format, n_images, origin)
+        if uncertainty is not None:
+            for file_name in counted.file_names:
+                path = label_writers.place(part / "uncertainty", file_name)
+                write_png(path, uncertainty(file_name))
+    return n_images
+
+
+def holds_export(out: Path, format: str) -> bool:
+    """Return whether an export of a format has been written to a folder."""
+    return format in _exports_in(Path(out))
+
+
+def check_free(out: Path, format: str) -> None:
+    """Raise an InputError if a folder holds an export of a format."""
+    if holds_export(out, format):
+        raise InputError(
+            f"{out} holds an export as {format} already, which is kept; name another folder, or "
+            "say that it is to be replaced (--overwrite)."
+        )
 
 
 @contextmanager
-def export_folder(out: Path, format: str) -> Iterator[Path]:
+def export_folder(out: Path, format: str, *, overwrite: bool = False) -> Iterator[Path]:
     """Have an empty folder to write to, whose files go into `out` if all goes well.
 
     Raises
@@ -128,6 +159,8 @@ def export_folder(out: Path, format: str) -> Iterator[Path]:
         As `export_labels`.
     """
     out = Path(out).absolute()
+    if not overwrite:
+        check_free(out, format)
     part = out / f".{uuid.uuid4().hex}.tmp"
     was_there = out.exists()
     if was_there and not out.is_dir():
@@ -154,7 +187,7 @@ class _Counted:
     def __init__(self, items: Items, n_classes: int) -> None:
         self._items = items
         self._n_classes = n_classes
-        self.n = 0
+        self.file_names: list[str] = []
 
     def __iter__(self) -> Iterator[Item]:
         for given in self._items:
@@ -170,7 +203,7 @@ class _Counted:
                     f"{self._n_classes} or {IGNORE}; got {class_map.dtype} {class_map.shape}, "
                     f"largest {class_map.max(initial=0)}."
                 )
-            self.n += 1
+            self.file_names.append(item.file_name)
             yield item
 
 
@@ -179,40 +212,56 @@ class _Counted:
 
 def _move_in(out: Path, part: Path, format: str) -> None:
     """Move the files of a finished export to their places, and remove those of the one before."""
-    earlier, new = _earlier(out), sorted(_files_in(part))
-    for name in new:
-        if name not in earlier and (out / name).exists():
+    exports, new = _exports_in(out), set(_files_in(part))
+    known = set().union(*exports.values())
+    for name in sorted(new - known):
+        if (out / name).exists():
             raise InputError(
                 f"{out / name} is in the way, and no export wrote it; move it, or name another "
                 "folder."
             )
-    mark = {"program": "napari-al", "format": format, "files": sorted({*new, *earlier})}
-    _write_mark(out, part, mark)  # first: what is moved now may be replaced after a crash
-    for name in new:
+    outdated = exports.pop(format, set())
+    for other, names in exports.items():
+        shared = names & new - {CARD}  # which describes the newest export
+        if shared:
+            raise InputError(
+                f"{out / min(shared)} belongs to the export as {other}; name another folder "
+                f"for the one as {format}."
+            )
+    # first: what is moved now may be replaced after a crash
+    _write_mark(out, part, {**exports, format: new | outdated})
+    for name in sorted(new):
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         (part / name).replace(out / name)
-    for name in earlier - {*new}:
+    for name in outdated - new:
         (out / name).unlink(missing_ok=True)
         with suppress(OSError):  # a folder that is not empty
             for folder in (out / name).relative_to(out).parents:
                 if folder != Path():
                     (out / folder).rmdir()
-    _write_mark(out, part, {**mark, "files": new})
+    _write_mark(out, part, {**exports, format: new})
 
 
-def _write_mark(out: Path, part: Path, mark: Mapping[str, object]) -> None:
+def _write_mark(out: Path, part: Path, exports: Mapping[str, set[str]]) -> None:
+    listed = {format: sorted(names) for format, names in exports.items()}
+    mark = {"program": "napari-al", "exports": listed}
     (part / MARK).write_text(json.dumps(mark), encoding="utf-8")
     (part / MARK).replace(out / MARK)
 
 
-def _earlier(out: Path) -> set[str]:
-    """Return the files that an export before has written here."""
+def _exports_in(out: Path) -> dict[str, set[str]]:
+    """Return the files that exports before have written here, by format."""
     try:
-        found = json.loads((out / MARK).read_text(encoding="utf-8"))["files"]
-        pures = {str(name): PurePosixPath(name) for name in found}
-    except (OSError, ValueError, LookupError, TypeError):
-        return set()
-    return {name for name, p in pures.items() if not p.is_absolute() and ".." not in p.parts}
+        found = json.loads((out / MARK).read_text(encoding="utf-8"))
+        listed = {str(format): set(map(str, names)) for format, names in found["exports"].items()}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return {}
+    return {format: set(filter(_is_below, names)) for format, names in listed.items()}
+
+
+def _is_below(name: str) -> bool:
+    pure = PurePosixPath(name)
+    return not pure.is_absolute() and ".." not in pure.parts
 
 
 def _files_in(folder: Path) -> Iterator[str]:

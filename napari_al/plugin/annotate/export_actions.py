@@ -1,22 +1,25 @@
 """Exports from a session: label files, the model, the table of costs, a script that repeats it.
 
-Slow exports run in a thread or a child process; the export panel shows how they ended.
+Slow exports run in a thread or a child process; the export panel shows how they ended. Labels are
+prepared in a temporary folder, from which they are written and opened as layers.
 """
 
 from __future__ import annotations
 
+import tempfile
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari_al.plugin.control.answer_statistics import count
 from napari_al.plugin.control.child_job import ChildJob
 from napari_al.plugin.widgets.background import Background
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from napari_al.errors import InputError
     from napari_al.formats.exchange.export import Format
     from napari_al.plugin.annotate.annotate_page import AnnotatePage
+    from napari_al.plugin.layers.displayed_image import ImageDisplay
     from napari_al.plugin.widgets.main_thread import Dispatch
     from napari_al.session.rounds.job_function import JobResult
     from napari_al.session.session import Session
@@ -37,24 +40,102 @@ class Exporter:
         self._page = page
         self._background = Background(dispatch, n_threads=1)
         self._job = ChildJob(dispatch)
+        self._prepared: tempfile.TemporaryDirectory[str] | None = None
 
     def close(self) -> None:
         """Kill the job; what a thread writes is finished, but not reported."""
         self._job.abandon()
         self._background.close()
+        self._drop_prepared()
 
-    def export_labels(self, session: Session, format: Format, source: Source, folder: Path) -> None:
-        """Write labels, in a thread."""
-        from napari_al.tools.export_labels import export_session
+    def prepare_labels(self, session: Session, source: Source, uncertainty: bool) -> None:
+        """Make and count the labels in a child process; then ask whether to write them."""
+        panel = self._page.export
+        if not session.save():
+            panel.show_result(
+                f"{count(session.n_unsaved, 'answer')} could not be written to disk yet and would "
+                "be missing; export when they are."
+            )
+            return
+        self._drop_prepared()
+        self._prepared = tempfile.TemporaryDirectory(prefix="napari-al-export-")
+        folder = self._prepared.name
+        panel.show_busy("Making the labels…")
+        self._job.start(
+            "napari_al.tools.export_labels:prepare_job",
+            {
+                "project": str(session.project.path),
+                "folder": folder,
+                "source": source,
+                "uncertainty": uncertainty,
+            },
+            on_finished=lambda result: self._on_prepared(Path(folder), result),
+            on_progress=lambda progress: panel.show_progress(progress.done, progress.total),
+        )
+
+    def _on_prepared(self, folder: Path, result: JobResult) -> None:
+        from napari_al.tools.prepared_export import PreparedExport
 
         panel = self._page.export
-        panel.show_busy()
-        self._background.request(
-            "labels",
-            partial(export_session, session, format, source, folder),
-            lambda n_images: panel.show_result(f"{n_images} images written to {folder}."),
-            lambda error: panel.show_result(str(error)),
+        if result.status == "done":
+            panel.ask("\n".join(PreparedExport.open(folder).summary.lines()))
+        else:
+            panel.show_result("" if result.status == "stopped" else result.reason)
+
+    def write_labels(self, format: Format, folder: Path, overwrite: bool) -> None:
+        """Write what was prepared, in a child process."""
+        panel, prepared = self._page.export, self._prepared
+        if prepared is None:
+            return
+        panel.show_busy("Writing…")
+
+        def on_finished(result: JobResult) -> None:
+            written = count(result.value.get("n_images", 0), "image")
+            done = result.status == "done"
+            panel.show_result(
+                f"{written} written to {folder}." if done else result.reason, has_labels=done
+            )
+
+        self._job.start(
+            "napari_al.tools.export_labels:write_job",
+            {
+                "prepared": prepared.name,
+                "folder": str(folder),
+                "format": format,
+                "overwrite": overwrite,
+            },
+            on_finished=on_finished,
+            on_progress=lambda progress: panel.show_progress(progress.done, progress.total),
         )
+
+    def stop(self) -> None:
+        """End what is running."""
+        self._job.abandon()
+        self._page.export.show_result("Stopped.")
+
+    def on_project_closed(self) -> None:
+        """End what is running, and forget what was prepared."""
+        self._job.abandon()
+        self._drop_prepared()
+
+    def open_layer(self, display: ImageDisplay) -> None:
+        """Open the exported labels of the image on screen as a layer of the user's."""
+        from napari_al.tools.prepared_export import PreparedExport
+
+        if self._prepared is None or not display.image:
+            return
+        image, prepared = display.image, PreparedExport.open(Path(self._prepared.name))
+        self._background.request(
+            "layer",
+            partial(prepared.class_map, image),
+            lambda ids: display.layers.add_labels(f"{image} labels", ids, prepared.classes),
+            self._show_error,
+        )
+
+    def _drop_prepared(self) -> None:
+        if self._prepared is not None:
+            self._prepared.cleanup()
+            self._prepared = None
 
     def export_model(self, session: Session, folder: Path, onnx: bool) -> None:
         """Write the newest model, in a child process that loads torch."""
@@ -64,7 +145,7 @@ class Exporter:
             done = f"The model of {result.value.get('model')} is in {folder}."
             panel.show_result(result.reason or done)
 
-        panel.show_busy()
+        panel.show_busy("Writing…")
         self._job.start(
             "napari_al.tools.export_model:export_newest_model",
             {"project": str(session.project.path), "out": str(folder), "onnx": onnx},

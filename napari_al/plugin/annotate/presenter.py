@@ -127,7 +127,10 @@ class AnnotationPresenter:
         page, session = self._annotate, self._session
         self._connections.connect_all(
             (page.progress.csv_wanted, partial(exporter.save_costs, session)),
-            (page.export.export_wanted, partial(exporter.export_labels, session)),
+            (page.export.prepare_wanted, partial(exporter.prepare_labels, session)),
+            (page.export.write_wanted, exporter.write_labels),
+            (page.export.stop_wanted, exporter.stop),
+            (page.export.layer_wanted, partial(exporter.open_layer, self._opened.display)),
             (page.export.model_wanted, partial(exporter.export_model, session)),
             (page.export.script_wanted, partial(exporter.save_script, session)),
         )

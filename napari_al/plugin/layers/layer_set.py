@@ -20,6 +20,7 @@ from napari_al.plugin.layers.layer_kinds import (
     LayerKind,
     blank,
     class_colors,
+    class_layer,
     class_names,
     make_layer,
     query_colors,
@@ -242,6 +243,17 @@ class LayerSet:
 
     def _blank(self, kind: LayerKind) -> NDArray[Any]:
         return self._picture if kind == "query" else blank(kind, self.camera.shape)
+
+    def add_labels(
+        self, name: str, class_map: NDArray[np.uint8], classes: Sequence[ClassInfo]
+    ) -> None:
+        """Add a layer of the user's own with class ids, where the images lie."""
+        placed = self.camera.placement.kwargs()
+        layer = class_layer(class_map, classes, {"name": name, "opacity": 0.6, **placed})
+        active = self._viewer.layers.selection.active
+        self._viewer.layers.append(layer)
+        if active is not None:
+            self._viewer.layers.selection.active = active
 
     # ---- the queried region
 

@@ -14,7 +14,14 @@ from typing import Any, Final, Literal
 from napari_al.errors import InputError
 
 Stage = Literal[
-    "superpixels", "encoding", "targets", "training", "validation", "pseudo-labels", "scoring"
+    "superpixels",
+    "encoding",
+    "targets",
+    "training",
+    "validation",
+    "pseudo-labels",
+    "scoring",
+    "labels",
 ]
 Status = Literal["done", "stopped", "failed"]
 

@@ -48,12 +48,12 @@ def _close_dock(desk):
     QApplication.sendPostedEvents(dock, QEvent.Type.DeferredDelete)
 
 
-@pytest.mark.parametrize("begun", ["export", "opening"])
+@pytest.mark.parametrize("begun", ["costs", "opening"])
 def test_what_a_dock_has_begun_ends_unheard_when_it_is_closed(open_session, tmp_path, begun):
     desk = open_session()
     bench, path = desk.dock.bench, desk.session.project.path
-    if begun == "export":
-        desk.dock.exporter.export_labels(desk.session, "png", "answers", tmp_path / "labels")
+    if begun == "costs":
+        desk.dock.exporter.save_costs(desk.session, tmp_path / "costs.csv")
         thread = desk.dock.exporter._background._pool
     else:
         desk.dock.annotate.leave_wanted.emit()
@@ -65,4 +65,4 @@ def test_what_a_dock_has_begun_ends_unheard_when_it_is_closed(open_session, tmp_
     bench.close()
     with Session.open(path) as session:  # nobody holds it
         assert session.answers() == ()
-    assert (tmp_path / "labels" / "classes.json").is_file() == (begun == "export")
+    assert not (tmp_path / "costs.csv").exists()
