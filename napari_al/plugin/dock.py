@@ -89,6 +89,7 @@ class ActiveLearning(QWidget):
                 ),
             )
         )
+        self.opening.show_recent()
         if self.bench.opened is not None:
             self.on_opened(self.bench.opened).show_current()
 
@@ -104,6 +105,7 @@ class ActiveLearning(QWidget):
             (opening.preview.failed, start.show_message),
             (opening.locked, self.inspect_project),
             (start.folder_wanted, opening.look),
+            (start.recent.forgotten, opening.forget),
             (start.data_located, opening.relocate),
             (start.viewer_wanted, opening.use_viewer_images),
             (start.sample_wanted, opening.use_sample),
@@ -136,6 +138,7 @@ class ActiveLearning(QWidget):
         self.presenter = None
         self._stack.setCurrentWidget(self.start)
         self.opening.show_preview()
+        self.opening.show_recent()
 
     def on_theme(self, *_: object) -> None:
         """Use the colours of napari's theme."""

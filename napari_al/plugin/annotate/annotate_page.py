@@ -19,7 +19,7 @@ from napari_al.plugin.annotate.queue_panel import QueuePanel
 from napari_al.plugin.annotate.view_panel import ViewPanel
 from napari_al.plugin.control.answer_statistics import AnswerStatistics, count, duration
 from napari_al.plugin.control.keys import hint
-from napari_al.plugin.widgets.form_parts import button, scrolled, text
+from napari_al.plugin.widgets.form_parts import button, elided, scrolled, text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,6 +86,7 @@ class AnnotatePage(QWidget):
         self.view = ViewPanel()
         self.queue = QueuePanel()
         self.export = ExportPanel()
+        self._project = text("", "muted")
         self._question = text("", "question")
         self._about = text("", "muted")
         self._message = text("", "message")
@@ -116,6 +117,7 @@ class AnnotatePage(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(8, 6, 8, 6)
         column.setSpacing(6)
+        column.addLayout(self._build_head())
         for widget in (
             self._question,
             self._about,
@@ -130,6 +132,15 @@ class AnnotatePage(QWidget):
         for widget in (self._message, self._budget, self._left, self._status):
             column.addWidget(widget)
         column.addWidget(self.tabs, 1)
+
+    def _build_head(self) -> QHBoxLayout:
+        """Name the project, with a button to close it."""
+        leave = button("Close", "close this project; everything is saved", self.leave_wanted.emit)
+        leave.setAccessibleName("Close this project")
+        row = QHBoxLayout()
+        row.addWidget(self._project, 1)
+        row.addWidget(leave)
+        return row
 
     def _build_outcome_buttons(self) -> QHBoxLayout:
         row = QHBoxLayout()
@@ -166,19 +177,12 @@ class AnnotatePage(QWidget):
         tabs.setMinimumHeight(MIN_TAB_PX)
         tabs.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Ignored)
         tabs.tabBar().setExpanding(True)
-        leave = QWidget()
-        column = QVBoxLayout(leave)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(self.export)
-        column.addWidget(
-            button("Close this project", "everything is saved already", self.leave_wanted.emit)
-        )
         for name, page, tip in (
             ("Cost", self.progress, "clicks and seconds"),
             ("Model", self.model, "training, loss, mIoU"),
             ("View", self.view, "zoom, dimming, overlays"),
             ("Queue", self.queue, "coming and past queries"),
-            ("Export", leave, "labels out"),
+            ("Export", self.export, "labels out"),
         ):
             index = tabs.addTab(scrolled(page), name)
             tabs.setTabToolTip(index, tip)
@@ -189,6 +193,9 @@ class AnnotatePage(QWidget):
     def set_session(self, session: Session, keys: Sequence[str]) -> None:
         """Show a session's method, classes and budget."""
         query_type = session.config.method.query
+        path = session.project.path
+        self._project.setText(elided(path.name))
+        self._project.setToolTip(str(path))
         self.set_classes(session.config.classes, keys, query_type)
         self.progress.set_query_type(query_type)
         self.export.set_session(session)

@@ -115,10 +115,10 @@ class ExportPanel(QWidget):
         form.addRow("Folder", row)
         column = QVBoxLayout(self)
         column.addLayout(form)
-        for widget in (self.export, self._bar, self._stop, self._result):
-            column.addWidget(widget)
+        column.addWidget(self.export)
         column.addLayout(ask)
-        column.addWidget(self._layer)
+        for widget in (self._bar, self._stop, self._layer, self._result):
+            column.addWidget(widget)
         column.addWidget(
             button(
                 "Save as script…",

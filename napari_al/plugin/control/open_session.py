@@ -23,6 +23,7 @@ from napari_al.plugin.control.session_connections import connect_session
 from napari_al.plugin.control.statistics_controller import StatisticsController
 from napari_al.plugin.control.training_controller import TrainingController
 from napari_al.plugin.layers.displayed_image import ImageDisplay
+from napari_al.plugin.recent_projects import remember, write_thumbnail
 from napari_al.plugin.widgets.connection_list import ConnectionList
 from napari_al.session.log.history import ClassEdit
 
@@ -93,6 +94,7 @@ class OpenSession:
         """Close the session and remove its layers."""
         with suppress(InputError):  # closing the session warns of it
             self.submission.rescue_unsaved()
+        self._remember()
         self.connections.close()
         for part in (self.questions, self.submission, self.training, self.statistics, self.updates):
             part.close()
@@ -101,6 +103,13 @@ class OpenSession:
             self.session.close()
         except InputError as error:  # the dock has asked before, if there is one
             warnings.warn(str(error), stacklevel=3)
+
+    def _remember(self) -> None:
+        """Update the list of recent projects: answers so far, and the image on screen."""
+        remember(self.session)
+        picture = self.display.picture_of(self.display.image) if self.display.image else None
+        if picture is not None:
+            write_thumbnail(self.session, picture)
 
     # ---- queries
 
@@ -264,6 +273,7 @@ class OpenSession:
             self.ask()
         self.events.job_changed.emit()
         self.updates.schedule()
+        remember(self.session)
         gc.freeze()  # the answers of the last round stay, too
 
     def on_job_finished(self, result: JobResult) -> None:

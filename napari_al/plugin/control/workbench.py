@@ -14,6 +14,7 @@ from napari_al.plugin.control.events import WorkbenchEvents
 from napari_al.plugin.control.open_session import OpenSession
 from napari_al.plugin.layers.layer_set import LayerSet
 from napari_al.plugin.preferences import load
+from napari_al.plugin.recent_projects import remember
 from napari_al.plugin.widgets.connection_list import ConnectionList
 from napari_al.plugin.widgets.main_thread import MainThread
 
@@ -66,6 +67,7 @@ class Workbench:
         self.close()
         gc.freeze()  # a collection among napari's objects would stop everything for 0.2 s
         self.opened = OpenSession(self, session, placement, sources)
+        remember(session)
         self.events.opened.emit(self.opened)
         if session.rescued:
             self.events.told.emit(

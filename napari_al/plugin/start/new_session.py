@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 from napari_al.core import IGNORE
 from napari_al.errors import InputError
 from napari_al.formats.classes import default_classes, read_classes
+from napari_al.formats.data_record import read_record
 from napari_al.formats.dataset import DataFolder
 from napari_al.formats.images import read_ids
+from napari_al.plugin.recent_projects import RecentProject, recent_projects
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -59,6 +61,8 @@ class FolderContents:
         Whether the folder names its classes.
     classes_found : bool
         Whether they were found in its labels, without names.
+    projects : tuple of RecentProject
+        Projects of this data folder: among the recent ones, and beside it.
     """
 
     path: Path
@@ -66,6 +70,7 @@ class FolderContents:
     data: DataFolder | None = None
     classes_known: bool = True
     classes_found: bool = False
+    projects: tuple[RecentProject, ...] = ()
 
     @property
     def can_correct(self) -> bool:
@@ -106,15 +111,40 @@ def read_folder(
     data = DataFolder.open(
         path, skip_broken=skip_broken, classes=unnamed, rules=rules, check_labels=False
     )
+    projects = tuple(projects_of(path))
     if are_known:
-        return FolderContents(path, data=data)
+        return FolderContents(path, data=data, projects=projects)
     unlabelled = set(data.without("labels"))
     labelled = [name for name in data.train if name not in unlabelled][:N_LABELS_READ]
     maps = (data.labels(name) for name in labelled)
     n_classes = _n_classes(class_map for class_map in maps if class_map is not None)
     if n_classes:
         data = replace(data, classes=data.classes[:n_classes])
-    return FolderContents(path, data=data, classes_known=False, classes_found=n_classes > 0)
+    return FolderContents(
+        path,
+        data=data,
+        classes_known=False,
+        classes_found=n_classes > 0,
+        projects=projects,
+    )
+
+
+def projects_of(data: Path) -> list[RecentProject]:
+    """Return the projects of a data folder: the recent ones, then others that lie beside it."""
+    recent = {Path(p.path): p for p in recent_projects() if p.is_there}
+    beside = (file.parent.resolve() for file in sorted(data.resolve().parent.glob("*/data.json")))
+    found = dict.fromkeys((*recent, *beside))
+    return [
+        recent.get(path) or RecentProject(str(path), None, "")
+        for path in found
+        if (path / "config.json").is_file() and _is_of(path, data)
+    ]
+
+
+def _is_of(project: Path, data: Path) -> bool:
+    """Whether a project's data folder is this one."""
+    record = read_record(project / "data.json")
+    return record is not None and (project / record.from_project).resolve() == data.resolve()
 
 
 def classes_of_labels(folder: Path) -> tuple[ClassInfo, ...]:

@@ -13,7 +13,9 @@ from psygnal import Signal
 from napari_al.errors import BrokenDataError, InputError, MissingDataError
 from napari_al.plugin.control.deferred_updates import N_AHEAD
 from napari_al.plugin.layers.layer_kinds import load_layers, load_units
+from napari_al.plugin.recent_projects import forget
 from napari_al.plugin.start.placement_file import read_placement
+from napari_al.plugin.start.recent_list import list_recent
 from napari_al.plugin.start.region_preview import RegionPreview
 from napari_al.plugin.widgets.background import Background
 from napari_al.plugin.widgets.main_thread import timer
@@ -93,7 +95,7 @@ class SessionOpener:
             config = make_config(
                 found.data, settings, method if is_named else self._page.question.method
             )
-            if is_named and found.classes_known:
+            if is_named and found.classes_known and (project is not None or not found.projects):
                 place = project or suggest_project(found.path, config.method.name)
                 self.begin(StartChoice(found.path, found.data.classes, method, place, settings))
             else:
@@ -102,6 +104,18 @@ class SessionOpener:
         skip_broken = bool(settings.get("skip_broken"))
         work = partial(read_folder, path, skip_broken=skip_broken, rules=image_rules(settings))
         self._in_background(work, then)
+
+    def show_recent(self) -> None:
+        """List the recent projects on the start page."""
+        self._background.request(
+            "recent", list_recent, self._page.recent.show_projects, self._on_error
+        )
+
+    def forget(self, path: str) -> None:
+        """Take a project out of the list of recent ones."""
+        self._background.request(
+            "forget", lambda: forget(path), lambda _: self.show_recent(), self._on_error
+        )
 
     def look(self, path: Path) -> None:
         """Show a data folder; open it if it is a project."""

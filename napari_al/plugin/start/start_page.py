@@ -27,6 +27,7 @@ from napari_al.plugin.start.method_choice import MethodChoice
 from napari_al.plugin.start.model_choice import ModelChoice
 from napari_al.plugin.start.new_session import StartChoice, suggest_project
 from napari_al.plugin.start.pseudo_label_box import PseudoLabelBox
+from napari_al.plugin.start.recent_list import RecentList, listed
 from napari_al.plugin.start.region_size_box import RegionSizeBox
 from napari_al.plugin.widgets.form_parts import button, choice, scrolled, text
 
@@ -65,6 +66,10 @@ class StartPage(QWidget):
         self._classes_of_folder: tuple[ClassInfo, ...] = ()
         self._own_project = False
         self._given: dict[str, Any] = {}  # settings that this page does not show
+        self.recent = RecentList("Go on with", can_forget=True)
+        self.projects_of_folder = RecentList("Projects of this folder", can_forget=False)
+        for projects in (self.recent, self.projects_of_folder):
+            projects.picked.connect(self.folder_wanted.emit)
         self._images = text("Choose a folder of images, or drop one here.", "muted")
         self._as_channels = QCheckBox("The layers are channels of the same images")
         self._as_channels.setVisible(False)
@@ -111,10 +116,12 @@ class StartPage(QWidget):
         column = QVBoxLayout(choices)
         column.setContentsMargins(8, 6, 8, 6)
         column.setSpacing(6)
+        column.addWidget(self.recent)
         column.addWidget(text("Images", "title"))
         column.addLayout(self._make_sources())
         column.addWidget(self._images)
         column.addWidget(self._as_channels)
+        column.addWidget(self.projects_of_folder)
         column.addWidget(text("Classes", "title"))
         column.addWidget(self.class_list)
         column.addWidget(text("Question", "title"))
@@ -211,6 +218,7 @@ class StartPage(QWidget):
             words += ". " + " ".join(data.notes)
         self._images.setText(words)
         self._images.setToolTip(str(found.path))
+        self.projects_of_folder.show_projects(listed(found.projects))
         if found.classes_known or found.classes_found:
             self.class_list.set_classes(data.classes)
             self._classes_of_folder = data.classes
@@ -221,6 +229,7 @@ class StartPage(QWidget):
     def show_viewer_images(self, images: ViewerImages) -> None:
         """Show the images that are open in the viewer."""
         self.source = images
+        self.projects_of_folder.show_projects(())
         names = ", ".join(layer.name for layer in images.layers)
         channels = f" of {len(images.layers)} channels" if images.are_channels else ""
         self._images.setText(f"{images.n_planes} images{channels} of the viewer ({names})")

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
+MAX_NAME = 32
+"""Characters of a project's name that are shown."""
+
+
 def text(words: str = "", role: str = "", *, wrap: bool = True) -> QLabel:
     """Return a label; ``role`` is one of those in ``theme.style_sheet``."""
     label = QLabel(words)
@@ -50,6 +54,14 @@ def button(
     if on_click is not None:
         made.clicked.connect(lambda _=False: on_click())
     return made
+
+
+def elided(name: str) -> str:
+    """Return a name with its middle left out where it is long."""
+    if len(name) <= MAX_NAME:
+        return name
+    half = (MAX_NAME - 1) // 2
+    return f"{name[: MAX_NAME - 1 - half]}…{name[-half:]}"
 
 
 def choice(rows: Mapping[str, str], tip: str) -> QComboBox:

@@ -61,6 +61,7 @@ def style_sheet(colors: ThemeColors) -> str:
         QPushButton[role="class"]:checked {{
             border: 2px solid {colors.text}; background-color: {colors.accent};
         }}
+        QPushButton[role="project"] {{ text-align: left; padding: 3px 4px; }}
         QPushButton[role="main"] {{
             background-color: {colors.accent}; font-weight: 600; padding: 7px;
             font-size: {pt + 2}pt;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from qtpy.QtCore import QEvent, Qt
@@ -48,21 +49,24 @@ def _close_dock(desk):
     QApplication.sendPostedEvents(dock, QEvent.Type.DeferredDelete)
 
 
-@pytest.mark.parametrize("begun", ["costs", "opening"])
-def test_what_a_dock_has_begun_ends_unheard_when_it_is_closed(open_session, tmp_path, begun):
+@pytest.mark.parametrize("begun", ["export", "opening"])
+def test_what_a_dock_has_begun_ends_unheard_when_it_is_closed(open_session, begun):
     desk = open_session()
-    bench, path = desk.dock.bench, desk.session.project.path
-    if begun == "costs":
-        desk.dock.exporter.save_costs(desk.session, tmp_path / "costs.csv")
-        thread = desk.dock.exporter._background._pool
+    bench, path, exporter = desk.dock.bench, desk.session.project.path, desk.dock.exporter
+    if begun == "export":
+        exporter.prepare_labels(desk.session, "answers", False)
+        assert exporter._job.is_running
+        folder = Path(exporter._prepared.name)
     else:
         desk.dock.annotate.leave_wanted.emit()
         desk.dock.opening.open_project(path)
         thread = desk.dock.opening._background._pool
-    thread.submit(int).result()  # done; the window has not heard of it yet
+        thread.submit(int).result()  # done; the window has not heard of it yet
     _close_dock(desk)
     QApplication.processEvents()
     bench.close()
     with Session.open(path) as session:  # nobody holds it
         assert session.answers() == ()
-    assert not (tmp_path / "costs.csv").exists()
+    if begun == "export":
+        assert not exporter._job.is_running
+        assert not folder.exists()
