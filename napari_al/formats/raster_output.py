@@ -12,10 +12,13 @@ from napari_al.formats.rasters import zarr_for
 from napari_al.writing import new_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from napari_al.formats.classes import ClassInfo
+    from napari_al.formats.rasters import PixelSize
 
 MAX_CLASSIC_TIFF_BYTES = 2**31
 """Of pixels; more are written as BigTIFF."""
@@ -60,9 +63,15 @@ def write_class_tiff(
 
 @contextmanager
 def new_ome_zarr(
-    path: Path, shape: tuple[int, int, int], side: int
+    path: Path,
+    shape: tuple[int, int, int],
+    side: int,
+    classes: Sequence[ClassInfo],
+    size: PixelSize | None,
 ) -> Iterator[Callable[[slice, slice, NDArray[np.float32]], None]]:
     """Make an OME-Zarr (format 2, which most programs read) of float32 channels, part by part.
+
+    Each channel is the probability of a class, in its name and colour; ``size`` is that of a pixel.
 
     Yields ``write(rows, cols, part)``, which takes (K, h, w) parts; those that begin and end at
     multiples of ``side`` do not meet. The folder is there once all is written.
@@ -86,10 +95,18 @@ def new_ome_zarr(
             chunk_key_encoding={"name": "v2", "separator": "/"},
         )
         axes = [{"name": "c", "type": "channel"}]
-        axes += [{"name": name, "type": "space"} for name in "yx"]
-        scale = {"type": "scale", "scale": [1.0, 1.0, 1.0]}
+        unit = {} if size is None or size.unit is None else {"unit": size.unit}
+        axes += [{"name": name, "type": "space", **unit} for name in "yx"]
+        y, x = (1.0, 1.0) if size is None else size[:2]
+        scale = {"type": "scale", "scale": [1.0, y, x]}
         datasets = [{"path": "0", "coordinateTransformations": [scale]}]
         group.attrs["multiscales"] = [{"version": "0.4", "axes": axes, "datasets": datasets}]
+        window = {"min": 0.0, "max": 1.0, "start": 0.0, "end": 1.0}
+        channels = [
+            {"label": c.name, "color": c.color[1:].upper(), "active": True, "window": window}
+            for c in classes
+        ]
+        group.attrs["omero"] = {"version": "0.4", "channels": channels}
 
         def write(rows: slice, cols: slice, values: NDArray[np.float32]) -> None:
             stored[:, rows, cols] = values

@@ -14,7 +14,7 @@ from __future__ import annotations
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -42,6 +42,12 @@ if TYPE_CHECKING:
     Part = Callable[[tuple[int | slice, ...]], NDArray[Any]]
 
 RASTER_SUFFIXES = (*IMAGE_SUFFIXES, ".zarr")
+_UNITS = {
+    "µm": "micrometer", "um": "micrometer", "micron": "micrometer", "microns": "micrometer",
+    "nm": "nanometer", "mm": "millimeter", "cm": "centimeter", "m": "meter", "Å": "angstrom",
+    "pm": "picometer", "inch": "inch", "in": "inch",
+}  # fmt: skip
+"""NGFF's names of the units that TIFF files name."""
 MAX_CHUNK_BYTES = 2**28
 """Of one compressed piece of a picture, which has to be unpacked as a whole."""
 
@@ -116,6 +122,69 @@ def _open(path: Path, pages: Pages, stack: ExitStack) -> Raster:
         lambda rows, cols: whole()[rows, cols],
         header.nodata,
     )
+
+
+# ---- size of a pixel
+
+
+class PixelSize(NamedTuple):
+    """Height and width of a pixel in a unit by NGFF's name (``"micrometer"``; None: not named)."""
+
+    y: float
+    x: float
+    unit: str | None
+
+
+def pixel_size(path: Path) -> PixelSize | None:
+    """Return how large a pixel of OME-Zarr, OME-TIFF or ImageJ's TIFF is; None: not said.
+
+    The resolution of other TIFFs is that of a printer, as a rule, and is passed over.
+    """
+    try:
+        if path.suffix.lower() in TIFF_SUFFIXES:
+            found = _size_of_tiff(path)
+        elif ".zarr" in (path.suffix.lower(), path.parent.suffix.lower()):
+            found = _size_of_zarr(path)
+        else:
+            return None
+    except (*DECODER_ERRORS, LookupError, TypeError):  # damaged: the picture is worth more
+        return None
+    return found if found is not None and 0 < min(found[:2]) <= max(found[:2]) < np.inf else None
+
+
+def _size_of_tiff(path: Path) -> PixelSize | None:
+    import tifffile
+
+    with tifffile.TiffFile(path) as file:
+        if file.ome_metadata:
+            images = tifffile.xml2dict(file.ome_metadata)["OME"]["Image"]
+            pixels = (images[0] if isinstance(images, list) else images)["Pixels"]
+            if "PhysicalSizeX" not in pixels or "PhysicalSizeY" not in pixels:
+                return None
+            unit = str(pixels.get("PhysicalSizeXUnit", "µm"))
+            if pixels.get("PhysicalSizeYUnit", "µm") != unit:
+                return None
+            y, x = float(pixels["PhysicalSizeY"]), float(pixels["PhysicalSizeX"])
+            return PixelSize(y, x, _UNITS.get(unit, unit))
+        unit = str((file.imagej_metadata or {}).get("unit", "")).replace("\\u00B5", "µ")
+        if unit not in _UNITS:
+            return None
+        per_x, per_y = file.pages.first.resolution
+        return PixelSize(1 / per_y, 1 / per_x, _UNITS[unit])
+
+
+def _size_of_zarr(path: Path) -> PixelSize | None:
+    group = zarr_for(path).open_group(path, mode="r")
+    picture = dict(group.attrs.get("ome", group.attrs))["multiscales"][0]
+    axes = {axis["name"]: i for i, axis in enumerate(picture["axes"])}
+    scale = np.ones(len(axes))
+    for holder in (picture["datasets"][0], picture):
+        for transform in holder.get("coordinateTransformations", ()):
+            if transform["type"] == "scale":
+                scale *= transform["scale"]
+    y, x = scale[axes["y"]], scale[axes["x"]]
+    units = {picture["axes"][axes[name]].get("unit") for name in "yx"}
+    return PixelSize(float(y), float(x), units.pop() if len(units) == 1 else None)
 
 
 # ---- TIFF

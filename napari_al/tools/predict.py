@@ -21,7 +21,7 @@ from napari_al.formats.image_rules import filled, valid_pixels
 from napari_al.formats.images import MAX_PIXELS, Header, write_png
 from napari_al.formats.listing import walk
 from napari_al.formats.raster_output import new_ome_zarr, write_class_tiff
-from napari_al.formats.rasters import RASTER_SUFFIXES, open_raster
+from napari_al.formats.rasters import RASTER_SUFFIXES, open_raster, pixel_size
 from napari_al.tools.output_folder import output_folder
 from napari_al.writing import remove_left_overs, write_atomic
 
@@ -63,7 +63,8 @@ def predict_images(
         an image of over ``MAX_PIXELS``, ``NAME.tif`` does, in tiles.
     device : {"auto", "cpu", "cuda"}
     probabilities : bool
-        Also write ``NAME.probabilities.zarr``: OME-Zarr, (K, H, W) float32.
+        Also write ``NAME.probabilities.zarr``: OME-Zarr, (K, H, W) float32, with the names and
+        colours of the classes as channels, and the image's scale and unit.
     skip_broken : bool
         Leave out images that cannot be used.
     on_progress : callable
@@ -153,8 +154,10 @@ class _Predictor:
                 return
             keep = None
             if self.probabilities:
-                shape = (len(self.model.classes), height, width)
-                keep = stack.enter_context(new_ome_zarr(probabilities, shape, side))
+                classes = self.model.classes
+                shape, size = (len(classes), height, width), pixel_size(image)
+                zarr = new_ome_zarr(probabilities, shape, side, classes, size)
+                keep = stack.enter_context(zarr)
             squares = self._squares(raster, keep, report)
             if is_large:
                 parts = (ids for _, _, ids in squares)

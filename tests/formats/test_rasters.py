@@ -13,7 +13,7 @@ import tifffile
 from napari_al.errors import InputError
 from napari_al.formats import rasters
 from napari_al.formats.images import read_image, write_png
-from napari_al.formats.rasters import open_raster
+from napari_al.formats.rasters import PixelSize, open_raster, pixel_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -228,3 +228,53 @@ def test_errors_of_who_reads_are_not_taken_for_the_files(tmp_path: Path) -> None
     path = WRITERS["one strip"](tmp_path / "a", pixels_of(3))
     with pytest.raises(KeyError, match="mine"), open_raster(path):
         raise KeyError("mine")
+
+
+# ---- size of a pixel
+
+OME = {"PhysicalSizeX": 0.5, "PhysicalSizeY": 0.25}
+SIZES: dict[str, tuple[dict[str, object], PixelSize | None]] = {
+    "OME": ({"ome": True, "metadata": OME}, PixelSize(0.25, 0.5, "micrometer")),
+    "OME in nm": (
+        {
+            "ome": True,
+            "metadata": {**OME, "PhysicalSizeXUnit": "nm", "PhysicalSizeYUnit": "nm"},
+        },
+        PixelSize(0.25, 0.5, "nanometer"),
+    ),
+    "OME without a size": ({"ome": True}, None),
+    "ImageJ": (
+        {"imagej": True, "resolution": (2, 4), "metadata": {"unit": "um"}},
+        PixelSize(0.25, 0.5, "micrometer"),
+    ),
+    "ImageJ, not calibrated": ({"imagej": True, "resolution": (1, 1)}, None),
+    "for a printer": ({"resolution": (300, 300), "resolutionunit": "INCH"}, None),
+}
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_size_of_a_pixel_of_tiff(name: str, tmp_path: Path) -> None:
+    how, expected = SIZES[name]
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((4, 5), np.uint8), **how)
+    assert pixel_size(tmp_path / "a.tif") == expected
+
+
+def test_size_of_a_pixel_of_zarr(tmp_path: Path) -> None:
+    path = ome_zarr(2)(tmp_path / "a", pixels_of(2))
+    attributes = json.loads((path / ".zattrs").read_text())
+    picture = attributes["multiscales"][0]
+    scale = {"type": "scale", "scale": [1, 3, 2]}
+    picture["datasets"][0]["coordinateTransformations"] = [scale]
+    picture["coordinateTransformations"] = [{"type": "scale", "scale": [1, 0.5, 0.5]}]
+    for axis in picture["axes"][1:]:
+        axis["unit"] = "micrometer"
+    (path / ".zattrs").write_text(json.dumps(attributes))
+    assert pixel_size(path) == PixelSize(1.5, 1, "micrometer")
+    (path / ".zattrs").write_text("{}")
+    assert pixel_size(path) is None
+    assert pixel_size(write_png_of(tmp_path)) is None
+
+
+def write_png_of(folder: Path) -> Path:
+    write_png(folder / "a.png", np.zeros((4, 5), np.uint8))
+    return folder / "a.png"

@@ -69,8 +69,10 @@ def by_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_class_map_for_each_image(model_path: Path, tmp_path: Path) -> None:
     model, folder, out = open_model(model_path), tmp_path / "images", tmp_path / "out"
-    for name in ("a.png", "deep/b.jpg", "deep/.hidden.png", "c.tif"):
+    for name in ("a.png", "deep/b.jpg", "deep/.hidden.png"):
         write_image(folder / name)
+    size = {"imagej": True, "resolution": (2, 4), "metadata": {"unit": "um"}}
+    tifffile.imwrite(folder / "c.tif", iio.imread(folder / "a.png"), **size)
     other = write_image(tmp_path / "other.png", (30, 45))
     assert predict_images(model, [folder, other], out, probabilities=True) == {}
     names = {"a.png", "deep/b.png", "c.png", "other.png"}
@@ -80,6 +82,16 @@ def test_a_class_map_for_each_image(model_path: Path, tmp_path: Path) -> None:
         written = read_probs(out / f"{image.stem}.probabilities.zarr")
         np.testing.assert_allclose(written, probs, atol=1e-6)
         np.testing.assert_array_equal(read_ids(out / image.name), probs.argmax(0))
+    zarr = pytest.importorskip("zarr")
+    attributes = zarr.open_group(out / "c.probabilities.zarr", mode="r").attrs
+    axes, datasets = (attributes["multiscales"][0][key] for key in ("axes", "datasets"))
+    assert [axis.get("unit") for axis in axes] == [None, "micrometer", "micrometer"]
+    assert datasets[0]["coordinateTransformations"][0]["scale"] == [1, 0.25, 0.5]
+    channels = attributes["omero"]["channels"]
+    assert [channel["label"] for channel in channels] == [c.name for c in model.classes]
+    assert [f"#{channel['color'].lower()}" for channel in channels] == [
+        c.color for c in model.classes
+    ]
     assert len(json.loads((out / "classes.json").read_text())) == 4
 
 

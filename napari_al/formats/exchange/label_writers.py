@@ -286,7 +286,7 @@ def _georeference(source: Path | None) -> list[tuple[int, int, int, Any, bool]]:
 
 def write_ngff(out: Path, classes: Sequence[ClassInfo], items: Items) -> None:
     """``NAME.zarr/labels/classes``: OME-Zarr 0.5 image-label; value = class id + 1, 0 = none."""
-    from napari_al.formats.rasters import zarr_for
+    from napari_al.formats.rasters import pixel_size, zarr_for
 
     values = [{"label-value": c.id + 1, "rgba": [*c.rgb, 255]} for c in classes]
     names = [{"label-value": c.id + 1, "class": c.name} for c in classes]
@@ -297,8 +297,10 @@ def write_ngff(out: Path, classes: Sequence[ClassInfo], items: Items) -> None:
         group = root.create_group("labels/classes")
         ids = np.where(class_map == IGNORE, 0, class_map + np.uint8(1)).astype(np.uint8)
         group.create_array("0", data=ids, chunks=tuple(min(n, 1024) for n in ids.shape))
-        axes = [{"name": name, "type": "space"} for name in "yx"]
-        scale = {"type": "scale", "scale": [1.0, 1.0]}
+        size = None if source is None else pixel_size(source)
+        unit = {} if size is None or size.unit is None else {"unit": size.unit}
+        axes = [{"name": name, "type": "space", **unit} for name in "yx"]
+        scale = {"type": "scale", "scale": [1.0, 1.0] if size is None else list(size[:2])}
         label: dict[str, Any] = {"colors": values, "properties": names}
         if source is not None:
             label["source"] = {"image": source.name}
