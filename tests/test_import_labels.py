@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -158,6 +160,54 @@ def test_cvats_labelmap(tmp_path: Path) -> None:
     done = import_labels("voc", tmp_path / "in", tmp_path / "d")
     assert [c.name for c in done.classes] == ["background", "cat"]
     np.testing.assert_array_equal(DataFolder.open(tmp_path / "d").labels("a"), [[0, 1]])
+
+
+def labelme_folder(path: Path, *shapes: dict[str, Any]) -> Path:
+    path.mkdir()
+    content = {"shapes": list(shapes), "imageHeight": 8, "imageWidth": 10}
+    (path / "a.json").write_text(json.dumps(content))
+    Image.fromarray(np.zeros((8, 10), np.uint8)).save(path / "a.png")
+    return path
+
+
+def labelme_mask(label: str, x0: int, y0: int, mask: np.ndarray) -> dict[str, Any]:
+    file = io.BytesIO()
+    Image.fromarray(mask.astype(np.uint8)).save(file, "PNG")
+    corner = [x0 + mask.shape[1] - 1, y0 + mask.shape[0] - 1]
+    png = base64.b64encode(file.getvalue()).decode()
+    return {"label": label, "points": [[x0, y0], corner], "shape_type": "mask", "mask": png}
+
+
+def test_shapes_of_labelme(tmp_path: Path) -> None:
+    """Circles and masks are painted, also where they reach beyond the image; lines are named."""
+    cross = np.array([[0, 1, 0], [1, 1, 1]])
+    source = labelme_folder(
+        tmp_path / "in",
+        {"label": "sea", "points": [[0, 0], [10, 8]], "shape_type": "rectangle"},
+        {"label": "buoy", "points": [[3, 3], [3, 4.6]], "shape_type": "circle"},
+        labelme_mask("boat", 6, 1, cross),
+        labelme_mask("boat", 8, 7, np.ones((3, 4))),
+        {"label": "way", "points": [[0, 0], [4, 4]], "shape_type": "line"},
+        {"label": "spot", "points": [[1, 1]], "shape_type": "point"},
+        {"label": "spot", "points": [[2, 1]], "shape_type": "point"},
+    )
+    done = import_labels("labelme", source, tmp_path / "d")
+    assert [c.name for c in done.classes] == ["boat", "buoy", "sea"]
+    assert done.notes == (
+        "Shapes without an inside are left out: 1 of type line, 2 of type point.",
+    )
+    expected = np.full((8, 10), 2)
+    expected[2:4, 1:5] = expected[1:5, 2:4] = 1
+    expected[1:3, 6:9][cross == 1] = 0
+    expected[7, 8:] = 0
+    np.testing.assert_array_equal(DataFolder.open(tmp_path / "d").labels("a"), expected)
+
+
+@pytest.mark.parametrize("png", ["", "AAAA", "not base64"])
+def test_a_damaged_mask_of_labelme_is_named(tmp_path: Path, png: str) -> None:
+    shape = {**labelme_mask("boat", 0, 0, np.ones((2, 2))), "mask": png}
+    with pytest.raises(InputError, match=r"a\.json: a mask of 'boat' cannot be read"):
+        import_labels("labelme", labelme_folder(tmp_path / "in", shape), tmp_path / "d")
 
 
 def test_a_geotiff_keeps_its_place(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Polygons that people drew: Cityscapes' ``*_polygons.json`` and labelme's ``*.json``."""
+"""What people drew: Cityscapes' ``*_polygons.json`` and labelme's ``*.json``."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 MAX_BYTES = 64 * 2**20
 """Of one file. labelme may put the whole picture into it; polygons alone are far smaller."""
 
+_POLYGONS = ("polygon", "rectangle", "oriented_rectangle")
+
 Size = Annotated[int, Field(ge=1, le=1_000_000)]
 Coordinate = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -28,8 +30,20 @@ class Polygon(NamedTuple):
     vertices_xy: NDArray[np.float64]
 
 
-class _Shape(BaseModel):
-    """An object of either format; what else is in it does not matter here."""
+class Shape(BaseModel):
+    """An object of either format; what else is in it does not matter here.
+
+    Attributes
+    ----------
+    label : str
+        The class name.
+    points : list of (float, float)
+        x, y in pixels.
+    shape_type : str
+        labelme's: ``polygon``, ``rectangle``, ``circle``, ``mask``, ``point``, ...
+    mask : str or None
+        Of a ``mask``: a PNG in base64, as large as the box of its two points, both included.
+    """
 
     model_config = ConfigDict(extra="ignore")
 
@@ -39,12 +53,13 @@ class _Shape(BaseModel):
     )
     shape_type: str = "polygon"
     deleted: bool = False
+    mask: str | None = None
 
 
 class _File(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
-    shapes: list[_Shape] = Field(validation_alias=AliasChoices("shapes", "objects"))
+    shapes: list[Shape] = Field(validation_alias=AliasChoices("shapes", "objects"))
     height: Size | None = Field(None, validation_alias=AliasChoices("imageHeight", "imgHeight"))
     width: Size | None = Field(None, validation_alias=AliasChoices("imageWidth", "imgWidth"))
 
@@ -63,18 +78,20 @@ def read_size(path: Path) -> tuple[int, int]:
     return content.height, content.width
 
 
-def read_polygons(path: Path) -> list[Polygon]:
-    """Read the polygons of one image, in the file's order (later ones lie on top).
-
-    Rectangles of labelme become polygons of four vertices. Shapes without an outline (points,
-    lines, circles, masks) and deleted objects are left out.
+def read_shapes(path: Path) -> list[Shape]:
+    """Read all that is drawn on one image, in the file's order (later ones lie on top).
 
     Raises
     ------
     InputError
         If the file cannot be read, or is neither format.
     """
-    polygons = (_polygon(shape) for shape in _read(path).shapes if not shape.deleted)
+    return [shape for shape in _read(path).shapes if not shape.deleted]
+
+
+def read_polygons(path: Path) -> list[Polygon]:
+    """Read those of `read_shapes` that are polygons; circles, masks and lines are none."""
+    polygons = map(polygon_of, read_shapes(path))
     return [polygon for polygon in polygons if polygon is not None]
 
 
@@ -94,11 +111,12 @@ def _read(path: Path) -> _File:
         ) from error
 
 
-def _polygon(shape: _Shape) -> Polygon | None:
+def polygon_of(shape: Shape) -> Polygon | None:
+    """Return the polygon that a shape is, a rectangle as its four corners; None if it is none."""
     points = np.array(shape.points, np.float64).reshape(-1, 2)
     if shape.shape_type == "rectangle" and len(points) == 2:
         (x0, y0), (x1, y1) = points
         points = np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
-    elif shape.shape_type not in ("polygon", "rectangle") or len(points) < 3:
+    elif shape.shape_type not in _POLYGONS or len(points) < 3:
         return None
     return Polygon(shape.label, points)

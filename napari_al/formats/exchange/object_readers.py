@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,8 @@ from napari_al.errors import InputError
 from napari_al.formats.classes import ClassInfo, check_classes, default_classes
 from napari_al.formats.exchange.label_readers import Imported, ImportRequest, LabelledImage, json_of
 from napari_al.formats.exchange.outlines import filled_outline
-from napari_al.formats.polygons import read_polygons, read_size
+from napari_al.formats.exchange.shapes import has_inside, inside_of
+from napari_al.formats.polygons import read_shapes, read_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -91,7 +93,10 @@ def _coco_mask(path: Path, annotation: dict[str, Any], shape: tuple[int, ...]) -
 
 
 def read_labelme(source: Path, request: ImportRequest) -> Imported:
-    """Read ``NAME.json``; classes as in ``labels.txt``, else by name."""
+    """Read ``NAME.json``; classes as in ``labels.txt``, else by name.
+
+    Polygons, rectangles, circles and masks are painted; points and lines have no inside.
+    """
     files = {
         path.relative_to(source).with_suffix("").as_posix(): path
         for path in sorted(source.rglob("*.json"))
@@ -104,21 +109,29 @@ def read_labelme(source: Path, request: ImportRequest) -> Imported:
         names = [line for line in listed.read_text(encoding="utf-8").splitlines() if line.strip()]
         names = [name for name in names if name not in ("__ignore__", "_background_")]
     else:
-        names = sorted({p.class_name for path in files.values() for p in read_polygons(path)})
+        shapes = (shape for path in files.values() for shape in read_shapes(path))
+        names = sorted({shape.label for shape in shapes if has_inside(shape)})
     classes = _named(request, names)
     id_of = {c.name: c.id for c in classes}
+    notes: list[str] = []
 
     def maps() -> Iterator[LabelledImage]:
+        left_out: Counter[str] = Counter()
         for name, path in files.items():
             class_map = _blank(read_size(path))
-            for polygon in read_polygons(path):
-                if polygon.class_name not in id_of:
-                    raise InputError(f"{path} has the class {polygon.class_name!r}, which is none.")
-                inside = filled_outline(polygon.vertices_xy, class_map.shape[:2])
-                class_map[inside] = id_of[polygon.class_name]
+            for shape in read_shapes(path):
+                if not has_inside(shape):
+                    left_out[shape.shape_type] += 1
+                    continue
+                if shape.label not in id_of:
+                    raise InputError(f"{path} has the class {shape.label!r}, which is none.")
+                class_map[inside_of(path, shape, class_map.shape)] = id_of[shape.label]
             yield LabelledImage(name, class_map)
+        if left_out:
+            kinds = ", ".join(f"{n} of type {kind}" for kind, n in sorted(left_out.items()))
+            notes.append(f"Shapes without an inside are left out: {kinds}.")
 
-    return Imported(classes, maps())
+    return Imported(classes, maps(), notes)
 
 
 def read_yolo(source: Path, request: ImportRequest) -> Imported:
