@@ -41,8 +41,9 @@ class ClassInfo(BaseModel):
     color : str
         ``#rrggbb``, lower case.
     merged_into : int or None
-        The class that this one counts as since the two were merged. It keeps its id, so that what
-        was written with it keeps its meaning, but is no longer given.
+        The class that this one counts as since the two were merged; `IGNORE`: none, since it was
+        deleted. It keeps its id, so that what was written with it keeps its meaning, but is no
+        longer given.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -50,7 +51,7 @@ class ClassInfo(BaseModel):
     id: Annotated[int, Field(strict=True, ge=0, lt=IGNORE)]
     name: Annotated[str, Field(min_length=1, max_length=100)]
     color: str
-    merged_into: Annotated[int, Field(strict=True, ge=0, lt=IGNORE)] | None = None
+    merged_into: Annotated[int, Field(strict=True, ge=0, le=IGNORE)] | None = None
 
     @field_validator("name")
     @classmethod
@@ -67,18 +68,23 @@ class ClassInfo(BaseModel):
         return color.lower()
 
     @property
+    def is_deleted(self) -> bool:
+        """Whether it counts as no class."""
+        return self.merged_into == IGNORE
+
+    @property
     def rgb(self) -> tuple[int, int, int]:
         """The colour as three numbers from 0 to 255."""
         return (int(self.color[1:3], 16), int(self.color[3:5], 16), int(self.color[5:7], 16))
 
 
 def live_classes(classes: Sequence[ClassInfo]) -> tuple[ClassInfo, ...]:
-    """Return the classes that can be given: those not merged into another."""
+    """Return the classes that can be given: those neither merged into another nor deleted."""
     return tuple(c for c in classes if c.merged_into is None)
 
 
 def meanings(classes: Sequence[ClassInfo]) -> tuple[int, ...]:
-    """Return what each class id counts as: itself, or what it was merged into."""
+    """Return what each class id counts as: itself, what it was merged into, or `IGNORE`."""
     return tuple(c.id if c.merged_into is None else c.merged_into for c in classes)
 
 
@@ -158,7 +164,7 @@ def check_classes(found: object, source: str) -> tuple[ClassInfo, ...]:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise InputError(f"{source}: two classes are called {twice[0]!r}; give each its own name.")
-    live = {c.id for c in live_classes(classes)}
+    live = {c.id for c in live_classes(classes)} | {IGNORE}
     for info in classes:
         if info.merged_into is not None and info.merged_into not in live:
             raise InputError(

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from napari_al.core import IGNORE
 from napari_al.errors import InputError
 from napari_al.learning.networks.catalogue import segmenter_info
 from napari_al.learning.networks.compact import Compact
@@ -216,13 +217,19 @@ class Segmenter(nn.Module):
         return cast("Tensor", self.classifier(features))
 
     def probabilities(self, logits: Tensor) -> Tensor:
-        """Class probabilities of logits (N, n_classes, H, W); those of merged classes added up."""
+        """Class probabilities of logits (N, n_classes, H, W).
+
+        Those of merged classes are added up; deleted classes have none.
+        """
         probs = logits[:, : self.n_known].softmax(dim=1)
         if self.n_known < self.n_classes:
             probs = F.pad(probs, (0, 0, 0, 0, 0, self.n_classes - self.n_known))
         for merged, counts_as in self.merged.items():
-            probs[:, counts_as] += probs[:, merged]
+            if counts_as != IGNORE:
+                probs[:, counts_as] += probs[:, merged]
             probs[:, merged] = 0
+        if IGNORE in self.merged.values():
+            probs = probs / probs.sum(dim=1, keepdim=True).clamp_min(torch.finfo(probs.dtype).tiny)
         return probs
 
     def forward(self, images: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_al.methods.acquisition import check_acquisition
-from napari_al.session.log.class_edits import checked_edit
+from napari_al.session.log.class_edits import checked_edit, classes_in_use
 from napari_al.session.log.history import ClassEdit
 from napari_al.session.models import ProjectModels
 from napari_al.session.project.folder import Project
@@ -142,17 +142,21 @@ class Session(ProjectModels):
         self.events.answered.emit((answer,))
 
     def edit_classes(self, classes: Sequence[ClassInfo]) -> None:
-        """Add, rename, recolour or merge classes: all of them, as they are from now on.
+        """Add, rename, recolour, merge or delete classes: all of them, as they are from now on.
 
         Answers stay and follow: an answer that names a merged class counts as one for the class
-        that it was merged into. An edit is on disk when this returns, and ``undo`` takes it back.
+        that it was merged into. A class that nothing names is deleted by ``merged_into=IGNORE``;
+        it keeps its id. An edit is on disk when this returns, and ``undo`` takes it back.
 
         Raises
         ------
         InputError
-            If a class is left out (merge it instead), or they contradict each other.
+            If a class is left out, one in use is deleted, or they contradict each other.
         """
-        edited = checked_edit(self.config.classes, classes)
+        used = classes_in_use(self.answers(), self.corrections())
+        if self.config.method.starts_from_labels:  # these may hold all classes of the data folder
+            used |= {c.id for c in self._made_with.classes}
+        edited = checked_edit(self.config.classes, classes, used)
         if edited != self.config.classes:
             self._log.flushed().edit_classes(ClassEdit(edited))
             self._recount()

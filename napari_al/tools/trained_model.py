@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from napari_al.core import IGNORE
 from napari_al.errors import InputError
 from napari_al.formats.classes import ClassInfo, check_classes, default_classes, meanings
 from napari_al.formats.image_rules import ImageRules
@@ -88,7 +89,7 @@ def _classes_of(file: Path, n_classes: int) -> tuple[ClassInfo, ...]:
     if project.config_file.is_file() and project.log_file.is_file():
         classes = read_config_in_force(project).classes
         fitting = classes[:n_classes]
-        if len(fitting) == n_classes and max(meanings(fitting)) < n_classes:
+        if len(fitting) == n_classes and {*meanings(fitting)} <= {*range(n_classes), IGNORE}:
             return fitting
     for config_file in (file.parent / CONFIG, file.parent.parent / CONFIG):
         known = _read_config(config_file).get("classes") if config_file.is_file() else None

@@ -567,6 +567,31 @@ def _edited_in_place(desk, row, words):
     QTest.keyClick(field, Qt.Key.Key_Return)
 
 
+def test_a_class_that_no_answer_names_is_deleted(open_session):
+    desk = open_session(budget=50)
+    desk.key(Qt.Key.Key_4)
+    desk.until_asked()
+    desk.key(Qt.Key.Key_F2)
+    editor = desk.dock.editor
+    editor.list.setCurrentRow(3)
+    assert not editor._delete.isEnabled()  # an answer names it
+    editor.list.setCurrentRow(2)
+    desk.press("Delete")
+    desk.until(lambda: editor.merged.count() == 1)
+    assert editor.merged.item(0).text() == "car → deleted"
+    assert [editor.list.item(i).text() for i in range(3)] == ["ground", "sky", "van"]
+    QTest.keyClicks(editor.entry, "car, tree")  # a name of before is the class of before
+    QTest.keyClick(editor.entry, Qt.Key.Key_Return)
+    classes = desk.session.config.classes
+    assert [(c.name, c.merged_into) for c in classes[2:]] == [
+        ("car", None), ("van", None), ("tree", None)
+    ]  # fmt: skip
+    desk.press("Undo", editor)
+    desk.press("Undo", editor)
+    assert [c.name for c in desk.session.config.classes] == ["ground", "sky", "car", "van"]
+    assert not any(c.is_deleted for c in desk.session.config.classes)
+
+
 @pytest.mark.smoke
 def test_classes_are_edited_while_answering(open_session):
     desk = open_session(budget=50)

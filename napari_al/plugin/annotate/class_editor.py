@@ -1,4 +1,4 @@
-"""The page on which the classes of a project are added, renamed, recoloured and merged."""
+"""The page on which the classes of a project are added, renamed, recoloured, merged, deleted."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_al.core import IGNORE
 from napari_al.formats.classes import ClassInfo, default_color, live_classes
 from napari_al.plugin.control.answer_statistics import count
 from napari_al.plugin.control.keys import hint
@@ -48,6 +49,7 @@ class ClassEditor(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._classes: tuple[ClassInfo, ...] = ()
+        self._counts: Mapping[int, int] = {}
         self.list = _list("double-click or F2 renames; Ctrl+click selects several")
         self.list.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.list.itemChanged.connect(self._on_renamed)
@@ -58,23 +60,28 @@ class ClassEditor(QWidget):
         self.entry.returnPressed.connect(self._add)
         self.into = QComboBox()
         self.into.setToolTip("the class that the selected ones become")
-        self.merged = _list("classes that count as another one")
+        self.merged = _list("classes that count as another one, or as none")
         self.merged.itemSelectionChanged.connect(self._on_selected)
         self._recolor = _focusable("Colour…", "another colour", self._on_recolor)
         self._rename = _focusable("Rename  F2", "another name", self._on_rename)
         self._merge = _focusable("Merge", "answers stay, and count as this class", self._on_merge)
-        self._separate = _focusable("Separate", "a class of its own again", self._on_separate)
+        self._separate = _focusable("Bring back", "a class of its own again", self._on_separate)
+        self._delete = _focusable(
+            "Delete",
+            "only what no answer names; in labels of the data folder it then is no label",
+            self._on_delete,
+        )
         self._message = text("", "message")
         self._build()
 
     def _build(self) -> None:
         edits, merging = QHBoxLayout(), QHBoxLayout()
-        for made in (self._rename, self._recolor):
+        for made in (self._rename, self._recolor, self._delete):
             edits.addWidget(made, 1)
         merging.addWidget(text("Selected are", wrap=False))
         merging.addWidget(self.into, 1)
         merging.addWidget(self._merge)
-        self._merged_title = text("Merged", "title")
+        self._merged_title = text("Merged or deleted", "title")
         column = QVBoxLayout(self)
         column.setContentsMargins(8, 6, 8, 6)
         column.setSpacing(6)
@@ -107,7 +114,7 @@ class ClassEditor(QWidget):
     def show_classes(self, classes: Sequence[ClassInfo], counts: Mapping[int, int]) -> None:
         """Show a project's classes and how many answers name each."""
         chosen = {item.data(_ID) for item in self.list.selectedItems()}
-        self._classes = tuple(classes)
+        self._classes, self._counts = tuple(classes), counts
         self.show_message("")
         self.list.blockSignals(True)
         self.list.clear()
@@ -125,7 +132,8 @@ class ClassEditor(QWidget):
         names = {info.id: info.name for info in classes}
         for info in classes:
             if info.merged_into is not None:
-                item = QListWidgetItem(f"{info.name} → {names[info.merged_into]}")
+                now = "deleted" if info.is_deleted else names[info.merged_into]
+                item = QListWidgetItem(f"{info.name} → {now}")
                 item.setData(_ID, info.id)
                 self.merged.addItem(item)
         self.merged.setFixedHeight(min(self.merged.count(), N_MERGED_SHOWN) * ROW_PX + 6)
@@ -151,14 +159,14 @@ class ClassEditor(QWidget):
 
     def _add(self) -> None:
         names = [name.strip() for name in self.entry.text().split(",") if name.strip()]
-        first = len(self._classes)
-        added = [
-            {"id": i, "name": name, "color": default_color(i)}
-            for i, name in enumerate(names, start=first)
-        ]
-        if added:
-            self.edited.emit((*self._classes, *added))
-        if len(self._classes) > first:  # the edit was accepted
+        back = {c.name: {**c.model_dump(), "merged_into": None} for c in self._classes
+                if c.is_deleted and c.name in names}  # fmt: skip
+        new = enumerate((name for name in names if name not in back), start=len(self._classes))
+        added = [{"id": i, "name": name, "color": default_color(i)} for i, name in new]
+        before = self._classes
+        if names:
+            self.edited.emit((*(back.get(c.name, c) for c in before), *added))
+        if self._classes != before:  # the edit was accepted
             self.entry.clear()
 
     def _on_renamed(self, item: QListWidgetItem) -> None:
@@ -186,15 +194,23 @@ class ClassEditor(QWidget):
         if chosen:
             self._change({c: {"merged_into": into} for c in chosen | merged_before})
 
+    def _on_delete(self) -> None:
+        chosen = {item.data(_ID) for item in self.list.selectedItems()}
+        merged_before = {c.id for c in self._classes if c.merged_into in chosen}
+        self._change({c: {"merged_into": IGNORE} for c in chosen | merged_before})
+
     def _on_separate(self) -> None:
         items = self.merged.selectedItems() or [self.merged.item(0)]
         self._change({item.data(_ID): {"merged_into": None} for item in items if item})
 
     def _on_selected(self) -> None:
-        n_selected = len(self.list.selectedItems())
+        selected = [item.data(_ID) for item in self.list.selectedItems()]
+        n_selected = len(selected)
         self._rename.setEnabled(n_selected == 1)
         self._recolor.setEnabled(n_selected > 0)
         self._merge.setEnabled(n_selected > 0 and self.into.count() > 2)
+        unused = n_selected > 0 and not any(self._counts.get(c) for c in selected)
+        self._delete.setEnabled(unused and self.into.count() - n_selected >= 2)
 
 
 def _list(tip: str) -> QListWidget:

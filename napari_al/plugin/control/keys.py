@@ -56,7 +56,7 @@ ACTIONS: dict[ActionName, Action] = {
         Action("find_class", ("/",), "find a class by typing its name"),
         Action("rest", ("R",), "drawing: the rest of the rectangle is this class"),
         Action("split", ("D",), "divide: cut the region in two and answer both parts"),
-        Action("edit_classes", ("F2",), "add, rename, recolour or merge classes"),
+        Action("edit_classes", ("F2",), "add, rename, recolour, merge or delete classes"),
         Action("focus", ("F",), "bring the region back into view", "Look"),
         Action("whole_image", ("W",), "see the whole image", "Look"),
         Action("borders", ("B",), "borders of all regions", "Look"),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_al.core import IGNORE
 from napari_al.core.geometry.drawn_polygons import cut_by_polygons
 from napari_al.formats.classes import meanings
 from napari_al.methods.queries import Piece
@@ -88,11 +89,11 @@ class PolygonEditor:
 
     def set_classes(self, classes: Sequence[ClassInfo]) -> None:
         """Use these colours from now on; a merged class counts as the one it was merged into."""
-        counts_as = meanings(classes)
+        counts_as = {c: m for c, m in enumerate(meanings(classes)) if m != IGNORE}
         self._classes = classes
-        self.class_id = None if self.class_id is None else counts_as[self.class_id]
-        self.rest = None if self.rest is None else counts_as[self.rest]
-        self._class_ids = [None if c is None else counts_as[c] for c in self._class_ids]
+        self.class_id = None if self.class_id is None else counts_as.get(self.class_id)
+        self.rest = None if self.rest is None else counts_as.get(self.rest)
+        self._class_ids = [None if c is None else counts_as.get(c) for c in self._class_ids]
         self._recolor()
 
     def choose(self, class_id: int) -> None:

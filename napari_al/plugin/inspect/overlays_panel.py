@@ -64,16 +64,15 @@ class OverlaysPanel(QWidget):
         self._column.addStretch()
 
     def set_classes(self, classes: Sequence[ClassInfo]) -> None:
-        """List the classes; for merged ones what they count as."""
+        """List the classes; for merged ones what they count as, deleted ones not at all."""
+        listed = [info for info in classes if not info.is_deleted]
         names = [
             info.name
             if info.merged_into is None
             else f"{info.name} → {classes[info.merged_into].name}"
-            for info in classes
+            for info in listed
         ]
-        show_legend(
-            self._classes, [(name, c.color) for name, c in zip(names, classes, strict=True)]
-        )
+        show_legend(self._classes, [(name, c.color) for name, c in zip(names, listed, strict=True)])
 
     def _add(self, key: str, picture: Picture) -> None:
         switch = QCheckBox(picture.name)

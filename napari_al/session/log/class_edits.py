@@ -1,9 +1,10 @@
-"""Classes that change while a project is annotated: added, renamed, recoloured, merged.
+"""Classes that change while a project is annotated: added, renamed, recoloured, merged, deleted.
 
 ``config.json`` holds the classes that the project was made with; each edit is an entry of the log
 with all classes from then on, so that it is undone like an answer. Ids never change their meaning:
 new classes get the next ids, and a merged class keeps its id, which then counts as that of another
-class. So no answer is rewritten; its class ids are translated by the classes in force.
+class, or as none if it is deleted. So no answer is rewritten; its class ids are translated by the
+classes in force.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
+from napari_al.core import IGNORE
 from napari_al.errors import InputError
 from napari_al.formats.classes import check_classes, live_classes, meanings
 from napari_al.methods.queries import Answer, AutomaticCorrection
 from napari_al.session.log.log import AnnotationLog
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -31,13 +33,22 @@ if TYPE_CHECKING:
 Said = TypeVar("Said", Answer, AutomaticCorrection)
 
 
-def checked_edit(before: Sequence[ClassInfo], after: Sequence[ClassInfo]) -> tuple[ClassInfo, ...]:
+def checked_edit(
+    before: Sequence[ClassInfo], after: Sequence[ClassInfo], used: Collection[int]
+) -> tuple[ClassInfo, ...]:
     """Return the classes after an edit, if the ids that answers may hold keep their meaning.
+
+    Parameters
+    ----------
+    before, after : sequence of ClassInfo
+    used : collection of int
+        Ids that cannot be deleted: of classes that answers or labels to correct name.
 
     Raises
     ------
     InputError
-        If an id is gone, two classes have one name, or fewer than two are left.
+        If an id is gone, a class in use is deleted, two classes have one name, or fewer than two
+        are left.
     """
     classes = check_classes(list(after), "the classes")
     if len(classes) < len(before):
@@ -45,9 +56,24 @@ def checked_edit(before: Sequence[ClassInfo], after: Sequence[ClassInfo]) -> tup
             f"a class cannot be removed, for answers may name it; the {len(before)} classes there "
             f"are were expected, got {len(classes)}: merge it into another instead"
         )
+    for c in classes:
+        if c.is_deleted and c.id in used:
+            raise InputError(
+                f"{c.name!r} cannot be deleted, for answers or labels to correct name it; merge it "
+                "into another class instead"
+            )
     if len(live_classes(classes)) < 2:
         raise InputError("at least two classes have to be left; add one before you merge these")
     return classes
+
+
+def classes_in_use(
+    answers: Iterable[Answer], corrections: Iterable[AutomaticCorrection]
+) -> set[int]:
+    """Return the ids of classes that records in force give, or are about."""
+    used = {c for answer in answers for c in (*answer.class_ids, answer.query.pseudo_label)}
+    used |= {c for record in corrections for c in (record.old_class, record.new_class)}
+    return {c for c in used if c is not None}
 
 
 def with_classes(config: ProjectConfig, edited: tuple[ClassInfo, ...] | None) -> ProjectConfig:
@@ -79,7 +105,8 @@ def _as_counted(record: Said, counts_as: Sequence[int]) -> Said:
         return record if same else replace(record, old_class=old, new_class=new)
     query = record.query
     label, predicted = (
-        None if c is None else _meaning(c, counts_as) for c in (query.pseudo_label, query.predicted)
+        None if c is None or (meaning := _meaning(c, counts_as)) == IGNORE else meaning
+        for c in (query.pseudo_label, query.predicted)
     )
     class_ids = tuple(sorted({_meaning(c, counts_as) for c in record.class_ids}))
     same_query = (label, predicted) == (query.pseudo_label, query.predicted)
@@ -108,7 +135,7 @@ def load_model(file: Path, classes: Sequence[ClassInfo]) -> Segmenter:
 
 
 def merges(classes: Sequence[ClassInfo]) -> dict[int, int]:
-    """Return what each merged class counts as; of others nothing."""
+    """Return what each merged or deleted class counts as; of others nothing."""
     return {c.id: c.merged_into for c in classes if c.merged_into is not None}
 
 
@@ -120,5 +147,8 @@ def fitted_features(
 
     fitted = np.zeros((len(features), len(classes)), np.float32)
     for class_id, counts_as in enumerate(meanings(classes)[: features.shape[1]]):
-        fitted[:, counts_as] += features[:, class_id]
+        if counts_as != IGNORE:
+            fitted[:, counts_as] += features[:, class_id]
+    if any(c.is_deleted for c in classes):
+        fitted /= np.maximum(fitted.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)
     return fitted

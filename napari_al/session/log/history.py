@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ClassEdit:
-    """All classes from here on, some added, renamed, recoloured or merged (``class_edits.py``)."""
+    """All classes from here on, some of them new, changed or gone (``class_edits.py``)."""
 
     classes: tuple[ClassInfo, ...]
 

@@ -12,8 +12,9 @@ from scenes import CLASSES, project_config, write_data, write_initial
 from napari_al.core import IGNORE
 from napari_al.core.clicks import Clicks
 from napari_al.errors import InputError
-from napari_al.formats.classes import ClassInfo, meanings
+from napari_al.formats.classes import ClassInfo, live_classes, meanings
 from napari_al.methods.queries import Answer, was_predicted
+from napari_al.session.log.class_edits import load_model
 from napari_al.session.log.history import ClassEdit
 from napari_al.session.log.snapshot import open_snapshot
 from napari_al.session.session import Session
@@ -179,6 +180,77 @@ def test_a_model_keeps_its_rows_and_adds_up_what_was_merged(session: Session) ->
     model = open_model(session.project.path)
     assert [c.merged_into for c in model.classes] == [None, None, None, CAR]
     assert model.segmenter.merged == {VAN: CAR}
+
+
+def deleted(session: Session, class_id: int) -> tuple[ClassInfo, ...]:
+    return merged(session, class_id, IGNORE)
+
+
+def test_a_class_that_nothing_names_is_deleted_and_comes_back(session: Session) -> None:
+    before = session.config.classes
+    give(session, 0)
+    session.edit_classes(deleted(session, VAN))
+    assert live_classes(session.config.classes) == before[:VAN]
+    labels = [session.data.labels(name) for name in session.data.train]
+    assert not any((class_map == VAN).any() for class_map in labels)
+    assert session.clicks.total == 1
+    give(session, CAR)
+    session.undo()
+    assert session.undo() == (ClassEdit(deleted(session, VAN)),)
+    assert session.config.classes == before
+    session.redo()
+    session.edit_classes(before)
+    assert session.config.classes == before
+
+
+def test_a_deleted_class_is_not_predicted(session: Session) -> None:
+    give(session, 0)
+    give(session, 1)
+    answer = give(session, VAN)
+    session.train()
+    session.prepare()
+    import torch
+
+    from napari_al.learning.inference import predict_probs
+
+    def probs() -> np.ndarray:
+        assert session.model_round is not None
+        model = load_model(session.project.newest_model_file(), session.config.classes)
+        image = session.data.image("scene_0")
+        return predict_probs(model, image, torch.device("cpu")).numpy()
+
+    before = probs()
+    assert before[VAN].max() > 0
+    assert answer.id == session.undo()[0].id
+    session.edit_classes(deleted(session, VAN))
+    after = probs()
+    assert not after[VAN].any()
+    np.testing.assert_allclose(after.sum(axis=0), 1, rtol=1e-5)
+    np.testing.assert_allclose(after[0] * (before[1] + 1e-9), after[1] * before[0], atol=1e-6)
+    assert VAN not in session.prediction("scene_0")
+    query = session.query()
+    assert query is not None
+    session.submit(Answer(replace(query, predicted=VAN), (1,), Clicks(1)))  # by the older scores
+    assert session.answers()[-1].query.predicted is None
+    session.train()
+    session.prepare()
+    assert VAN not in session.prediction("scene_0")
+    assert open_model(session.project.path).segmenter.merged == {VAN: IGNORE}
+
+
+def test_a_class_in_use_is_not_deleted(session: Session, tmp_path: Path) -> None:
+    give(session, VAN)
+    with pytest.raises(InputError, match=r"'van' cannot be deleted.* merge it"):
+        session.edit_classes(deleted(session, VAN))
+    session.undo()
+    session.edit_classes(deleted(session, VAN))
+    data_path = write_initial(write_data(tmp_path / "data"))
+    with Session.create(tmp_path / "q", project_config(data_path, "alc")) as other:
+        with pytest.raises(InputError, match="labels to correct name it"):
+            other.edit_classes(deleted(other, VAN))
+        other.edit_classes((*other.config.classes, TREE))
+        other.edit_classes(deleted(other, TREE.id))
+        assert len(live_classes(other.config.classes)) == 4
 
 
 def test_labels_to_correct_follow_a_merge(tmp_path: Path) -> None:
