@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_al.core.stopping import N_NEWEST, Share, moving_accuracy
-from napari_al.methods.queries import was_predicted
+from napari_al.methods.queries import ASKED, was_predicted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 class PrequentialAccuracy:
     """Shares of answers that were predicted right, and how they have grown.
 
-    Answers without a class, or to queries without a prediction, do not count.
+    Answers without a class, to queries without a prediction, or about regions that the annotator
+    chose do not count.
 
     Attributes
     ----------
@@ -56,7 +57,7 @@ def prequential_accuracy(
     judged = [
         (number, answer, was_right)
         for number, answer in enumerate(answers, start=1)
-        if (was_right := was_predicted(answer)) is not None
+        if answer.query.source in ASKED and (was_right := was_predicted(answer)) is not None
     ]
     window = len(judged) if newest is None else newest
     tail = judged[max(0, len(judged) - window) :]

@@ -26,9 +26,13 @@ Outcome = Literal["labelled", "skipped", "unsure", "ignored"]
 """How a query ended: with class ids; put off to a later round; not to be asked again and without
 a label; or declared void (its pixels become IGNORE)."""
 
-QuerySource = Literal["acquisition", "random"]
-"""What chose the region: the order by scores (which is random itself without a model), or a draw
-among all open regions (``acquisition.random_share``)."""
+QuerySource = Literal["acquisition", "random", "picked", "accepted"]
+"""What chose the region: the order by scores (which is random itself without a model); a draw
+among all open regions (``acquisition.random_share``); the annotator, who picked it in the image, or
+accepted the prediction of a whole image."""
+ASKED: tuple[QuerySource, ...] = ("acquisition", "random")
+"""Sources of queries that the program asked. Answers to others say nothing of how often the model
+is right: the annotator picks what is wrong, and accepts what is right."""
 
 Count = Annotated[int, Field(ge=0, le=10**9)]
 Coordinate = Annotated[int, Field(ge=0, lt=2**31)]

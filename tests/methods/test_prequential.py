@@ -70,3 +70,9 @@ def test_nothing_is_known_without_predictions(answers: list[Answer]) -> None:
         found = prequential_accuracy(answers, newest)
         assert found.newest == found.random == Share(0, 0)
         assert (found.by_class, found.curve) == ({}, [])
+
+
+def test_regions_that_the_annotator_chose_do_not_count() -> None:
+    asked = [answered(1), answered(2)]
+    chosen = [answered(2, source="picked"), answered(1, source="accepted")]
+    assert prequential_accuracy(asked + chosen) == prequential_accuracy(asked)

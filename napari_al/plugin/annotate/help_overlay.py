@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 N_CLASS_ROWS = 14
 _MODIFIERS = (Qt.Key.Key_Shift, Qt.Key.Key_Control, Qt.Key.Key_Alt, Qt.Key.Key_Meta)
 _CLICKS = {
-    "Answer": ("Shift+click", "join a neighbouring region to this one, or take it out again"),
-    "Look": ("Drag, wheel", "move and zoom the picture"),
+    "Answer": (
+        ("Shift+click", "join a neighbouring region to this one, or take it out again"),
+        ("Click", "while the prediction is shown: answer this region, or change its answer"),
+    ),
+    "Look": (("Drag, wheel", "move and zoom the picture"),),
 }
 
 
@@ -49,11 +52,11 @@ class HelpOverlay(QFrame):
         for column, group in ((0, "Answer"), (3, "Look")):
             grid.addWidget(text(group, "title", wrap=False), 0, column, 1, 2)
             rows = [action for action in ACTIONS.values() if action.group == group]
-            clicks = _CLICKS[group]
             for row, action in enumerate(rows, start=1):
                 caps = " or ".join(dict.fromkeys(shown(key) for key in action.keys))
                 self._add(grid, row, column, caps, action.text)
-            self._add(grid, len(rows) + 1, column, *clicks)
+            for row, clicks in enumerate(_CLICKS[group], start=len(rows) + 1):
+                self._add(grid, row, column, *clicks)
         grid.addWidget(text("Classes", "title", wrap=False), 0, 6, 1, 2)
         for row, (key, name) in enumerate(classes[:N_CLASS_ROWS], start=1):
             self._add(grid, row, 6, key, name)

@@ -175,18 +175,61 @@ class OpenSession:
         else:
             self._show_again(given, replaced=given)
 
+    def pick(self, pixel_rc: tuple[int, int]) -> None:
+        """Ask about the region at a pixel of the image on screen, while the prediction is shown.
+
+        If it has an answer, the next one replaces that.
+        """
+        session, image, query = self.session, self.display.image, self.questions.query
+        is_drawn = session.config.method.query == "precise"
+        is_shown = self.display.layers.wants("prediction")
+        if not image or is_drawn or not is_shown or self.pause in ("proposing", "reviewing"):
+            return
+        if query is not None and query.region.mask.holds(pixel_rc) and query.region.image == image:
+            return
+        given = session.answer_at(image, pixel_rc)
+        if given is not None:
+            self._show_again(given, replaced=given, stays=True)
+            return
+        try:
+            picked = session.query_at(image, pixel_rc)
+        except (InputError, OSError) as error:
+            self.events.report(error)
+            return
+        if picked is not None:
+            self._show(QuestionState(picked, out_of_turn=True, stays=True))
+        elif session.budget_is_spent:
+            self.events.told.emit("This round's clicks are spent: train first.")
+
+    def on_answered(self) -> None:
+        """Ask the next query; a region picked in the image stays selected, to be changed."""
+        state = self.questions.state
+        if state is None or not state.stays or self.session.budget_is_spent:
+            self.ask()
+            return
+        answers = reversed(self.session.answers())
+        given = next((a for a in answers if a.query.region == state.query.region), None)
+        if given is None:
+            self.ask()
+        else:
+            self._show_again(given, replaced=given, stays=True)
+
     def go_back(self) -> None:
         """Show the query whose turn it is instead of one that was picked."""
         state = self.questions.state
         if state is not None and (state.out_of_turn or state.replaced is not None):
             self.ask()
 
-    def _show_again(self, answer: Answer, replaced: Answer | None) -> None:
+    def _show_again(self, answer: Answer, replaced: Answer | None, *, stays: bool = False) -> None:
         """Show the query of an answer with what was chosen or drawn for it, to be changed."""
         several = answer.query.query_type == "multi-class"
         chosen = frozenset(answer.class_ids if several else ())
         drawing = self.questions.drawings.get(answer.id)
-        self._show(QuestionState(answer.query, replaced=replaced, chosen=chosen, drawing=drawing))
+        self._show(
+            QuestionState(
+                answer.query, replaced=replaced, chosen=chosen, drawing=drawing, stays=stays
+            )
+        )
         if answer.pieces and drawing is None:
             self.events.told.emit(
                 "Its polygons are not kept once the project has been closed: draw it again."
@@ -290,7 +333,8 @@ class OpenSession:
             self._has_shown_model = True
             self.display.set_wanted("prediction", True)
             self.events.told.emit(
-                f"This is what the first model predicts; {hint('prediction')} hides it."
+                f"This is what the first model predicts; {hint('prediction')} hides it. Click a "
+                "region that is wrong and press the key of its class."
             )
 
     def on_layer_removed(self, layer: Layer, kind: LayerKind | None) -> None:

@@ -113,7 +113,7 @@ class QuestionController:
             query = state.query
             is_correction = query.query_type == "correction"
             marks = Marks(pixel_rc=query.pixel_rc, box=True) if is_correction else None
-            self._display.show_region(query.region, marks)
+            self._display.show_region(query.region, marks, move=not state.stays)
             self._activate_layer()
             if self._display.image == query.region.image:
                 state.start_clock()

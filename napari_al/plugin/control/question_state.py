@@ -35,6 +35,9 @@ class QuestionState:
         An earlier answer to the query, which the next answer replaces.
     out_of_turn : bool
         The annotator picked it from the coming queries.
+    stays : bool
+        It was picked in the image: the view does not move, and the region stays selected when it is
+        answered.
     parts : tuple of Query
         Of a region that was cut: the parts still to ask about.
     given : tuple of Answer
@@ -54,6 +57,7 @@ class QuestionState:
     query: Query
     replaced: Answer | None = None
     out_of_turn: bool = False
+    stays: bool = False
     parts: tuple[Query, ...] = ()
     given: tuple[Answer, ...] = ()
     before: QuestionState | None = None

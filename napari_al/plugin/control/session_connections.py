@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QAbstractSpinBox, QApplication, QLineEdit, QPlainTextEdit, QTextEdit
 
 from napari_al.plugin.control.keys import ACTIONS, CLASS_KEYS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from napari.layers import Layer
     from napari.viewer import Viewer
@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from napari_al.plugin.control.open_session import OpenSession
     from napari_al.plugin.widgets.connection_list import ConnectionList
 
+LEFT = 1
+LOOKING = ("pan_zoom", "transform")
+"""Modes of a layer in which a click changes nothing in it."""
+MAX_CLICK_PX = 4
+"""Screen pixels that the mouse may move during a click."""
 TEXT_FIELDS = (QLineEdit, QAbstractSpinBox, QPlainTextEdit, QTextEdit)
 KEYS_OF_USER_LAYERS = frozenset(
     {"Enter", "Backspace", "Escape", "Control-Z", "Control-Shift-Z", "Control-Y"}
@@ -46,7 +51,7 @@ def connect_session(connections: ConnectionList, opened: OpenSession, viewer: Vi
         (session.job_progress, lambda progress: events.job_progress.emit(progress)),
         (session.job_finished, opened.on_job_finished),
         (events.query_changed, updates.on_query_changed),
-        (questions.answered, opened.ask),
+        (questions.answered, opened.on_answered),
         (training.advanced, opened.on_advanced),
         (training.review_started, opened.on_review_started),
         (display.failed, lambda text: events.told.emit(text)),
@@ -65,9 +70,26 @@ def connect_session(connections: ConnectionList, opened: OpenSession, viewer: Vi
         viewer.layers.events.inserted,
         lambda event: _connect_user_layer(connections, actions, event.value),
     )
-    connections.append(viewer.mouse_drag_callbacks, lambda _, event: questions.on_pressed(event))
+    connections.append(viewer.mouse_drag_callbacks, partial(_on_pressed, opened))
     for key, action in actions.items():
         connections.bind(viewer, key, action)
+
+
+def _on_pressed(opened: OpenSession, viewer: Viewer, event: Any) -> Iterator[None]:
+    """Join a region on Shift+click, pick one on a click; a drag moves the view."""
+    layer = viewer.layers.selection.active
+    if "Shift" in event.modifiers:
+        opened.questions.on_pressed(event)
+        return
+    if event.button != LEFT or event.modifiers or (layer and str(layer.mode) not in LOOKING):
+        return
+    pressed_at, position = event.pos, event.position
+    yield
+    while event.type == "mouse_move":
+        yield
+    moved_px = max(abs(a - b) for a, b in zip(pressed_at, event.pos, strict=True))
+    if moved_px <= MAX_CLICK_PX:
+        opened.pick(opened.display.layers.camera.placement.pixel_at(position))
 
 
 def key_actions(opened: OpenSession) -> dict[str, Callable[[], object]]:

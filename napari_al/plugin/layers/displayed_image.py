@@ -94,6 +94,7 @@ class ImageDisplay:
         self._pictures = PictureStore(session, dispatch, self._on_picture)
         self._region: Region | None = None
         self._marks: Marks | None = None
+        self._moves = True
         self._versions: dict[tuple[str, PictureKind], int] = {}
         self._model_version = 0
         self._zoomed = timer(60, layers.fit_lines)
@@ -118,9 +119,14 @@ class ImageDisplay:
 
     # ---- the region
 
-    def show_region(self, region: Region | None, marks: Marks | None = None) -> None:
-        """Show a region on its image, now or as soon as that is loaded; None shows none."""
-        self._region, self._marks = region, marks
+    def show_region(
+        self, region: Region | None, marks: Marks | None = None, *, move: bool = True
+    ) -> None:
+        """Show a region on its image, now or as soon as that is loaded; None shows none.
+
+        ``move``: bring it into view.
+        """
+        self._region, self._marks, self._moves = region, marks, move
         if region is None:
             self.layers.highlight(None)
             return
@@ -130,9 +136,10 @@ class ImageDisplay:
     def _show_region(self) -> None:
         region = self._region
         if region is not None and self.image == region.image:
-            self.layers.camera.focus(
-                region.mask, self._context, keep_zoom=self._preferences.keep_zoom
-            )
+            if self._moves:
+                self.layers.camera.focus(
+                    region.mask, self._context, keep_zoom=self._preferences.keep_zoom
+                )
             self.layers.highlight(region.mask, self._marks)
 
     @property
@@ -261,6 +268,6 @@ class ImageDisplay:
     def _show_again(self) -> None:
         if not self.is_closing:
             self.image = ""
-            self.show_region(self._region, self._marks)
+            self.show_region(self._region, self._marks, move=self._moves)
             if self.image:
                 self.arrived.emit()

@@ -13,7 +13,7 @@ from napari_al.methods.queries import Query, Region
 from napari_al.session.log.class_edits import as_counted
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator
+    from collections.abc import Collection, Container, Iterable, Iterator
 
     from napari_al.methods.queries import Answer
     from napari_al.session.log.snapshot import Snapshot
@@ -152,11 +152,13 @@ class QueryQueue:
         self._asked = next(self.queries(answered, round_number), None)
         return self._asked
 
-    def about(self, region: Region, answered: AnsweredState, round_number: int) -> Query | None:
-        """Return the query about the pool's region where this one lies; None if it is answered."""
+    def about(
+        self, image: str, ids: Collection[int], answered: AnsweredState, round_number: int
+    ) -> Query | None:
+        """Return the query about the pool's region with base regions; None if it is answered."""
         if self.pool is None:
             return None
-        place = self.pool.first_place(region.image, region.ids)
+        place = self.pool.first_place(image, ids)
         if place == len(self.pool.order):
             return None
         return _query_of_row(self.pool, int(self.pool.order[place]), answered, round_number)

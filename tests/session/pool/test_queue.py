@@ -12,6 +12,7 @@ from napari_al.methods.queries import was_predicted
 from napari_al.methods.settings import AcquisitionSettings
 from napari_al.session.session import Session
 from napari_al.simulate.oracle import Oracle
+from napari_al.tools.replay import begin_again, repeat, steps_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -118,3 +119,36 @@ def test_rounds_csv_has_the_prequential_accuracy(session: Session) -> None:
     assert float(second["random_share_accuracy"]) == pytest.approx(np.mean(drawn), abs=1e-6)
     low, high = float(second["random_share_low"]), float(second["random_share_high"])
     assert 0 <= low <= np.mean(drawn) <= high <= 1
+
+
+def test_any_open_region_can_be_picked_by_a_pixel(session: Session) -> None:
+    asked = session.query()
+    query = session.upcoming(9)[-1]
+    image, pixel = query.region.image, query.region.mask.central_pixel()
+    picked = session.query_at(image, pixel)
+    assert (picked.region, picked.score, picked.source) == (query.region, query.score, "picked")
+    assert session.answer_at(image, pixel) is None
+    answer = Oracle(session.data).answer(picked)
+    session.submit(answer)
+    assert session.query_at(image, pixel) is None
+    assert session.answer_at(image, pixel) == answer
+    assert session.query() == asked
+    assert session.clicks_in_round == answer.clicks.total == 1
+    for outside in ((-1, 0), (0, 64), (48, 0)):
+        assert session.query_at(image, outside) is None
+    session.undo()
+    assert session.query_at(image, pixel) == picked
+
+
+def test_picked_answers_are_replayed_to_the_same_targets(session: Session, tmp_path: Path) -> None:
+    oracle = Oracle(session.data)
+    for query in session.upcoming(12)[::3]:
+        pixel = query.region.mask.central_pixel()
+        session.submit(oracle.answer(session.query_at(query.region.image, pixel)))
+    session.train()
+    with begin_again(session, tmp_path / "again") as again:
+        for step in steps_of(session):
+            repeat(step, again)
+        assert again.answers() == session.answers()
+        for image in session.data.train:
+            np.testing.assert_array_equal(again.targets(image), session.targets(image))
