@@ -75,7 +75,9 @@ def _echo_summary(summary: "ExportSummary") -> None:
 def import_(
     format: Annotated[ImportFormat, typer.Argument(help="what wrote the labels")],
     source: Annotated[Path, typer.Argument(help="a folder of labels, or COCO's JSON file")],
-    out: Annotated[Path, typer.Option(metavar="DATA", help="a new data folder")],
+    out: Annotated[
+        Path, typer.Option(metavar="DATA", help="a new data folder; for answers, a project")
+    ],
     images: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="the images", show_default="beside the labels"),
@@ -95,13 +97,24 @@ def import_(
         typer.Option(metavar="CLASS", help="of pixels without a label", show_default="none"),
     ] = None,
     kind: Annotated[
-        Literal["labels", "initial_labels"],
-        typer.Option("--as", help="ground truth, or labels to correct"),
+        Literal["labels", "initial_labels", "answers"],
+        typer.Option("--as", help="ground truth, labels to correct, or answers given already"),
     ] = "labels",
 ) -> None:
-    """Make a data folder of labels that another program wrote."""
-    from napari_al.tools.import_labels import import_labels
+    """Make a data folder of labels that another program wrote, or take them as answers."""
+    from napari_al.tools.import_labels import import_answers, import_labels
 
+    values = dict(_value(text) for text in table or [])
+    if kind == "answers":
+        if images is not None or classes is not None:
+            raise InputError("--images and --classes do not go with answers: the project has them")
+        from napari_al.session.session import Session
+
+        with Session.open(out) as session:
+            given = import_answers(session, format, source, table=values, background=background)
+        _echo_notes(given.notes)
+        typer.echo(f"{given.n_answers} answers on {given.n_images} images: {out}")
+        return
     with progress_bar("image") as show:
         done = import_labels(
             format,
@@ -109,15 +122,19 @@ def import_(
             out,
             images=images,
             classes=_classes_of(classes),
-            table=dict(_value(text) for text in table or []),
+            table=values,
             background=background,
             kind=kind,
             on_progress=lambda n: show(n, n),
         )
-    for note in done.notes:
-        typer.echo(f"note: {note}", err=True)
+    _echo_notes(done.notes)
     names = ", ".join(c.name for c in done.classes)
     typer.echo(f"{done.n_images} images, {len(done.classes)} classes ({names}): {out}")
+
+
+def _echo_notes(notes: tuple[str, ...]) -> None:
+    for note in notes:
+        typer.echo(f"note: {note}", err=True)
 
 
 def _classes_of(text: str | None) -> "tuple[ClassInfo, ...] | None":

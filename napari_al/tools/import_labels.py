@@ -1,27 +1,31 @@
-"""Labels of other programs as a data folder: ``napari-al import``."""
+"""Labels of other programs as a data folder, or as answers of a project: ``napari-al import``."""
 
 from __future__ import annotations
 
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
+import numpy as np
+
 from napari_al.core import IGNORE
 from napari_al.errors import InputError
-from napari_al.formats.classes import check_classes, classes_to_json, read_classes
+from napari_al.formats.classes import check_classes, classes_to_json, live_classes, read_classes
 from napari_al.formats.exchange import label_readers, object_readers
-from napari_al.formats.exchange.label_readers import Imported, ImportRequest
-from napari_al.formats.images import IMAGE_SUFFIXES, read_header, write_png
+from napari_al.formats.exchange.label_readers import Imported, ImportRequest, LabelledImage
+from napari_al.formats.images import ID_SUFFIXES, IMAGE_SUFFIXES, read_header, write_png
 from napari_al.formats.linking import link_file
 from napari_al.formats.listing import is_image_name
-from napari_al.writing import write_atomic
+from napari_al.tools.given_answers import AnswersGiven, give_answers
+from napari_al.writing import new_file, write_atomic
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from napari_al.formats.classes import ClassInfo
+    from napari_al.session.session import Session
 
 ImportFormat = Literal[
     "index", "colours", "voc", "coco", "cityscapes", "labelme", "yolo", "geotiff", "ngff"
@@ -80,7 +84,8 @@ def import_labels(
     background : str, optional
         The class of pixels without a label; by default they stay without.
     kind : {"labels", "initial_labels"}
-        Ground truth, or labels to correct.
+        Ground truth, or labels to correct; these get masks, too, where there are none: the
+        connected parts of each class.
     on_progress : callable
         Is told how many images are done.
 
@@ -122,6 +127,52 @@ def import_labels(
     )
 
 
+def import_answers(
+    session: Session,
+    format: ImportFormat,
+    source: Path,
+    *,
+    table: Mapping[int, str] | None = None,
+    background: str | None = None,
+) -> AnswersGiven:
+    """Give a project the answers that labels of another program hold: ``give_answers``.
+
+    Parameters
+    ----------
+    session : Session
+    format, source, table, background
+        As of `import_labels`. Classes are known by their names; ids are those of the project.
+
+    Raises
+    ------
+    InputError
+        If the source cannot be used, or has a class that the project has not.
+    """
+    data, classes = session.data, session.config.classes
+    sizes = {name: data.shape(name) for name in data.train}
+    found = READERS[format](source, ImportRequest(classes, dict(table or {}), sizes))
+    id_of = {c.name: c.id for c in live_classes(classes)}
+    missing = [c.name for c in live_classes(found.classes) if c.name not in id_of]
+    if missing:
+        raise InputError(f"{source} has the class {missing[0]!r}, and the project has not; add it.")
+    if background is not None and background not in id_of:
+        raise InputError(f"The project has no class {background!r} for pixels without a label.")
+    ids = np.full(IGNORE + 1, IGNORE, np.uint8)
+    for c in found.classes:
+        ids[c.id] = id_of.get(c.name, IGNORE)
+    if background is not None:
+        ids[IGNORE] = id_of[background]
+    by_last = dict(_unique_last_names(data.train))
+
+    def maps() -> Iterator[LabelledImage]:
+        for name, class_map in found.images:
+            known = name if name in sizes else by_last.get(name.rpartition("/")[2], name)
+            yield LabelledImage(known, ids[class_map])
+
+    given = give_answers(session, maps())
+    return given._replace(notes=(*found.notes, *given.notes))
+
+
 def _notes(unmatched: list[str], n_empty: int, has_images: bool, out: Path) -> list[str]:
     notes = []
     if unmatched:
@@ -142,7 +193,28 @@ def _write(out: Path, name: str, class_map: NDArray[Any], picture: Path | None, 
                 f"{class_map.shape[1]} x {class_map.shape[0]}; they must be the same size."
             )
         link_file(picture, out / "train" / "images" / (name + picture.suffix))
-    write_png(out / "train" / kind / f"{name}.png", class_map)
+    write_class_map(out / "train", name, class_map, kind)
+
+
+def write_class_map(folder: Path, name: str, class_map: NDArray[np.uint8], kind: Kind) -> None:
+    """Write the labels of an image into a data folder, with masks where they are to correct."""
+    write_png(folder / kind / f"{name}.png", class_map)
+    masks = [folder / "masks" / f"{name}{suffix}" for suffix in ID_SUFFIXES]
+    if kind == "initial_labels" and not any(path.exists() for path in masks):
+        _write_masks(folder / "masks" / name, class_map)
+
+
+def _write_masks(path: Path, class_map: NDArray[np.uint8]) -> None:
+    from skimage.measure import label
+
+    objects = label(class_map, background=IGNORE, connectivity=1)
+    if objects.max(initial=0) < 2**16:
+        write_png(path.with_name(f"{path.name}.png"), objects.astype(np.uint16))
+        return
+    import tifffile
+
+    with new_file(path.with_name(f"{path.name}.tif")) as part:
+        tifffile.imwrite(part, objects.astype(np.int32), compression="zlib")
 
 
 def _with_background(
@@ -199,6 +271,11 @@ def _pictures(folder: Path) -> dict[str, Path]:
 
 def _by_last_name(pictures: Mapping[str, Path]) -> dict[str, Path]:
     """Return images by the last part of their name, where only one has it."""
-    counts = Counter(name.rpartition("/")[2] for name in pictures)
-    lasts = ((name.rpartition("/")[2], path) for name, path in pictures.items())
-    return {last: path for last, path in lasts if counts[last] == 1}
+    return {last: pictures[name] for last, name in _unique_last_names(pictures)}
+
+
+def _unique_last_names(names: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Yield the last part of each name that no other name ends in, and the name."""
+    counts = Counter(name.rpartition("/")[2] for name in names)
+    lasts = ((name.rpartition("/")[2], name) for name in names)
+    return ((last, name) for last, name in lasts if counts[last] == 1)
