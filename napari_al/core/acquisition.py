@@ -300,6 +300,31 @@ def in_equal_shares(
     return turns
 
 
+def alternating(
+    scores: NDArray[np.floating[Any]], others: NDArray[np.floating[Any]]
+) -> NDArray[np.float64]:
+    """Scores with which the best by one measure and the best by another take turns.
+
+    Parameters
+    ----------
+    scores, others : (R,) float
+        Larger = ask sooner; -inf and NaN in ``scores`` are never asked. The first is the best by
+        ``scores``.
+
+    Returns
+    -------
+    (R,) float64
+        In (0, 1]; -inf where ``scores`` is that or NaN.
+    """
+    n = len(scores)
+    place, other = np.empty(n), np.empty(n)
+    place[np.argsort(-scores, kind="stable")] = 2 * np.arange(n)
+    other[np.argsort(-others, kind="stable")] = 2 * np.arange(n) + 1
+    turns: NDArray[np.float64] = 1 - np.minimum(place, other) / (2 * max(n, 1))
+    turns[~(scores > -np.inf)] = -np.inf
+    return turns
+
+
 def rank(scores: NDArray[np.floating[Any]], rng: np.random.Generator) -> NDArray[np.int64]:
     """Order regions by descending score.
 

@@ -176,17 +176,22 @@ def means_of_merged(
 
     Parameters
     ----------
-    means, size : (R,)
-        Of the parts: mean and pixels.
+    means : (R, ...) float
+        Of the parts.
+    size : (R,) int
+        Their pixels.
     group : (R,) int
         As of :func:`merge_rows`.
 
     Returns
     -------
-    (G,) float32
+    (G, ...) float32
     """
-    sums = np.bincount(group, means * size.astype(np.float64))
-    return (sums / np.maximum(np.bincount(group, size), 1)).astype(np.float32)
+    sums = np.zeros((int(group.max(initial=-1)) + 1, *means.shape[1:]))
+    n_pixels = np.bincount(group, size)
+    weights = size.astype(np.float64).reshape(-1, *(1 for _ in means.shape[1:]))
+    np.add.at(sums, group, means * weights)
+    return (sums / np.maximum(n_pixels, 1).reshape(-1, *weights.shape[1:])).astype(np.float32)
 
 
 def region_means(

@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 
 from napari_al.core import acquisition, correction
 from napari_al.errors import InputError
+from napari_al.formats.classes import live_classes
+from napari_al.methods import coverage
 
 if TYPE_CHECKING:
     from napari_al.formats.classes import ClassInfo
@@ -29,13 +31,18 @@ Scores = NDArray[np.float64]
 Score = Callable[[Columns, Any], Scores]
 """Columns and the project's config to a score a region."""
 
-ANY_COLUMNS = ("queried", "image", "model_round", "uniform")
-"""Columns of whatever is asked about, without a model: whether it was answered (bool), the number
-of its image, the round of the model that scores (0: none), and a number drawn from [0, 1)."""
+ANY_COLUMNS = ("queried", "answered_as", "image", "model_round", "uniform")
+"""Columns of whatever is asked about, without a model: whether it was answered (bool), with which
+classes (P, C bool), the number of its image, the round of the model that scores (0: none), and a
+number drawn from [0, 1)."""
 REGION_COLUMNS = (
     "size", "mean_probs", "mean_bvsb", "class_histogram", "bvsb_by_class", "dominant",
 )  # fmt: skip
 """Columns of a region, merged or not (``core.regions.RegionTable``)."""
+ENCODER_COLUMNS = ("features",)
+"""Columns of a region that a frozen segmenter's encoder gives, with or without a model, and no
+table keeps: its features (P, D), means over its pixels (``learning.region_features``)."""
+_NO_MODEL = frozenset((*ANY_COLUMNS, *ENCODER_COLUMNS))
 ENSEMBLE_COLUMNS = ("disagreement",)
 """Columns of a region that only an ensemble has, and no table keeps: mean over the pixels of how
 much its networks disagree (``learning.inference.predict_disagreement``)."""
@@ -61,6 +68,9 @@ class ScoringConfig(Protocol):
     def acquisition(self) -> AcquisitionSettings:
         """Settings of scoring."""
 
+    def budget_of(self, round_number: int) -> int:
+        """Clicks of a round."""
+
 
 @dataclass(frozen=True)
 class AcquisitionFunction:
@@ -71,11 +81,13 @@ class AcquisitionFunction:
     columns : names of the columns it reads, of ``ANY_COLUMNS`` and ``REGION_COLUMNS`` (or
         ``CORRECTION_COLUMNS``).
     score : columns and config to a (P,) float64 array.
+    without_model : name of the function in its place before there is a model, where it needs one.
     module : of a registered function, the module that a child process imports to have it, too.
     """
 
     columns: tuple[str, ...]
     score: Score
+    without_model: str = "random"
     module: str = ""
 
 
@@ -138,6 +150,23 @@ def bald(columns: Columns, config: ScoringConfig) -> Scores:
     return columns["disagreement"].astype(np.float64)
 
 
+def maxherding(columns: Columns, config: ScoringConfig) -> Scores:
+    """MaxHerding: regions that cover the pool's features best (Bae et al., ECCV 2024)."""
+    weights = np.ones(len(columns["features"]))
+    return _by_coverage(columns, weights, config)
+
+
+def uherding(columns: Columns, config: ScoringConfig) -> Scores:
+    """UHerding: the same of uncertain regions, by BvSB (Bae et al., ICLR 2025)."""
+    return _by_coverage(columns, columns["mean_bvsb"].astype(np.float64), config)
+
+
+def _by_coverage(columns: Columns, weights: Scores, config: ScoringConfig) -> Scores:
+    features, queried, uniform = (columns[name] for name in ("features", "queried", "uniform"))
+    n = _budget(columns, config)
+    return coverage.scores_by_coverage(features, weights, queried, uniform, n)
+
+
 def cil(columns: Columns, config: ScoringConfig) -> Scores:
     """CIL: 1 - p(current class) at the representative pixel (Kim et al. 2024, eq. 8)."""
     return columns["cil_representative"].astype(np.float64)
@@ -171,6 +200,12 @@ ACQUISITIONS: dict[str, AcquisitionFunction] = {
     "pixbal": AcquisitionFunction(("bvsb_by_class", "mean_probs", "size"), pixbal),
     "power-bvsb": AcquisitionFunction(("mean_bvsb", "uniform", "model_round"), power_bvsb),
     "bald": AcquisitionFunction(("disagreement",), bald),
+    "maxherding": AcquisitionFunction(
+        ("features", "queried", "uniform", "model_round"), maxherding
+    ),
+    "uherding": AcquisitionFunction(
+        ("features", "mean_bvsb", "queried", "uniform", "model_round"), uherding, "maxherding"
+    ),
     "cil": AcquisitionFunction(("cil_representative",), cil),
     "lcil": AcquisitionFunction(("lcil",), lcil),
     "sim": AcquisitionFunction(("sim",), sim),
@@ -226,7 +261,7 @@ def register_acquisition(name: str, columns: tuple[str, ...]) -> Callable[[Score
                 )
             return np.asarray(scores, np.float64)
 
-        ACQUISITIONS[name] = AcquisitionFunction(tuple(columns), checked, score.__module__)
+        ACQUISITIONS[name] = AcquisitionFunction(tuple(columns), checked, module=score.__module__)
         return score
 
     return add
@@ -234,14 +269,14 @@ def register_acquisition(name: str, columns: tuple[str, ...]) -> Callable[[Score
 
 def acquisitions_for(query: QueryType) -> tuple[str, ...]:
     """Names of the functions that can score what a query asks about, from what a round keeps."""
-    there = set(_columns_of(query)).difference(ENSEMBLE_COLUMNS)
+    there = set(_columns_of(query)).difference(ENSEMBLE_COLUMNS, ENCODER_COLUMNS)
     return tuple(name for name, row in ACQUISITIONS.items() if there.issuperset(row.columns))
 
 
 def _columns_of(query: QueryType) -> tuple[str, ...]:
     if query == "correction":
         return (*CORRECTION_COLUMNS, *ANY_COLUMNS)
-    return (*REGION_COLUMNS, *ENSEMBLE_COLUMNS, *ANY_COLUMNS)
+    return (*REGION_COLUMNS, *ENSEMBLE_COLUMNS, *ENCODER_COLUMNS, *ANY_COLUMNS)
 
 
 def acquisition_function(method: Method) -> AcquisitionFunction:
@@ -277,42 +312,49 @@ def check_acquisition(method: Method) -> None:
     acquisition_function(method)
 
 
-def columns_to_score(config: ScoringConfig) -> tuple[str, ...]:
-    """Names of all columns that ``pool_scores`` reads."""
-    columns = list(acquisition_function(config.method).columns)
-    if config.method.selection == "equal-shares":
+def columns_to_score(config: ScoringConfig, *, by_model: bool = True) -> tuple[str, ...]:
+    """Names of all columns that ``pool_scores`` reads, with a model or before there is one."""
+    columns = list(_function(config, by_model).columns)
+    if by_model and config.method.selection == "equal-shares":
         columns += ["dominant", "queried"]
+    if by_model and config.acquisition.search:
+        columns += ["features", "queried", "answered_as", "uniform", "model_round"]
     if config.acquisition.max_per_image:
         columns += ["image", "queried"]
     return tuple(dict.fromkeys(columns))
 
 
 def needs_model(config: ScoringConfig) -> bool:
-    """Whether a pool is scored by what a model predicts."""
-    return not set(ANY_COLUMNS).issuperset(columns_to_score(config))
+    """Whether a pool is scored by what a model predicts, once there is one."""
+    merges = config.method.merging == "adaptive"
+    return merges or not _NO_MODEL.issuperset(columns_to_score(config))
 
 
-def pool_scores(columns: Columns, config: ScoringConfig) -> Scores:
+def pool_scores(columns: Columns, config: ScoringConfig, *, by_model: bool = True) -> Scores:
     """Score a pool, and have it asked as the method's selection and the settings say.
 
     Parameters
     ----------
     columns
-        Those of ``columns_to_score``, one row a region; without a model ``ANY_COLUMNS``, by which
-        regions are then drawn at random.
+        Those of ``columns_to_score``, one row a region.
     config
+    by_model
+        Whether there is a model. Before that the function's ``without_model`` is asked.
 
     Returns
     -------
     (P,) float64
         Larger = ask sooner.
     """
-    by_model = set(columns).issuperset(columns_to_score(config))
-    function = acquisition_function(config.method) if by_model else ACQUISITIONS["random"]
-    scores = function.score(columns, config)
+    scores = _function(config, by_model).score(columns, config)
     if by_model and config.method.selection == "equal-shares":
         is_open = ~columns["queried"]
         scores = acquisition.in_equal_shares(scores, columns["dominant"], is_open)
+    if by_model and config.acquisition.search and _lacks_a_class(columns, config):
+        features, queried, uniform = (columns[n] for n in ("features", "queried", "uniform"))
+        n = _budget(columns, config)
+        unlike = coverage.scores_by_distance(features, queried, uniform, n)
+        scores = acquisition.alternating(np.where(queried, -1e300, scores), unlike)
     n_at_a_time = config.acquisition.max_per_image
     if n_at_a_time:
         is_open = ~columns["queried"]
@@ -320,6 +362,25 @@ def pool_scores(columns: Columns, config: ScoringConfig) -> Scores:
             scores, columns["image"], is_open, n_at_a_time=n_at_a_time
         )
     return scores
+
+
+def _function(config: ScoringConfig, by_model: bool) -> AcquisitionFunction:
+    function = acquisition_function(config.method)
+    if by_model or _NO_MODEL.issuperset(function.columns):
+        return function
+    return ACQUISITIONS[function.without_model]
+
+
+def _lacks_a_class(columns: Columns, config: ScoringConfig) -> bool:
+    """Whether a class has fewer answers than are searched for."""
+    n_answers = columns["answered_as"].sum(axis=0)
+    live = [info.id for info in live_classes(config.classes)]
+    return bool((n_answers[live] < config.acquisition.search).any())
+
+
+def _budget(columns: Columns, config: ScoringConfig) -> int:
+    """Clicks of the round that is asked next: more regions need not be chosen with care."""
+    return config.budget_of(int(columns["model_round"].max(initial=0)) + 1)
 
 
 def modules_of_registered() -> list[str]:

@@ -44,6 +44,11 @@ class AcquisitionSettings(Settings):
     max_per_image: Annotated[int, Field(ge=0)] = Field(
         0, description="questions about an image in a round while others are left; 0: any number"
     )
+    search: Annotated[int, Field(ge=0)] = Field(
+        0,
+        description="while a class has fewer answers than this, every second question is about "
+        "what is least like anything answered; 0: never",
+    )
     representative: Literal["segment", "dominant-part"] = Field(
         "segment", description="where the representative pixel is looked for (ALC eq. 4, or code)"
     )

@@ -154,6 +154,18 @@ METHODS: dict[str, Method] = {
             selection="equal-shares",
         ),
         Method(
+            name="maxherding",
+            summary="regions that stand for the pool by their frozen features, from the first on",
+            paper="Bae et al., ECCV 2024",
+            acquisition="maxherding",
+        ),
+        Method(
+            name="uherding",
+            summary="the same, of what the model is uncertain about",
+            paper="Bae et al., ICLR 2025",
+            acquisition="uherding",
+        ),
+        Method(
             name="rectangle-precise",
             summary="rectangles, drawn exactly: the baseline of Cai et al.",
             paper="Cai et al., CVPR 2021",

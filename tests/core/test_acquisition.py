@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_al.core.acquisition import (
+    alternating,
     bvsb,
     class_balanced,
     class_frequency_of_pixels,
@@ -201,3 +202,12 @@ def test_groups_take_turns_as_one_after_the_other(n_at_a_time: int) -> None:
         assert len(np.unique(finite)) == len(finite)
         assert ((finite > 0) & (finite <= 1)).all()
     assert len(in_equal_shares(np.empty(0), np.empty(0, int), np.empty(0, bool))) == 0
+
+
+def test_two_measures_take_turns() -> None:
+    scores = np.array([5.0, 4, 3, 2, 1, -np.inf])
+    others = np.array([0.0, 1, 2, 9, 8, 10])
+    turns = alternating(scores, others)
+    assert np.argsort(-turns)[:5].tolist() == [0, 1, 3, 2, 4]
+    assert turns[5] == -np.inf
+    assert 0 < turns[:5].min() <= turns[:5].max() == 1

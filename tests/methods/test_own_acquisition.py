@@ -138,6 +138,7 @@ def test_an_annotator_of_ones_own(folder: Path) -> None:
         (acquisition.CORRECTION_COLUMNS, CorrectionTable, set()),
         (acquisition.ANY_COLUMNS, RegionTable, set(acquisition.ANY_COLUMNS)),
         (acquisition.ENSEMBLE_COLUMNS, RegionTable, {"disagreement"}),
+        (acquisition.ENCODER_COLUMNS, RegionTable, {"features"}),
     ],
 )
 def test_the_columns_are_there(names: tuple[str, ...], table: type, besides: set[str]) -> None:
@@ -149,7 +150,7 @@ def test_the_columns_are_there(names: tuple[str, ...], table: type, besides: set
 def test_built_in_functions_fit_their_queries(query: str) -> None:
     of_corrections = {"cil", "lcil", "sim", "abc"}
     fitting = set(acquisition.acquisitions_for(query))  # type: ignore[arg-type]
-    others = {*acquisition.BUILT_IN} - of_corrections - {"bald"}  # which a round does not keep
+    others = {*acquisition.BUILT_IN} - of_corrections - {"bald", "maxherding", "uherding"}
     expected = of_corrections if query == "correction" else others
     assert fitting == expected | {"random"}
 

@@ -56,7 +56,7 @@ def test_before_there_is_a_model_all_are_drawn_at_random(data_path: Path) -> Non
     held = columns(50)
     first = {name: held[name] for name in ("uniform", "queried", "image", "model_round")}
     for method in ("random", "random-equal", "power-equal", "bald", "classbal"):
-        scores = pool_scores(first, project_config(data_path, method))
+        scores = pool_scores(first, project_config(data_path, method), by_model=False)
         np.testing.assert_array_equal(scores, held["uniform"])
 
 
@@ -92,6 +92,48 @@ def test_equal_shares_are_not_for_corrections() -> None:
         Method(name="mine", query="correction", targets="correct", selection="equal-shares")
 
 
+def test_every_second_question_looks_for_classes_without_an_answer(data_path: Path) -> None:
+    held = columns(60)
+    rng = np.random.default_rng(5)
+    held["features"] = rng.normal(size=(60, 4)).astype(np.float16)
+    held["features"][7] = held["features"][9] = 30  # like nothing else
+    held["queried"][[7, 9]] = False
+    held["answered_as"] = np.zeros((60, 4), bool)
+    held["answered_as"][np.flatnonzero(held["queried"])[:2]] = [True, True, True, False]
+    config = project_config(data_path, "bvsb")
+    settings = AcquisitionSettings(search=2)
+    config = config.model_copy(update={"acquisition": settings})
+    assert len(config.classes) == 4
+    usual = np.argsort(-np.where(held["queried"], -1, held["mean_bvsb"])).tolist()
+    chosen = best(pool_scores(held, config), 4)
+    assert chosen[0] == usual[0]
+    assert chosen[1] == 7
+    assert chosen[2] == usual[1]
+    assert chosen[3] != 9  # which is as far, but like the one before it
+    held["answered_as"][np.flatnonzero(held["queried"])[:2], 3] = True
+    np.testing.assert_array_equal(pool_scores(held, config), held["mean_bvsb"])
+
+
+def test_coverage_needs_a_frozen_encoder(data_path: Path) -> None:
+    data = DataFolder.open(data_path)
+    for method, settings in (("maxherding", {}), ("bvsb", {"acquisition": {"search": 1}})):
+        with pytest.raises(InputError, match=r"reads the features of a frozen segmenter"):
+            make_config(data, {"training": {"segmenter": "compact"}, **settings}, method)
+
+
+def test_coverage_asks_from_the_first_batch_on(data_path: Path, tmp_path: Path) -> None:
+    training = TrainingSettings(segmenter="filters", steps=3, threads=1)
+    asked = {}
+    for method in ("random", "uherding"):
+        config = project_config(data_path, method, training=training)
+        with Session.create(tmp_path / method, config) as session:
+            session.prepare()
+            asked[method] = session.upcoming(6)
+            assert [q.model_round for q in asked[method]] == [0] * 6
+    assert asked["uherding"][0].score == 1
+    assert {q.region.ids for q in asked["random"]} != {q.region.ids for q in asked["uherding"]}
+
+
 def test_bald_needs_an_ensemble(data_path: Path) -> None:
     data = DataFolder.open(data_path)
     for training in ({"segmenter": "compact"}, {"members": 1}):
@@ -100,7 +142,9 @@ def test_bald_needs_an_ensemble(data_path: Path) -> None:
 
 
 @pytest.mark.parametrize("merging", ["none", "adaptive"])
-@pytest.mark.parametrize("name", ["random-equal", "power-equal", "bald-equal"])
+@pytest.mark.parametrize(
+    "name", ["random-equal", "power-equal", "bald-equal", "maxherding", "uherding"]
+)
 def test_rounds_with_and_without_merging(
     data_path: Path, tmp_path: Path, name: str, merging: str
 ) -> None:

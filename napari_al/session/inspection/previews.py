@@ -192,7 +192,8 @@ def _scores_by(shown: RoundImage, scores: PoolScores, name: str) -> NDArray[np.f
     inspection, record = shown.inspection, shown.record
     before = record.before
     method = before.config.method.model_copy(update={"acquisition": name})
-    config = before.config.model_copy(update={"method": method})
+    settings = before.config.acquisition.model_copy(update={"search": 0})  # features are not kept
+    config = before.config.model_copy(update={"method": method, "acquisition": settings})
     names = columns_to_score(config)
     parts: dict[str, list[NDArray[Any]]] = {column: [] for column in names}
     for index, image in enumerate(scores.images):

@@ -25,6 +25,7 @@ from pydantic import BaseModel, ValidationError
 from napari_al.errors import InputError
 from napari_al.formats.image_rules import ImageRules
 from napari_al.methods.acquisition import (
+    ENCODER_COLUMNS,
     ENSEMBLE_COLUMNS,
     check_acquisition,
     columns_to_score,
@@ -145,7 +146,7 @@ def make_config(
     except ValidationError as error:
         raise InputError(_first_problem(error)) from error
     check_acquisition(config.method)
-    _check_ensemble(config)
+    _check_segmenter(config)
     return config
 
 
@@ -206,15 +207,21 @@ def method_named(name: str) -> Method:
 # ---- inside
 
 
-def _check_ensemble(config: ProjectConfig) -> None:
-    """Refuse an acquisition function that asks an ensemble where there is none."""
-    asked = set(ENSEMBLE_COLUMNS).intersection(columns_to_score(config))
-    if asked and not (config.training.frozen and config.training.members > 1):
+def _check_segmenter(config: ProjectConfig) -> None:
+    """Refuse an acquisition function that reads what the segmenter does not have."""
+    training, asked = config.training, set(columns_to_score(config))
+    what = ""
+    if asked.intersection(ENCODER_COLUMNS) and not training.frozen:
+        what = "reads the features of a frozen segmenter: it needs training.frozen = true"
+    if asked.intersection(ENSEMBLE_COLUMNS) and not (training.frozen and training.members > 1):
+        what = (
+            "compares the networks of an ensemble: it needs a segmenter with training.frozen = "
+            "true and training.members of at least 2"
+        )
+    if what:
         raise InputError(
-            f"acquisition={config.method.acquisition!r} compares the networks of an ensemble: it "
-            "needs a segmenter with training.frozen = true and training.members of at least 2, got "
-            f"{config.training.segmenter}, frozen = {str(config.training.frozen).lower()}, "
-            f"{config.training.members} members"
+            f"acquisition={config.method.acquisition!r} {what}, got {training.segmenter}, frozen = "
+            f"{str(training.frozen).lower()}, {training.members} members"
         )
 
 

@@ -1,4 +1,4 @@
-"""Columns of a pool that need no model: ``methods.acquisition.ANY_COLUMNS``."""
+"""Columns of a pool that need no model (``methods.acquisition``: ANY and ENCODER columns)."""
 
 from __future__ import annotations
 
@@ -7,10 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_al.errors import InputError
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_al.session.log.snapshot import Snapshot
+    from napari_al.session.rounds.encodings import Predictor
+    from napari_al.session.rounds.job_context import JobContext
+
+N_IMAGES_OF_SCALE = 16
+"""Images, spread evenly, that the scale of each channel is taken from."""
 
 
 def columns_without_model(
@@ -44,7 +51,54 @@ def columns_without_model(
     n_rows = len(region_id)
     return {
         "queried": queried,
+        "answered_as": _answered_as(snapshot, image, region_id, group),
         "image": np.full(n_rows, snapshot.data.train.index(image), np.int32),
         "model_round": np.full(n_rows, model_round, np.int32),
         "uniform": rng.random(n_rows),
     }
+
+
+def _answered_as(
+    snapshot: Snapshot,
+    image: str,
+    region_id: NDArray[np.int32],
+    group: NDArray[np.int32] | None,
+) -> NDArray[np.bool_]:
+    """(P, C) classes that answers in force give each region, or part of it."""
+    answered_as = np.zeros((len(region_id), snapshot.data.n_classes), bool)
+    for answer in snapshot.answers.get(image, ()):
+        ids = np.array(answer.query.region.ids)
+        if group is not None:
+            ids = group[ids[ids < len(group)]]
+        rows = np.isin(region_id, ids)
+        for class_id in answer.class_ids:
+            answered_as[rows, class_id] = True
+    return answered_as
+
+
+class EncodedRegions:
+    """``encoded(image)`` are the features of an image's base regions by a frozen encoder.
+
+    Parameters
+    ----------
+    work : JobContext
+    predictor : Predictor
+        Of a frozen segmenter.
+    """
+
+    def __init__(self, work: JobContext, predictor: Predictor) -> None:
+        from napari_al.learning.region_features import RegionFeatures
+
+        trunk, encodings = predictor.segmenter.frozen, predictor.encodings
+        if trunk is None or encodings is None:
+            raise InputError("features of regions need a frozen segmenter (training.frozen = true)")
+        predictor.segmenter.eval()
+        self._maps, self._encodings = work.snapshot.maps, encodings
+        names = work.snapshot.data.train
+        chosen = names[:: -(-len(names) // N_IMAGES_OF_SCALE)]
+        self._features = RegionFeatures(trunk.strides, map(encodings, chosen))
+
+    def __call__(self, image: str) -> NDArray[np.float16]:
+        """(n_base, D) float16."""
+        region_map = self._maps(image)
+        return self._features(self._encodings(image), region_map, int(region_map.max()) + 1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -21,8 +21,9 @@ from napari_al.methods.regions import merged_regions
 from napari_al.session.pool.scores import PoolScores
 from napari_al.session.project import cache_files
 from napari_al.session.rounds.encodings import Predictor
-from napari_al.session.rounds.pool_columns import columns_without_model
+from napari_al.session.rounds.pool_columns import EncodedRegions, columns_without_model
 from napari_al.session.rounds.region_tables import write_table
+from napari_al.session.rounds.training import start_segmenter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -58,8 +59,8 @@ class _ImageRows:
 def make_scores(work: JobContext) -> PoolScores:
     """Return the pool's scores by the model of a round, from ``cache/`` if they are there.
 
-    Without a model (round 0), or for a method that needs none, they are random, the same for every
-    method with the same seed. A live work publishes those of the images done so far, too.
+    Without a model (round 0) they are random for most methods, the same for all of these with the
+    same seed. A live work publishes those of the images done so far, too.
 
     Raises
     ------
@@ -73,10 +74,10 @@ def make_scores(work: JobContext) -> PoolScores:
     scores = PoolScores.load(path)
     if scores is not None and set(snapshot.data.train) <= set(scores.images):
         return scores
-    has_model = project.has_trained_model(work.round)
-    by_model = has_model and needs_model(snapshot.config)
+    by_model = project.has_trained_model(work.round) and needs_model(snapshot.config)
     rows = _rows_by_model(work) if by_model else _rows_without_model(work)
-    scores = _assemble(snapshot, {name: rows[name] for name in snapshot.data.train if name in rows})
+    in_order = {name: rows[name] for name in snapshot.data.train if name in rows}
+    scores = _assemble(snapshot, in_order, by_model=by_model)
     scores.save(path)
     project.scores_file(work.round, so_far=True).unlink(missing_ok=True)
     return scores
@@ -85,13 +86,20 @@ def make_scores(work: JobContext) -> PoolScores:
 def _rows_without_model(work: JobContext) -> dict[str, _ImageRows]:
     """Cut each image, several side by side (OpenCV leaves the interpreter free)."""
     snapshot = work.snapshot
+    features = None
+    if "features" in columns_to_score(snapshot.config, by_model=False):
+        features = EncodedRegions(work, Predictor(work, start_segmenter(work, round_number=1)))
 
     def rows_of(image: str) -> _ImageRows:
         n_regions = int(snapshot.maps(image).max()) + 1
         ids = np.arange(n_regions, dtype=np.int32)
-        return _ImageRows(ids, columns_without_model(snapshot, work.round, image, ids))
+        columns = columns_without_model(snapshot, work.round, image, ids)
+        if features is not None:
+            columns["features"] = features(image)
+        return _ImageRows(ids, columns)
 
-    return _pass(work, "superpixels", work.side_by_side(_shuffled(work), rows_of))
+    stage: Stage = "superpixels" if features is None else "scoring"
+    return _pass(work, stage, work.side_by_side(_shuffled(work), rows_of), by_model=False)
 
 
 def _rows_by_model(work: JobContext) -> dict[str, _ImageRows]:
@@ -101,11 +109,14 @@ def _rows_by_model(work: JobContext) -> dict[str, _ImageRows]:
     snapshot, project = work.snapshot, work.snapshot.project
     predictor = Predictor(work, snapshot.load_model(work.round))
     names = columns_to_score(snapshot.config)
+    encoded = EncodedRegions(work, predictor) if "features" in names else None
 
     def rows_of(image: str) -> _ImageRows:
         probs, features = predictor.features(image)
         table = _table(snapshot, image, probs)
-        by_base = {}
+        by_base: dict[str, NDArray[np.floating[Any]]] = {}
+        if encoded is not None:
+            by_base["features"] = encoded(image)
         if "disagreement" in names:
             values = predict_disagreement(predictor.segmenter, features, snapshot.data.shape(image))
             by_base["disagreement"] = region_means(
@@ -120,11 +131,16 @@ def _rows_by_model(work: JobContext) -> dict[str, _ImageRows]:
         cache_files.write_class_map(project.prediction_file(work.round, image), prediction)
         return rows
 
-    return _pass(work, "scoring", predictor.for_each(_shuffled(work), rows_of))
+    images = predictor.for_each(_shuffled(work), rows_of)
+    return _pass(work, "scoring", images, by_model=True)
 
 
 def _pass(
-    work: JobContext, stage: Stage, images: Iterable[tuple[str, Callable[[], _ImageRows]]]
+    work: JobContext,
+    stage: Stage,
+    images: Iterable[tuple[str, Callable[[], _ImageRows]]],
+    *,
+    by_model: bool,
 ) -> dict[str, _ImageRows]:
     """Collect the rows of all images; publish them on the way if the work is live."""
     rows: dict[str, _ImageRows] = {}
@@ -137,7 +153,7 @@ def _pass(
         publish = work.live and bool(rows) and time.monotonic() >= next_s
         if publish:
             started_s = time.monotonic()
-            so_far = _assemble(work.snapshot, rows)
+            so_far = _assemble(work.snapshot, rows, by_model=by_model)
             so_far.save(work.snapshot.project.scores_file(work.round, so_far=True))
             now_s = time.monotonic()
             next_s = now_s + max(MIN_BETWEEN_S, (now_s - started_s) / PUBLISHING_SHARE)
@@ -181,7 +197,7 @@ def _reduce(
     work: JobContext,
     image: str,
     table: Table,
-    by_base: dict[str, NDArray[np.float32]],
+    by_base: dict[str, NDArray[np.floating[Any]]],
     names: tuple[str, ...],
 ) -> _ImageRows:
     """Reduce an image's base regions to what is asked about, and to what scores it.
@@ -214,7 +230,7 @@ def _reduce(
     )
 
 
-def _assemble(snapshot: Snapshot, rows: dict[str, _ImageRows]) -> PoolScores:
+def _assemble(snapshot: Snapshot, rows: dict[str, _ImageRows], *, by_model: bool) -> PoolScores:
     """Put images' rows together and score them."""
     parts = list(rows.values())
     columns = {
@@ -228,7 +244,7 @@ def _assemble(snapshot: Snapshot, rows: dict[str, _ImageRows]) -> PoolScores:
             np.arange(len(parts), dtype=np.int32), [len(part.region_id) for part in parts]
         ),
         region_id=np.concatenate([part.region_id for part in parts]),
-        score=pool_scores(columns, snapshot.config),
+        score=pool_scores(columns, snapshot.config, by_model=by_model),
         pixel=_concatenate([part.pixel for part in parts]),
         predicted=_concatenate([part.predicted for part in parts]),
         features=_concatenate([part.features for part in parts]),
