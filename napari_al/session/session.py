@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari_al.errors import InputError
 from napari_al.methods.acquisition import check_acquisition
 from napari_al.session.log.class_edits import checked_edit, classes_in_use
 from napari_al.session.log.history import ClassEdit
 from napari_al.session.models import ProjectModels
+from napari_al.session.pool.images import answers_as_predicted, progress_of_images
 from napari_al.session.project.folder import Project
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from napari_al.formats.classes import ClassInfo
     from napari_al.methods.queries import Answer, Query
     from napari_al.session.log.history import Record
+    from napari_al.session.pool.images import ImageProgress
     from napari_al.session.project.config import ProjectConfig
 
 
@@ -101,10 +104,48 @@ class Session(ProjectModels):
         """
         return self._queue.next(self._answered, self.round) if self._asks else None
 
+    def query_in(self, image: str) -> Query | None:
+        """Return the best region of one image that has no answer yet; None as of `query`."""
+        return self._queue.next_in(image, self._answered, self.round) if self._asks else None
+
     def submit(self, *answers: Answer) -> None:
         """Take answers; they are on disk when this returns, and one undo takes all of them back."""
-        self._log.flushed().append(answers)
+        self.write(answers)
         self._take(answers)
+
+    def write(self, answers: Sequence[Answer]) -> None:
+        """Write answers, in any thread; ``take`` has them count, before anything else is done."""
+        self._log.flushed().append(tuple(answers))
+
+    def take(self, answers: Sequence[Answer]) -> None:
+        """Have answers count that were written already."""
+        self._take(tuple(answers))
+
+    def images_progress(self) -> list[ImageProgress]:
+        """Return how far each image is answered, by name; nothing while there are no scores."""
+        pool = self._queue.pool
+        return [] if pool is None else progress_of_images(pool, self._answered)
+
+    def answers_as_predicted(self, image: str, seconds: float = 0.0) -> tuple[Answer, ...]:
+        """Return answers to the open regions of an image as predicted, not submitted yet.
+
+        In any thread while nothing is submitted. All of them together cost one click.
+
+        Raises
+        ------
+        InputError
+            Nothing is predicted or asked, or an answer is more than a class a region.
+        """
+        prediction, pool = self.prediction(image), self._queue.pool
+        if self.config.method.query not in ("dominant", "correction"):
+            raise InputError(
+                "only queries for one class a region can be answered as predicted; those of "
+                f"{self.config.method.name} ask for more"
+            )
+        if pool is None or prediction is None or not self._asks:
+            raise InputError(f"there is no prediction of {image} to accept now; train first")
+        answers = answers_as_predicted(pool, self._answered, image, prediction, self.round, seconds)
+        return tuple(answers)
 
     def hold(self, *answers: Answer) -> None:
         """Take answers that ``submit`` could not write (``LogWriteError``: the disk is full, ...).

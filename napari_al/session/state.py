@@ -41,6 +41,10 @@ if TYPE_CHECKING:
     from napari_al.session.project.folder import Project
 
 
+MANY = 50
+"""Answers of which each takes longer to take back than to count all again."""
+
+
 class ProjectState:
     """What can be read of an open project.
 
@@ -335,8 +339,9 @@ class ProjectState:
         """Update the counts after an undo or a redo; from the whole log only where it has to be."""
         n_answers = len(self._answered.answers) + (len(records) if put_back else -len(records))
         answers = [record for record in records if isinstance(record, Answer)]
-        if len(answers) < len(records) or len(self._log.answers()) != n_answers:
-            self._recount()  # not just answers, or others in their place
+        is_other = len(answers) < len(records) or len(self._log.answers()) != n_answers
+        if is_other or len(answers) > MANY:  # not just answers, others in their place, or many
+            self._recount()
             return
         for answer in answers:
             if put_back:

@@ -13,6 +13,7 @@ from napari_al.core import IGNORE
 from napari_al.formats.classes import live_classes
 from napari_al.plugin.annotate.classes_panel import ClassesPanel
 from napari_al.plugin.annotate.export_panel import ExportPanel
+from napari_al.plugin.annotate.images_panel import ImagesPanel
 from napari_al.plugin.annotate.model_panel import ModelPanel
 from napari_al.plugin.annotate.progress_panel import ProgressPanel
 from napari_al.plugin.annotate.queue_panel import QueuePanel
@@ -55,6 +56,8 @@ _PAUSES = {
     "training": "The model is being trained; the next question comes with it.",
     "proposing": "Looking for look-alikes of what you corrected…",
     "reviewing": "Look at the proposed corrections.",
+    "accepting": "Answering the rest of this image as predicted…",
+    "complete": f"Every region of this image has an answer. {hint('go_back')}: other images.",
     "spent": "This round's budget is spent. Train when you are ready.",
     "done": "Every region has an answer.",
     "stopped": "Stopped. Train when you are ready.",
@@ -86,6 +89,7 @@ class AnnotatePage(QWidget):
         self.view = ViewPanel()
         self.queue = QueuePanel()
         self.export = ExportPanel()
+        self.images = ImagesPanel()
         self._project = text("", "muted")
         self._question = text("", "question")
         self._about = text("", "muted")
@@ -121,7 +125,6 @@ class AnnotatePage(QWidget):
         for widget in (
             self._question,
             self._about,
-            self._back,
             self._accept,
             self.classes,
             self._rest,
@@ -139,6 +142,7 @@ class AnnotatePage(QWidget):
         leave.setAccessibleName("Close this project")
         row = QHBoxLayout()
         row.addWidget(self._project, 1)
+        row.addWidget(self._back)  # up here nothing moves when it comes
         row.addWidget(leave)
         return row
 
@@ -177,12 +181,14 @@ class AnnotatePage(QWidget):
         tabs.setMinimumHeight(MIN_TAB_PX)
         tabs.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Ignored)
         tabs.tabBar().setExpanding(True)
+        tabs.tabBar().setUsesScrollButtons(False)
         for name, page, tip in (
             ("Cost", self.progress, "clicks and seconds"),
             ("Model", self.model, "training, loss, mIoU"),
             ("View", self.view, "zoom, dimming, overlays"),
             ("Queue", self.queue, "coming and past queries"),
             ("Export", self.export, "labels out"),
+            ("Images", self.images, "all images: how far each is, and asking in one of them"),
         ):
             index = tabs.addTab(scrolled(page), name)
             tabs.setTabToolTip(index, tip)
@@ -199,6 +205,7 @@ class AnnotatePage(QWidget):
         self.set_classes(session.config.classes, keys, query_type)
         self.progress.set_query_type(query_type)
         self.export.set_session(session)
+        self.images.set_query_type(query_type)
         self._accept.setVisible(query_type in _ACCEPT_TEXTS)
         if query_type in _ACCEPT_TEXTS:
             self._accept.setText(f"{_ACCEPT_TEXTS[query_type]}   {hint('accept')}")

@@ -88,6 +88,7 @@ class AnnotationPresenter:
             (events.find_class_requested, page.classes.find),
             (events.edit_classes_requested, self.toggle_editor),
             (display.image_ready, self.on_image_ready),
+            (display.thumbnail_ready, page.images.on_thumbnail),
             (display.view_changed, self.on_view_changed),
         )
 
@@ -112,6 +113,8 @@ class AnnotationPresenter:
             (page.view.context_changed, display.set_context),
             (page.view.dim_changed, display.layers.set_dim),
             (page.view.keep_zoom_changed, self.on_keep_zoom_changed),
+            (page.images.picked, opened.stay_in),
+            (page.images.accept_wanted, opened.accept_image),
             (page.queue.picked, opened.go_to),
             (page.queue.selected, self.on_selected),
             (page.queue.many_answered, self.on_many_answered),
@@ -141,6 +144,7 @@ class AnnotationPresenter:
         """Show the question."""
         classes, state = self._session.config.classes, self._opened.questions.state
         self._annotate.show_query(query, self._opened.pause, classes)
+        self._annotate.images.show_only_in(self._opened.only_in, self._opened.display.image)
         if state is not None:
             self._annotate.show_picked(state.replaced, out_of_turn=state.out_of_turn)
             self._annotate.show_n_selected(len(self._opened.questions.selected))
@@ -202,6 +206,7 @@ class AnnotationPresenter:
         self._show_model_state()
         page.model.show_predicted(session.prequential_accuracy(), session.config.classes)
         page.queue.show_past(session.answers(), self._opened.display.picture_of)
+        page.images.show_images(session.images_progress, self._opened.display.thumbnail_of)
 
     def on_coverage_changed(self, coverage: CoverageStatistics) -> None:
         """Show statistics that take time to compute."""

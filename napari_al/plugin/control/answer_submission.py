@@ -9,13 +9,17 @@ import time
 import warnings
 from typing import TYPE_CHECKING
 
+from psygnal import Signal
+
 from napari_al.errors import InputError
+from napari_al.plugin.widgets.background import Background
 from napari_al.plugin.widgets.main_thread import timer
 from napari_al.session.log.log import LogWriteError
 
 if TYPE_CHECKING:
     from napari_al.methods.queries import Answer
     from napari_al.plugin.control.events import WorkbenchEvents
+    from napari_al.plugin.widgets.main_thread import Dispatch
     from napari_al.session.session import Session
 
 SLOW_DISK_S = 0.3
@@ -31,17 +35,24 @@ class AnswerSubmission:
     ----------
     session : Session
     events : WorkbenchEvents
+    dispatch : callable
+        Runs a function on the window's thread.
     """
 
-    def __init__(self, session: Session, events: WorkbenchEvents) -> None:
+    accepted = Signal(tuple)
+    """Answers as predicted that count now; () if there are none."""
+
+    def __init__(self, session: Session, events: WorkbenchEvents, dispatch: Dispatch) -> None:
         self._session, self._events = session, events
+        self._background = Background(dispatch, n_threads=1)
         self._warned_slow = False
         self._retry = timer(RETRY_MS, session.save, repeat=True)
         self.on_unsaved_changed(session.n_unsaved)
 
     def close(self) -> None:
-        """Stop retrying."""
+        """Stop retrying; what a thread writes is finished."""
         self._retry.stop()
+        self._background.close()
 
     def submit(self, *answers: Answer) -> bool:
         """Submit answers, or hold them where they cannot be written; return whether they count."""
@@ -61,6 +72,30 @@ class AnswerSubmission:
     def amend(self, replaced: Answer, answer: Answer) -> bool:
         """Replace an earlier answer; return whether that succeeded."""
         return self._events.attempt(lambda: self._session.amend(replaced.id, answer))
+
+    def accept_image(self, image: str, seconds: float) -> None:
+        """Answer the open regions of an image as predicted, in a thread; ``accepted`` follows.
+
+        Nothing else may be answered meanwhile.
+        """
+        session = self._session
+
+        def work() -> tuple[Answer, ...]:
+            answers = session.answers_as_predicted(image, seconds)
+            if answers:
+                session.write(answers)
+            return answers
+
+        def then(answers: tuple[Answer, ...]) -> None:
+            if answers:
+                session.take(answers)
+            self.accepted.emit(answers)
+
+        def on_error(error: InputError | OSError) -> None:
+            self._events.report(error)
+            self.accepted.emit(())
+
+        self._background.request("accept", work, then, on_error)
 
     def _check_disk(self, seconds: float) -> None:
         """Report once per session that the disk keeps the annotator waiting."""

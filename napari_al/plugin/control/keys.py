@@ -52,7 +52,7 @@ ACTIONS: dict[ActionName, Action] = {
         Action("ignore", ("I", "X"), "ignore: nothing of the classes; train on nothing here"),
         Action("undo", ("Control-Z", "Backspace"), "take the last answer back"),
         Action("redo", ("Control-Shift-Z", "Control-Y"), "put it back"),
-        Action("go_back", ("Escape",), "leave an answer picked from the queue as it is"),
+        Action("go_back", ("Escape",), "leave a picked region as it is · ask in all images again"),
         Action("find_class", ("/",), "find a class by typing its name"),
         Action("rest", ("R",), "drawing: the rest of the rectangle is this class"),
         Action("split", ("D",), "divide: cut the region in two and answer both parts"),

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from napari_al.errors import InputError
 from napari_al.methods.queries import Answer
+from napari_al.plugin.control.answer_statistics import count
 from napari_al.plugin.control.answer_submission import AnswerSubmission
 from napari_al.plugin.control.deferred_updates import DeferredUpdates
 from napari_al.plugin.control.keys import hint
@@ -42,6 +43,10 @@ if TYPE_CHECKING:
     from napari_al.session.session import Session
 
 
+BUSY: tuple[Pause, ...] = ("proposing", "reviewing", "accepting")
+"""Pauses in which nothing may be asked."""
+
+
 class OpenSession:
     """A session and everything that a viewer needs to annotate in it.
 
@@ -60,6 +65,8 @@ class OpenSession:
     ----------
     pause : Pause
         Why there is no query on screen.
+    only_in : str
+        The image that the next questions come from; "" = any.
     """
 
     def __init__(
@@ -74,11 +81,12 @@ class OpenSession:
         self.events = events
         self.preferences = preferences
         self.pause: Pause = ""
+        self.only_in = ""  # the image that next questions come from; "" = any
         self._undone: list[Query] = []  # to be asked about before any other, the next one first
         self.display = ImageDisplay(
             bench.layers, session, preferences, dispatch, placement, sources
         )
-        self.submission = AnswerSubmission(session, events)
+        self.submission = AnswerSubmission(session, events, dispatch)
         self.questions = QuestionController(
             session, events, self.display, self.submission, preferences.class_keys
         )
@@ -126,9 +134,14 @@ class OpenSession:
     def _next_query(self) -> Query | None:
         """Return the next query; None: what it waits for has been started, if that was possible."""
         for _ in range(2):  # training begins another round
-            query = self._next_undone() or self.session.query()
+            query = self._next_undone() or (
+                self.session.query_in(self.only_in) if self.only_in else self.session.query()
+            )
             if query is not None:
                 return query
+            if self.only_in and not self.session.budget_is_spent and self.session.has_scores:
+                self.pause = "complete"
+                return None
             self.pause = self.training.prepare_query()
             if self.pause:
                 return None
@@ -183,7 +196,7 @@ class OpenSession:
         session, image, query = self.session, self.display.image, self.questions.query
         is_drawn = session.config.method.query == "precise"
         is_shown = self.display.layers.wants("prediction")
-        if not image or is_drawn or not is_shown or self.pause in ("proposing", "reviewing"):
+        if not image or is_drawn or not is_shown or self.pause in BUSY:
             return
         if query is not None and query.region.mask.holds(pixel_rc) and query.region.image == image:
             return
@@ -215,10 +228,41 @@ class OpenSession:
             self._show_again(given, replaced=given, stays=True)
 
     def go_back(self) -> None:
-        """Show the query whose turn it is instead of one that was picked."""
+        """Show the query whose turn it is instead of one that was picked; or ask in any image."""
         state = self.questions.state
         if state is not None and (state.out_of_turn or state.replaced is not None):
             self.ask()
+        elif self.only_in and (state is not None or self.pause == "complete"):
+            self.stay_in("")
+
+    def stay_in(self, image: str) -> None:
+        """Ask in one image from now on; "": in any."""
+        if self.pause in BUSY:
+            return
+        self.only_in = image
+        if image and image != self.display.image:
+            self.display.show_image(image)
+        self.ask()
+
+    def accept_image(self) -> None:
+        """Answer the open regions of the image on screen as predicted; one undo takes all back."""
+        image = self.display.image
+        if not image or self.pause in BUSY:
+            return
+        state = self.questions.state
+        seconds = 0.0 if state is None else state.seconds
+        self.display.set_wanted("prediction", True)
+        self._show_pause("accepting")
+        self.submission.accept_image(image, seconds)
+
+    def on_accepted(self, answers: tuple[Answer, ...]) -> None:
+        """Go on after an image was accepted."""
+        if answers:
+            n = count(len(answers), "region")
+            self.events.told.emit(
+                f"{n} answered as predicted, for one click; {hint('undo')} takes all back."
+            )
+        self.ask()
 
     def _show_again(self, answer: Answer, replaced: Answer | None, *, stays: bool = False) -> None:
         """Show the query of an answer with what was chosen or drawn for it, to be changed."""
@@ -242,7 +286,7 @@ class OpenSession:
 
         In a drawing that is the last polygon, in a region that was cut the last part.
         """
-        if self.questions.undo():
+        if self.pause == "accepting" or self.questions.undo():
             return
         before = self.session.answers()
         try:
@@ -250,7 +294,8 @@ class OpenSession:
         except (InputError, OSError) as error:
             self.events.report(error)
             return
-        self._undone[:0] = [r.query for r in undone if isinstance(r, Answer)]
+        queries = [r.query for r in undone if isinstance(r, Answer)]
+        self._undone[:0] = [query for query in queries if query.source != "accepted"]
         match undone:
             case (Answer() as answer,):
                 earlier = _restored(before, self.session.answers())
@@ -265,6 +310,8 @@ class OpenSession:
 
     def redo(self) -> None:
         """Redo what was undone last."""
+        if self.pause == "accepting":
+            return
         try:
             redone = self.session.redo()
         except (InputError, OSError) as error:
@@ -278,6 +325,8 @@ class OpenSession:
 
     def train(self) -> None:
         """Start training now; the query on screen stays."""
+        if self.pause == "accepting":
+            return
         self.on_advanced(self.training.train())
 
     def set_train_when_spent(self, on: bool) -> None:
@@ -324,7 +373,7 @@ class OpenSession:
         self.training.on_job_finished(result)
         if not self._has_shown_model and "score_s" in result.value:
             self._show_first_model()
-        if self.pause not in ("proposing", "reviewing"):
+        if self.pause not in BUSY:
             self.on_advanced("" if result.status == "done" else result.status)
 
     def _show_first_model(self) -> None:

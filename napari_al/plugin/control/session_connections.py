@@ -52,6 +52,7 @@ def connect_session(connections: ConnectionList, opened: OpenSession, viewer: Vi
         (session.job_finished, opened.on_job_finished),
         (events.query_changed, updates.on_query_changed),
         (questions.answered, opened.on_answered),
+        (opened.submission.accepted, opened.on_accepted),
         (training.advanced, opened.on_advanced),
         (training.review_started, opened.on_review_started),
         (display.failed, lambda text: events.told.emit(text)),

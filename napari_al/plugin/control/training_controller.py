@@ -23,7 +23,17 @@ if TYPE_CHECKING:
     Corrections = tuple[AutomaticCorrection, ...]
 
 Pause = Literal[
-    "", "scoring", "training", "proposing", "reviewing", "spent", "done", "stopped", "failed"
+    "",
+    "scoring",
+    "training",
+    "proposing",
+    "reviewing",
+    "accepting",
+    "complete",
+    "spent",
+    "done",
+    "stopped",
+    "failed",
 ]
 """Why there is no query; "" = there may be one."""
 

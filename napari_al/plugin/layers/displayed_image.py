@@ -73,6 +73,8 @@ class ImageDisplay:
     """The requested region is on screen now: its image or a layer had to be made first."""
     image_ready = Signal(str)
     """An image can be had from `picture_of`."""
+    thumbnail_ready = Signal(str)
+    """An image can be had from `thumbnail_of`."""
     view_changed = Signal()
     """A kind of picture was shown or hidden."""
     failed = Signal(str)
@@ -95,6 +97,7 @@ class ImageDisplay:
         self._region: Region | None = None
         self._marks: Marks | None = None
         self._moves = True
+        self._wanted = ""  # the image to show as soon as it is loaded
         self._versions: dict[tuple[str, PictureKind], int] = {}
         self._model_version = 0
         self._zoomed = timer(60, layers.fit_lines)
@@ -130,6 +133,7 @@ class ImageDisplay:
         if region is None:
             self.layers.highlight(None)
             return
+        self._wanted = region.image
         self._show_image(region.image)
         self._show_region()
 
@@ -147,6 +151,14 @@ class ImageDisplay:
         """Surroundings seen around a region: fewer while drawing, which needs precision."""
         draws = self._session.config.method.query == "precise"
         return self._preferences.context * (DRAWING_CONTEXT if draws else 1)
+
+    def show_image(self, image: str) -> None:
+        """Show an image as a whole, with no region."""
+        self._wanted = image
+        self.show_region(None)
+        self._show_image(image)
+        if self.image == image:
+            self.layers.camera.whole_image()
 
     def focus(self) -> None:
         """Move the camera back to the region."""
@@ -181,6 +193,13 @@ class ImageDisplay:
             return picture
         ranges = self._session.data.rules.ranges
         return in_8_bit(picture, ranges[0] if ranges else robust_range(picture))
+
+    def thumbnail_of(self, image: str) -> NDArray[np.uint8] | None:
+        """Return a small copy of an image if it is made; else have it made."""
+        key = Key(image, "thumbnail")
+        if not self._pictures.is_ready(key):
+            self._pictures.request(key)
+        return self._pictures.get(key)
 
     def request(self, images: Iterable[str], *, overlays: bool = False) -> None:
         """Load images in the background; `image_ready` says when each is there."""
@@ -234,6 +253,9 @@ class ImageDisplay:
 
     def _on_picture(self, key: Key, error: str | None) -> None:
         """Show a picture that has become ready, if it is still current."""
+        if key.kind == "thumbnail":
+            self.thumbnail_ready.emit(key.image)
+            return
         if error is not None:
             self.failed.emit(error)
         elif key.kind == "image":
@@ -241,13 +263,12 @@ class ImageDisplay:
         if key.kind != "image":
             if key.image == self.image and key == self._key(key.image, key.kind):
                 self._show_picture(key.kind)
-        elif error is None and not self.image and self._region_is_on(key.image):
+        elif error is None and not self.image and self._wanted == key.image:
             self._show_image(key.image)
+            if self._region is None:
+                self.layers.camera.whole_image()
             self._show_region()
             self.arrived.emit()
-
-    def _region_is_on(self, image: str) -> bool:
-        return self._region is not None and self._region.image == image
 
     # ---- changes in napari's layer list
 

@@ -69,7 +69,8 @@ def make_layer(
     if kind == "heatmap":
         return score_layer(picture, common)
     if kind == "image":
-        return Image(picture, rgb=picture is not None and picture.ndim == 3, **common)
+        is_rgb = picture is not None and picture.ndim == 3
+        return Image(picture, rgb=is_rgb, interpolation2d="linear", **common)
     colors, limits = (
         (query_colors(dim), (-0.5, highlight.N_CODES - 0.5))
         if kind == "query"

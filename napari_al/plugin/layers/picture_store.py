@@ -21,12 +21,15 @@ if TYPE_CHECKING:
     from napari_al.plugin.widgets.main_thread import Dispatch
     from napari_al.session.session import Session
 
-PictureKind = Literal["image", "borders", "prediction", "heatmap", "answers", "targets"]
+PictureKind = Literal[
+    "image", "borders", "prediction", "heatmap", "answers", "targets", "thumbnail"
+]
 KINDS: tuple[PictureKind, ...] = (
     "image", "answers", "targets", "prediction", "heatmap", "borders",
 )  # fmt: skip
 """From the bottom up."""
 
+THUMBNAIL_PX = 96
 MAX_BYTES = 400_000_000
 """Of pictures kept."""
 
@@ -55,6 +58,19 @@ def make_picture(session: Session, key: Key) -> NDArray[Any] | None:
             return session.answers_map(key.image)
         case "targets":
             return session.targets(key.image)
+        case "thumbnail":
+            return thumbnail(session.data.image(key.image), session.data.rules.ranges)
+
+
+def thumbnail(
+    pixels: NDArray[Any], ranges: Sequence[tuple[float, float]] = ()
+) -> NDArray[np.uint8]:
+    """Return (H, W, C) pixels in 8 bits, `THUMBNAIL_PX` or fewer along the longer side."""
+    step = -(-max(pixels.shape[:2]) // THUMBNAIL_PX)
+    shown = displayed(pixels[::step, ::step], ranges)
+    if shown.dtype == np.uint8:
+        return cast("NDArray[np.uint8]", shown)
+    return in_8_bit(shown, ranges[0] if ranges else robust_range(shown))
 
 
 def displayed(pixels: NDArray[Any], ranges: Sequence[tuple[float, float]] = ()) -> NDArray[Any]:

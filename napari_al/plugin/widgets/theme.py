@@ -76,7 +76,7 @@ def style_sheet(colors: ThemeColors) -> str:
             font-size: {pt + 2}pt; font-weight: 600; border: 0px; margin-top: 18px; padding: 2px;
         }}
         QGroupBox::title {{ subcontrol-origin: margin; left: 0px; top: 0px; }}
-        QTabBar::tab {{ padding: 4px 8px; }}
+        QTabBar::tab {{ padding: 4px 5px; }}
     """
 
 

@@ -123,6 +123,16 @@ class Pool:
         places = np.flatnonzero(np.isin(self.order, own + self._starts[part]))
         return int(places[0]) if len(places) else len(self.order)
 
+    def places_of(self, image: str) -> NDArray[np.int64]:
+        """Return the places in the order of an image's regions, the best first."""
+        part = next((p for p in range(len(self.parts)) if self._is_of(image, p)), None)
+        if part is None:
+            return np.empty(0, np.int64)
+        scores, index = self._source[image]
+        rows, start = scores.rows_of(index), int(self._starts[part])
+        is_of_image = (self.order >= rows.start + start) & (self.order < rows.stop + start)
+        return np.flatnonzero(is_of_image)
+
     def _is_of(self, image: str, part: int) -> bool:
         """Whether an image's regions come from a part."""
         source = self._source.get(image)

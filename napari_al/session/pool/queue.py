@@ -15,6 +15,8 @@ from napari_al.session.log.class_edits import as_counted
 if TYPE_CHECKING:
     from collections.abc import Collection, Container, Iterable, Iterator
 
+    from numpy.typing import NDArray
+
     from napari_al.methods.queries import Answer
     from napari_al.session.log.snapshot import Snapshot
     from napari_al.session.pool.order import Pool
@@ -99,6 +101,10 @@ class AnsweredState:
         """Return those of the round being answered, oldest first."""
         return [answer for answer in self.answers if self._is_of_round(answer)]
 
+    def n_settled(self, image: str) -> int:
+        """Return how many base regions of an image have an answer other than "later"."""
+        return len(self._settled.get(image, _NONE))
+
     def is_open(self, image: str, ids: tuple[int, ...]) -> bool:
         """Whether base regions hold one not answered, and none put off in this round.
 
@@ -125,6 +131,7 @@ class QueryQueue:
         self.pool: Pool | None = None
         self._head = 0  # position in the pool's order; regions before it are answered
         self._asked: Query | None = None
+        self._places_in: tuple[Pool, str, NDArray[np.int64]] | None = None  # of one image
 
     def adopt(self, pool: Pool | None) -> None:
         """Ask from another pool; the query on screen stays."""
@@ -187,6 +194,19 @@ class QueryQueue:
                 return
             given.add(_place(query))
             yield query
+
+    def next_in(self, image: str, answered: AnsweredState, round_number: int) -> Query | None:
+        """Return the best open query of one image; None: all of it is answered."""
+        if self.pool is None:
+            return None
+        if self._places_in is None or self._places_in[:2] != (self.pool, image):
+            self._places_in = self.pool, image, self.pool.places_of(image)
+        for place in self._places_in[2].tolist():
+            row = int(self.pool.order[place])
+            query = _query_of_row(self.pool, row, answered, round_number)
+            if query is not None:
+                return query
+        return None
 
     def _ranked(self, answered: AnsweredState, round_number: int) -> Iterator[Query]:
         """Yield the queries about open regions in the pool's order."""

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from conftest import Desk
 
 
+TRAINING = {"steps": 2, "batch_size": 2, "crop_px": 32, "threads": 1}
+
+
 def test_the_model_can_be_exported(open_session: Callable[..., Desk], tmp_path: Path) -> None:
     desk = open_session()
     panel = desk.dock.annotate.export
@@ -42,7 +45,7 @@ def test_the_model_can_be_exported(open_session: Callable[..., Desk], tmp_path: 
 def test_finished_masks_from_the_statement_to_a_layer(
     open_session: Callable[..., Desk], tmp_path: Path
 ) -> None:
-    desk = open_session(budget=3)
+    desk = open_session(training={"segmenter": "compact", **TRAINING}, budget=3)
     panel = desk.dock.annotate.export
     for key in (Qt.Key.Key_1, Qt.Key.Key_2, Qt.Key.Key_3):
         desk.key(key)
