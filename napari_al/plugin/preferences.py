@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from napari_al.methods.table import Method
 
 PLUGIN = "napari-al"
 
@@ -18,6 +21,7 @@ class Preferences:
     device: Literal["auto", "cpu", "cuda"] = "auto"
     budget: int = 100
     first_training: int = 30
+    retrain_after: int = 20
     random_share: float = 0.05
     train_when_spent: bool = True
     review_corrections: bool = True
@@ -25,6 +29,21 @@ class Preferences:
     keep_zoom: bool = False
     dim: int = 40
     class_keys: str = ""
+
+    def settings(self, method: Method) -> dict[str, Any]:
+        """Return them as settings of a new project of a method (``make_config``)."""
+        return {
+            "budget": self.budget,
+            "first_training": self.first_training,
+            "retrain_after": self.retrain_after or None if can_be_live(method) else None,
+            "acquisition": {"random_share": self.random_share},
+            "training": {"device": self.device},
+        }
+
+
+def can_be_live(method: Method) -> bool:
+    """Whether a method trains while the annotator goes on: not if corrections are reviewed."""
+    return method.correction == "manual"
 
 
 def load() -> Preferences:
@@ -42,6 +61,7 @@ def load() -> Preferences:
         device=new.device,
         budget=new.budget,
         first_training=new.first_training,
+        retrain_after=new.retrain_after,
         random_share=new.random_share,
         train_when_spent=new.train_when_spent,
         review_corrections=new.review_corrections,

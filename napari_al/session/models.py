@@ -143,6 +143,19 @@ class ProjectModels(ProjectState):
         """Whether a job is running that something waits for (``start_encoding`` is none)."""
         return self._runner.is_busy and not self._runner.is_running("encode_images")
 
+    @property
+    def is_live(self) -> bool:
+        """Whether answers never wait for a model (`retrain_after`)."""
+        return self.config.retrain_after is not None
+
+    @property
+    def budget_is_spent(self) -> bool:
+        """As of ``ProjectState``; but live, a round does not end while a job runs.
+
+        What is answered meanwhile belongs to the round, and the next training has it.
+        """
+        return super().budget_is_spent and not (self.is_live and self.is_busy)
+
     def propose_corrections(self) -> tuple[AutomaticCorrection, ...]:
         """Return the automatic corrections that this round's answers justify, to look at.
 

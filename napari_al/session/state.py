@@ -226,12 +226,24 @@ class ProjectState:
         return self.config.budget_of(self.round)
 
     @property
+    def answers_in_round(self) -> int:
+        """Answers given in this round."""
+        return self._answered.n_in_round
+
+    @property
+    def answers_wanted(self) -> int | None:
+        """Answers that end this round if its clicks are not spent before; None: none."""
+        config = self.config
+        if self.round == 1 and config.first_training is not None:
+            return config.first_training
+        return config.retrain_after
+
+    @property
     def budget_is_spent(self) -> bool:
-        """Whether this round's clicks have reached the budget, or `first_training` ends round 1."""
-        first = self.config.first_training
-        if first is not None and self.round == 1 and len(self._answered.answers) >= first:
-            return True
-        return self.clicks_in_round >= self.budget
+        """Whether this round has had its clicks, or the answers that end it."""
+        wanted = self.answers_wanted
+        has_answers = wanted is not None and self.answers_in_round >= wanted
+        return has_answers or self.clicks_in_round >= self.budget
 
     def rounds(self) -> list[dict[str, str]]:
         """Return the rows of rounds.csv."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QSizePolicy, QTabWidget, QVBoxLayout, QWidget
@@ -114,7 +114,7 @@ class AnnotatePage(QWidget):
             key=hint("rest"),
         )
         self._budget = QProgressBar()
-        self._budget.setToolTip("clicks spent in this round, of its budget")
+        self._budget.setToolTip("until the model is trained again")
         self._left = text("", "muted")
         self._status = text("", "muted")
         self.tabs = self._build_tabs()
@@ -259,18 +259,26 @@ class AnnotatePage(QWidget):
         self._rest.setCheckable(name is not None)
         self._rest.setChecked(name is not None)
 
-    def show_statistics(self, statistics: AnswerStatistics, spent: int, budget: int) -> None:
-        """Show clicks and seconds so far, and how long the rest of the budget may take."""
+    def show_statistics(
+        self,
+        statistics: AnswerStatistics,
+        spent: int,
+        budget: int,
+        noun: Literal["click", "answer"] = "click",
+    ) -> None:
+        """Show what there is so far, and what ends the round: clicks, or answers."""
         self.classes.set_counts(statistics.counts)
         self.progress.show_statistics(statistics, self._classes)
         self._budget.setRange(0, budget)
         self._budget.setValue(min(spent, budget))
-        self._budget.setFormat(f"{spent} of {budget} clicks")
+        self._budget.setFormat(f"{spent} of {budget} {noun}s")
         left = max(0, budget - spent)
-        pace = statistics.seconds_per_click
-        words = f"{count(statistics.n_queries, 'answer')} in all · {count(left, 'click')} left"
-        if pace is not None and left:
-            words += f" · about {duration(pace * left)}"
+        by_click = noun == "click"
+        pace = statistics.seconds_per_click if by_click else statistics.seconds_per_query
+        words = f"{count(statistics.n_queries, 'answer')} in all"
+        if left:
+            words += f" · {count(left, noun)} to the next model"
+            words += "" if pace is None else f", about {duration(pace * left)}"
         self._left.setText(words)
 
     def show_status(self, words: str) -> None:

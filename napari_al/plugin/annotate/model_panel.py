@@ -59,8 +59,10 @@ class ModelPanel(QWidget):
             "Train now", "train on all answers so far; answering goes on", self.train_wanted.emit
         )
         self.stop = button("Stop", "end what is running; nothing is lost", self.stop_wanted.emit)
-        self._auto = QCheckBox("train when the budget is spent")
-        self._auto.setToolTip("otherwise the next round waits for 'Train now'")
+        self._auto = QCheckBox("train by itself")
+        self._auto.setToolTip(
+            "when a round has its answers or clicks; otherwise the next one waits for 'Train now'"
+        )
         self._auto.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._auto.setChecked(True)
         self._auto.toggled.connect(self.auto_changed.emit)

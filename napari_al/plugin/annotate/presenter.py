@@ -200,7 +200,12 @@ class AnnotationPresenter:
     def on_statistics_changed(self, statistics: AnswerStatistics) -> None:
         """Show new statistics."""
         session, page = self._session, self._annotate
-        page.show_statistics(statistics, session.clicks_in_round, session.budget)
+        spent, budget = session.clicks_in_round, session.budget
+        given, wanted = session.answers_in_round, session.answers_wanted
+        if wanted is None or spent / budget > given / wanted:  # what will end the round first
+            page.show_statistics(statistics, spent, budget)
+        else:
+            page.show_statistics(statistics, given, wanted, "answer")
         page.undo.setEnabled(session.can_undo)
         page.redo.setEnabled(session.can_redo)
         self._show_model_state()

@@ -183,7 +183,7 @@ class OpenSession:
         """Show a query out of turn; if it has an answer, the next answer replaces it."""
         given = next((a for a in reversed(self.session.answers()) if a.query == query), None)
         if given is None:
-            picked = replace(query, source="acquisition")  # chosen, so not at random
+            picked = replace(query, source="picked")
             self._show(QuestionState(picked, out_of_turn=True))
         else:
             self._show_again(given, replaced=given)
@@ -375,6 +375,8 @@ class OpenSession:
             self._show_first_model()
         if self.pause not in BUSY:
             self.on_advanced("" if result.status == "done" else result.status)
+        if result.status == "done":
+            self.training.train_live()
 
     def _show_first_model(self) -> None:
         """Show once what the first model predicts."""

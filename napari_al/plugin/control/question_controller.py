@@ -220,7 +220,7 @@ class QuestionController:
         seconds = round(spent_s / len(queries), 3)
         answers = [
             Answer(
-                replace(query, source="acquisition"),  # chosen, so not at random
+                replace(query, source="picked"),
                 class_ids,
                 ONE_CLICK,
                 outcome=outcome,

@@ -107,6 +107,20 @@ class TrainingController:
             return "proposing"
         return "" if self._start(session.start_training) else "failed"
 
+    def train_live(self) -> None:
+        """Live: train again at once if enough was answered meanwhile; the query on screen stays.
+
+        Automatic corrections are proposed between two queries, so they wait for the next answer.
+        """
+        session = self._session
+        if (
+            session.is_live
+            and session.budget_is_spent
+            and self._preferences.train_when_spent
+            and session.config.method.correction == "manual"
+        ):
+            self.train(waits_for_budget=True)
+
     def stop(self) -> None:
         """Stop the job that is running."""
         self._events.attempt(self._session.stop_job)

@@ -22,8 +22,8 @@ from qtpy.QtWidgets import (
 )
 
 from napari_al.errors import InputError
+from napari_al.plugin.preferences import can_be_live
 from napari_al.plugin.start.class_list import ClassList
-from napari_al.plugin.start.existing_labels_box import ExistingLabelsBox
 from napari_al.plugin.start.method_choice import MethodChoice
 from napari_al.plugin.start.model_choice import ModelChoice
 from napari_al.plugin.start.new_session import StartChoice, suggest_project
@@ -65,7 +65,7 @@ class StartPage(QWidget):
         self.setAcceptDrops(True)
         self.source: Path | ViewerImages | None = None
         self._classes_of_folder: tuple[ClassInfo, ...] = ()
-        self._own_project = self._can_correct = False
+        self._own_project = False
         self._given: dict[str, Any] = {}  # settings that this page does not show
         self.recent = RecentList("Go on with", can_forget=True)
         self.projects_of_folder = RecentList("Projects of this folder", can_forget=False)
@@ -81,8 +81,6 @@ class StartPage(QWidget):
         self.class_list.changed.connect(lambda: self.show_message(""))
         self.question = MethodChoice()
         self.question.changed.connect(self._on_method)
-        self.existing_labels = ExistingLabelsBox()
-        self.existing_labels.changed.connect(self._refresh_corrections)
         self.pseudo_labels = PseudoLabelBox()
         self.regions = RegionSizeBox()
         self.regions.changed.connect(lambda: self.show_message(""))
@@ -95,6 +93,15 @@ class StartPage(QWidget):
         self.model = ModelChoice()
         self.device = "auto"
         self.first_training: int | None = None
+        self.retrain_after = QSpinBox()
+        self.retrain_after.setRange(0, 10_000)
+        self.retrain_after.setPrefix("after ")
+        self.retrain_after.setSuffix(" answers")
+        self.retrain_after.setSpecialValueText("when the clicks are spent")
+        self.retrain_after.setToolTip(
+            "live: the model is trained again while you go on; 0: by rounds, as in the papers"
+        )
+        self._retrain_label = text("Train again", wrap=False)
         self.random_share = 0.0
         self.project = QLineEdit()
         self.project.setToolTip("a new folder; answers and models are kept there")
@@ -129,13 +136,13 @@ class StartPage(QWidget):
         column.addWidget(self.class_list)
         column.addWidget(text("Question", "title"))
         column.addWidget(self.question)
-        column.addWidget(self.existing_labels)
         column.addWidget(self.pseudo_labels)
         column.addWidget(text("Regions", "title"))
         column.addWidget(self.regions)
         form = QFormLayout()
         form.setContentsMargins(0, 4, 0, 0)
         form.addRow("Clicks a round", self.budget)
+        form.addRow(self._retrain_label, self.retrain_after)
         form.addRow("Order", self.order)
         form.addRow("Project", self._make_project())
         column.addLayout(form)
@@ -184,6 +191,7 @@ class StartPage(QWidget):
         self.budget.setValue(preferences.budget)
         self.device = preferences.device
         self.first_training = preferences.first_training
+        self.retrain_after.setValue(preferences.retrain_after)
         self.random_share = preferences.random_share
 
     def preset(self, project: Path | None, config: ProjectConfig, given: dict[str, Any]) -> None:
@@ -194,6 +202,8 @@ class StartPage(QWidget):
             self.budget.setValue(config.budget)
         if "first_training" in given:
             self.first_training = config.first_training
+        if "retrain_after" in given:
+            self.retrain_after.setValue(config.retrain_after or 0)
         if "random_share" in given.get("acquisition", {}):
             self.random_share = config.acquisition.random_share
         self.device = config.training.device
@@ -293,6 +303,7 @@ class StartPage(QWidget):
         shown = {
             "budget": self.budget.value(),
             "first_training": self.first_training,
+            "retrain_after": self._retrain_after,
             "method": {"regions": self.regions.regions},
             "regions": {"n_per_image": self.regions.n_per_image},
             "acquisition": {
@@ -307,9 +318,13 @@ class StartPage(QWidget):
             self.question.method.name,
             Path(project).expanduser(),
             merged(self._given, shown),
-            self.existing_labels.labels(),
-            self.existing_labels.use_of_layers,
         )
+
+    @property
+    def _retrain_after(self) -> int | None:
+        """Answers after which a model is trained again; None: by rounds."""
+        is_live = can_be_live(self.question.method)
+        return self.retrain_after.value() or None if is_live else None
 
     def _start(self) -> None:
         try:
@@ -324,21 +339,16 @@ class StartPage(QWidget):
 
     def _on_source(self, *, can_correct: bool) -> None:
         self._own_project = False
-        self._can_correct = can_correct
-        self.existing_labels.set_source(in_viewer=not isinstance(self.source, Path))
-        self._refresh_corrections()
+        self.question.set_can_correct(can_correct)
         self.pseudo_labels.set_source(self.source if isinstance(self.source, Path) else None)
         self.show_message("")
         self._refresh()
         self.preview_wanted.emit()
 
-    def _refresh_corrections(self) -> None:
-        """Enable the question about labels where there are some, or will be."""
-        will_be = self.existing_labels.makes_labels_to_correct
-        self.question.set_can_correct(self._can_correct or will_be)
-
     def _on_method(self) -> None:
         self.regions.set_regions(self.question.method.regions)
+        for widget in (self._retrain_label, self.retrain_after):
+            widget.setVisible(can_be_live(self.question.method))
         self._refresh()
 
     def _refresh(self) -> None:

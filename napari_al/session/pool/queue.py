@@ -51,8 +51,8 @@ class AnsweredState:
         Those in force, oldest first, in terms of the classes in force.
     clicks : Clicks
         All that were spent.
-    clicks_in_round : int
-        Those of the round being answered.
+    n_in_round, clicks_in_round : int
+        Answers and clicks of the round being answered.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class AnsweredState:
     ) -> None:
         self.snapshot = snapshot
         self.answers: list[Answer] = []
-        self.clicks, self.clicks_in_round = Clicks(), 0
+        self.clicks, self.clicks_in_round, self.n_in_round = Clicks(), 0, 0
         self._earlier = earlier
         self._settled: dict[str, set[int]] = {}
         self._put_off: dict[str, set[int]] = {}
@@ -75,6 +75,7 @@ class AnsweredState:
         self.snapshot.answers.setdefault(region.image, []).extend(counted)
         self.clicks += answer.clicks
         if self._is_of_round(answer):
+            self.n_in_round += 1
             self.clicks_in_round += answer.clicks.total
         if answer.outcome != "skipped":
             self._settled.setdefault(region.image, set()).update(region.ids)
@@ -89,6 +90,7 @@ class AnsweredState:
         left.pop()
         self.clicks -= answer.clicks
         if self._is_of_round(answer):
+            self.n_in_round -= 1
             self.clicks_in_round -= answer.clicks.total
         self._settled[image] = self.snapshot.answered_ids(image)
         put_off = (a for a in left if a.outcome == "skipped" and self._is_of_round(a))

@@ -167,6 +167,11 @@ class ProjectConfig(Settings):
         None,
         description="answers that end round 1 if its budget is not spent before; null: none",
     )
+    retrain_after: Positive | None = Field(
+        None,
+        description="live: answers that end each later round, which the window trains while it "
+        "asks on; null: by rounds, which end when the budget is spent",
+    )
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     skip_broken: bool = False
     images: ImageRules = ImageRules()

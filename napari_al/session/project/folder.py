@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from napari_al.learning.segmenter import Segmenter
     from napari_al.session.project.config import ProjectConfig
 
+N_LIVE_MODELS: Final = 3
+"""Rounds whose models a live session keeps."""
 _HARMLESS: Final = {".DS_Store", "Thumbs.db", "desktop.ini", "project.lock"}
 """Files in a folder that do not make it somebody else's."""
 
@@ -232,8 +234,21 @@ class Project:
         for so_far in (False, True):
             self.scores_file(round_number, so_far=so_far).unlink(missing_ok=True)
         for kind in ("targets", "predictions", "tables", "curves"):
-            for folder in (self.cache / kind).glob(f"round_{round_number:02d}*"):
+            for stage in ("", "_stage_1", "_stage_2"):
+                folder = self.cache / kind / f"round_{round_number:02d}{stage}"
                 shutil.rmtree(folder, ignore_errors=True)
+
+    def drop_older_models(self) -> None:
+        """Delete models, and what they left in the cache, of rounds before the newest three.
+
+        Live rounds are many and a model may have 13 MB. What is known of the rounds stays, and so
+        does the model of the initial labels.
+        """
+        for number in self.rounds_done()[:-N_LIVE_MODELS]:
+            if number and self.model_file(number).exists():
+                self.drop_cache_of_round(number)
+                for stage in (1, 2):
+                    self.model_file(number, stage=stage).unlink(missing_ok=True)
 
     # -- the image on screen, which jobs process first
 
@@ -255,10 +270,16 @@ class Project:
     # -- rounds that are done, and their models
 
     def rounds_done(self) -> list[int]:
-        """Numbers of the rounds that have a model and its figures, ascending."""
+        """Numbers of the rounds that have a model and its figures, ascending.
+
+        Models of rounds before the newest may have been deleted (`drop_older_models`).
+        """
         names = (path.stem.removeprefix("round_") for path in self.models.glob("round_*.json"))
         numbers = (int(name) for name in names if name.isdecimal())
-        return sorted(n for n in numbers if self.model_file(n).exists())
+        ascending = sorted(numbers)
+        while ascending and not self.model_file(ascending[-1]).exists():
+            ascending.pop()
+        return ascending
 
     def read_round(self, round_number: int) -> dict[str, Any]:
         """Read what is known of a round's model: ``row`` of rounds.csv, ``log_seq``, IoU by class.

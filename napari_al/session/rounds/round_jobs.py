@@ -65,7 +65,10 @@ def train_and_score(
 ) -> dict[str, Any]:
     """Both in turn: what the window runs in its child process."""
     work = JobContext.of_job(args, progress, should_stop)
-    return _train_round(work, args) | _score_round(work)
+    result = _train_round(work, args) | _score_round(work)
+    if work.snapshot.config.retrain_after is not None:
+        work.snapshot.project.drop_older_models()  # no image needs their scores any more
+    return result
 
 
 def encode_images(

@@ -103,7 +103,31 @@ def test_a_random_question_stays_one_after_undo_but_not_when_it_is_picked(open_s
     desk.until_asked()
     desk.dock.bench.opened.questions.answer_many(desk.session.upcoming(2), (1,))
     sources = [answer.query.source for answer in desk.session.answers()[9:]]
-    assert sources == ["random"] * 3 + ["acquisition"] * 3
+    assert sources == ["random"] * 3 + ["picked"] * 3
+
+
+def test_live_the_model_is_trained_again_and_again_and_no_question_waits(open_session):
+    settings = {"training": {"segmenter": "compact", **TRAINING}, "budget": 1000}
+    desk = open_session("bvsb", first_training=3, retrain_after=2, **settings)
+    page = desk.dock.annotate
+    assert page._budget.format() == "0 of 3 answers"
+    shown, expected = [], [desk.query]
+    desk.dock.bench.events.query_changed.connect(shown.append)
+    for _ in range(7):
+        desk.key(Qt.Key.Key_1)
+        assert desk.dock.bench.query is not None, "also while the first model is trained"
+        assert desk.query not in expected
+        expected.append(desk.query)
+    assert desk.session.is_training or desk.session.model_round == 1
+    desk.until(lambda: desk.session.model_round == 2)  # begun by itself, with 4 new answers
+    desk.until(lambda: not desk.session.is_busy)
+    assert [int(row["queries"]) for row in desk.session.rounds()] == [3, 7]
+    assert shown == expected[1:], "no question came or went but by an answer"
+    assert desk.query == expected[-1]
+    desk.key(Qt.Key.Key_1)
+    desk.until_asked()
+    assert desk.query.model_round == 2
+    assert desk.dock.bench.stage.layers.wants("prediction"), "the first model showed itself"
 
 
 def test_an_old_answer_is_changed_only_if_wanted(open_session):

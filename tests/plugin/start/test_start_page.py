@@ -3,7 +3,9 @@
 import pytest
 
 from napari_al.formats.dataset import DataFolder
+from napari_al.methods.table import METHODS
 from napari_al.plugin.preferences import Preferences
+from napari_al.plugin.start.new_session import FolderContents
 from napari_al.session.project.settings import make_config
 
 
@@ -17,3 +19,35 @@ def test_preferences_hold_where_no_setting_is_given(desk, data_path, given, budg
     page.preset(None, make_config(DataFolder.open(data_path), given, "bvsb"), given)
     assert page.budget.value() == budget
     assert page.first_training == first_training
+
+
+@pytest.mark.parametrize(
+    ("method", "given", "expected"),
+    [
+        ("bvsb", {}, 20),
+        ("bvsb", {"retrain_after": 7}, 7),
+        ("bvsb", {"retrain_after": None}, None),
+        ("a2lc", {}, None),
+    ],
+)
+def test_the_window_trains_live_unless_corrections_are_reviewed(
+    desk, data_path, tmp_path, method, given, expected
+):
+    page, data = desk.dock.start, DataFolder.open(data_path)
+    page.set_preferences(Preferences())
+    page.show_found(FolderContents(data_path, data=data))
+    page.preset(tmp_path / "p", make_config(data, given, method), given)
+    assert page.choice().settings["retrain_after"] == expected
+    assert page.choice().settings["acquisition"]["random_share"] == 0.05
+    assert page.retrain_after.isVisibleTo(page) == (method == "bvsb")
+
+
+def test_preferences_are_settings_of_a_project(data_path):
+    data = DataFolder.open(data_path)
+    for method, retrain_after in (("bvsb", 20), ("a2lc", None)):
+        config = make_config(data, Preferences().settings(METHODS[method]), method)
+        assert (config.budget, config.first_training) == (100, 30)
+        assert config.retrain_after == retrain_after
+        assert config.acquisition.random_share == 0.05
+    by_rounds = Preferences(retrain_after=0).settings(METHODS["bvsb"])
+    assert by_rounds["retrain_after"] is None
