@@ -44,7 +44,10 @@ myst_heading_anchors = 3
 html_theme = "pydata_sphinx_theme"
 html_title = "napari-al"
 html_show_sourcelink = False
-html_theme_options = {"navigation_with_keys": False, "show_toc_level": 2}
+html_theme_options = {"navigation_with_keys": False, "show_toc_level": 2, "navbar_center": []}
+html_sidebars = {"**": ["all-pages"]}  # instead of links in the head
+templates_path = ["_templates"]
+toc_object_entries = False  # each has a heading of its own
 napoleon_google_docstring = False
 autodoc_typehints = "none"  # the docstrings have them, with shapes and units
 autodoc_member_order = "bysource"
@@ -150,7 +153,8 @@ def api_page() -> str:
         entry = f".. {directive}:: napari_al.{name}"
         if name in DATA:
             entry = f".. py:data:: napari_al.{name}\n\n   {DATA[name]}"
-        parts.append(f"## {name}\n\n```{{eval-rst}}\n{entry}\n```")
+        heading = name.replace("_", "\\_")
+        parts.append(f"## {heading}\n\n```{{eval-rst}}\n{entry}\n```")
     return "\n\n".join(parts) + "\n"
 
 
