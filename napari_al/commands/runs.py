@@ -92,10 +92,14 @@ def sweep(
     ] = None,
 ) -> None:
     """Run methods x seeds x settings from a TOML or JSON file, or go on; ends in a report."""
-    from napari_al.simulate.sweep import run_folder, run_sweep
+    from napari_al.simulate.report import REPORT
+    from napari_al.simulate.sweep import RUNS, run_folder, run_sweep
     from napari_al.simulate.sweep_plan import read_sweep
+    from napari_al.tools.output_folder import check_own
 
     runs = read_sweep(file)
+    check_own(out, RUNS, file)
+    check_own(out / "report", REPORT)
     with SweepProgress(runs) as progress:
         run_sweep(
             runs, out, jobs=jobs, on_progress=progress.show, on_finished=progress.show_finished

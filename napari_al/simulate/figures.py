@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from napari_al.simulate.curves import Curve, draw_curves, draw_grid, draw_stacks
+from napari_al.errors import InputError
+from napari_al.simulate.curves import LABEL_SIZE, Curve, draw_curves, draw_grid, draw_stacks
+from napari_al.simulate.measures import class_palette, pictures_and_truth, predicted_classes
 from napari_al.simulate.studies import mean, spread
 from napari_al.simulate.tables import (
     CLICK_KINDS,
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 MODEL_COLUMNS = {"model_miou": "", "stage2_model_miou": " (stage 2)"}
 DATA_COLUMNS = {"data_miou": "", "stage2_data_miou": " (stage 2)"}
 PREQUENTIAL_COLUMNS = {"prequential_accuracy": "", "random_share_accuracy": " (random regions)"}
+MAX_PREDICTIONS = 8
+"""Lines of which predictions are shown."""
 PANEL = (5.5, 4.2)
 """Inches."""
 
@@ -50,6 +54,7 @@ def figures_of(study: Study, styles: Styles) -> dict[str, tuple[str, Figure]]:
         "costs": ("clicks by kind and seconds a round", _costs(study)),
         "regions": ("quality of the regions asked about", _regions(study, styles)),
         "sieve": ("what sieving kept and removed", _sieve(study, styles)),
+        "predictions": ("predictions of the last models, mIoU of the image", _predictions(study)),
         "corrections": ("precision and recall of corrections", _corrections(study, styles)),
     }
     return {name: (what, figure) for name, (what, figure) in made.items() if figure is not None}
@@ -219,14 +224,14 @@ def _by_round(
         for kind, of_run in kinds.items():
             rounds = dict(by_round(line, of_run))
             for panel, _ in enumerate(titles):
-                values = [columns[panel] for columns in rounds.values()]
-                if values:
+                known = {n: columns[panel] for n, columns in rounds.items() if columns[panel]}
+                if known:
                     curves[panel].append(
                         Curve(
                             line.label + kind,
-                            [*rounds],
-                            [mean(v) for v in values],
-                            [spread(v) or 0.0 for v in values],
+                            [*known],
+                            [mean(v) for v in known.values()],
+                            [spread(v) or 0.0 for v in known.values()],
                             styles[line.label],
                             dashed=bool(kind),
                         )
@@ -237,6 +242,43 @@ def _by_round(
     for axes, title, drawn in zip(panels, titles, curves, strict=True):
         draw_curves(axes, drawn, title, x_label="round")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return figure
+
+
+def _predictions(study: Study) -> Figure | None:
+    """Predictions of each line's first run on three validation images: best, median and worst.
+
+    By the mean over the lines of an image's mIoU, so that the images are the same for all.
+    """
+    shown = [line for line in study.lines if line.runs[0].val_miou][:MAX_PREDICTIONS]
+    common = set.intersection(*(set(line.runs[0].val_miou) for line in shown)) if shown else set()
+    if not common:
+        return None
+    by_image = {name: mean([x.runs[0].val_miou[name] for x in shown]) for name in sorted(common)}
+    ranked = sorted(by_image, key=by_image.__getitem__, reverse=True)
+    chosen = {"best": ranked[0], "median": ranked[len(ranked) // 2], "worst": ranked[-1]}
+    names = list(dict.fromkeys(chosen.values()))
+    try:
+        image_and_truth = pictures_and_truth(shown[0].runs[0].path, names)
+        predicted = [predicted_classes(line.runs[0].path, names) for line in shown]
+    except InputError:  # the data folder is gone: figures without pictures
+        return None
+    n_columns = 2 + len(shown)
+    figure = Figure(figsize=(2.2 * n_columns, 2.1 * len(chosen)), layout="constrained")
+    figure.suptitle(study.name)
+    palette = class_palette(shown[0].runs[0].config.classes)
+    for row, (place, name) in enumerate(chosen.items()):
+        picture, truth = image_and_truth[name]
+        cells = [(f"{place}: {name}", picture), ("ground truth", palette[truth])]
+        cells += [
+            (f"{line.label}, {line.runs[0].val_miou[name]:.2f}", palette[maps[name]])
+            for line, maps in zip(shown, predicted, strict=True)
+        ]
+        for column, (title, pixels) in enumerate(cells):
+            axes = figure.add_subplot(len(chosen), n_columns, row * n_columns + column + 1)
+            axes.imshow(pixels)
+            axes.set_axis_off()
+            axes.set_title(title, fontsize=LABEL_SIZE)
     return figure
 
 

@@ -23,21 +23,24 @@ from napari_al.core.metrics import (
     sieve_counts,
     undersegmentation_error,
 )
+from napari_al.session.log.class_edits import load_model, read_config_in_force
 from napari_al.session.log.log import AnnotationLog
 from napari_al.session.log.snapshot import Snapshot, open_data, snapshot_of
 from napari_al.session.pool.scores import PoolScores
 from napari_al.session.project import cache_files
+from napari_al.session.project.folder import Project
 from napari_al.session.project.region_maps import RegionMaps
 from napari_al.simulate.supervised import SUPERVISED
 from napari_al.simulate.truth import check_has_truth, truth_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from napari_al.formats.classes import ClassInfo
     from napari_al.formats.dataset import DataFolder
-    from napari_al.session.project.folder import Project
 
 N_IMAGES_OF_REGIONS = 50
 """Images, spread evenly, of which the quality of regions is a mean."""
@@ -99,6 +102,48 @@ def measure(project: Project) -> Measures:
         _add_image(measures, states, image, truth_of(data, image))
     measures.regions.update(_region_qualities(newest))
     return measures
+
+
+def pictures_and_truth(
+    path: Path, names: Sequence[str]
+) -> dict[str, tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
+    """(H, W, 3) pictures of a project's validation images, and (H, W) their true classes."""
+    project = Project.open(path, read_only=True)
+    data = open_data(project, project.read_config())
+    found = {}
+    for name in names:
+        truth = data.labels(name, "val")
+        pixels = data.image(name, "val").astype(np.float32)
+        pixels = pixels[..., :3] if pixels.shape[2] >= 3 else pixels[..., [0, 0, 0]]
+        low, high = np.percentile(pixels, (0.5, 99.5))
+        picture = np.clip((pixels - low) / max(high - low, 1e-9) * 255, 0, 255).astype(np.uint8)
+        empty = np.full(picture.shape[:2], IGNORE, np.uint8)
+        found[name] = picture, empty if truth is None else truth
+    return found
+
+
+def predicted_classes(path: Path, names: Sequence[str]) -> dict[str, NDArray[np.uint8]]:
+    """(H, W) classes that a project's newest model predicts for validation images."""
+    import torch
+
+    from napari_al.learning.inference import class_map_of, predict_probs
+
+    project = Project.open(path, read_only=True)
+    config = read_config_in_force(project)
+    data = open_data(project, config)
+    model = load_model(project.newest_model_file(), config.classes)
+    device = torch.device("cpu")
+    return {
+        name: class_map_of(predict_probs(model, data.image(name, "val"), device)) for name in names
+    }
+
+
+def class_palette(classes: Sequence[ClassInfo]) -> NDArray[np.uint8]:
+    """(256, 3) colours of class ids; pixels without a class are white."""
+    palette = np.full((256, 3), 255, np.uint8)
+    for info in classes:
+        palette[info.id] = list(bytes.fromhex(info.color.removeprefix("#")))
+    return palette
 
 
 def _states(project: Project) -> tuple[dict[int, Snapshot], Snapshot]:

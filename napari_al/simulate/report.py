@@ -15,6 +15,7 @@ from napari_al.simulate.figures import figures_of
 from napari_al.simulate.report_page import Section, page
 from napari_al.simulate.studies import read_run, studies_of
 from napari_al.simulate.tables import tables_of
+from napari_al.tools.output_folder import check_own
 from napari_al.writing import write_atomic
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from napari_al.simulate.studies import Study
+
+
+REPORT = "report.html"
 
 
 def write_report(
@@ -53,8 +57,11 @@ def write_report(
     Raises
     ------
     InputError
-        For a folder that is no project, or if no project has a finished round.
+        For a folder that is no project, if no project has a finished round, or if ``out`` holds
+        files and no report.
     """
+    out = Path(out)
+    check_own(out, REPORT)
     paths = list(dict.fromkeys(Path(path).resolve() for path in projects))
     if not paths:
         raise InputError("a report needs at least one project")
@@ -66,13 +73,14 @@ def write_report(
     studies = studies_of([run for run in runs if run.rows])
     if not studies:
         raise InputError(f"{empty[0]} has no finished round yet, and there is no other run")
-    out = Path(out)
+    if not (out / REPORT).exists():  # so that a report that was stopped can be made again
+        write_atomic(out / REPORT, b"<!doctype html><p>This report is being made.\n")
     styles = _styles(studies)
     sections = [
         _write_section(study, styles, out, f"_{study.name}" if len(studies) > 1 else "")
         for study in studies
     ]
-    report = out / "report.html"
+    report = out / REPORT
     write_atomic(report, page(sections, empty).encode())
     return report
 

@@ -6,12 +6,16 @@
 from __future__ import annotations
 
 import base64
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from platform import python_version
 from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from napari_al.simulate.studies import mean, spread
+from napari_al.simulate.studies import headline, mean, spread
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -25,6 +29,10 @@ TABLES_OF_FIGURES = {
     "regions": ("regions",), "sieve": ("sieve",), "corrections": ("corrections",),
 }  # fmt: skip
 """Names of the tables that follow a figure, by its name; other tables come last."""
+
+
+PACKAGES = ("napari-al", "torch", "numpy", "opencv-contrib-python", "scikit-image")
+"""Whose versions results depend on."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +52,11 @@ class Section:
     figures: dict[str, tuple[str, bytes]]
 
     runs_head = ("method", "seed", "rounds", "training", "project")
+
+    @property
+    def headline(self) -> str:
+        """What the study says, in a line."""
+        return headline(self.study)
 
     @property
     def figures_and_tables(self) -> Iterable[tuple[str, str, list[Table]]]:
@@ -79,7 +92,25 @@ def page(sections: Sequence[Section], without_rounds: Sequence[Path]) -> str:
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
     environment.filters["cells"] = _cells
     template = environment.get_template("report_page.html")
-    return template.render(sections=sections, without_rounds=without_rounds) + "\n"
+    lines = [line for section in sections for line in section.study.lines]
+    several_seeds = any(len(line.runs) > 1 for line in lines)
+    text = template.render(
+        sections=sections,
+        without_rounds=without_rounds,
+        several_seeds=several_seeds,
+        made=_made(),
+    )
+    return text + "\n"
+
+
+def _made() -> str:
+    """Say when the page was made, and with which versions."""
+    now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    found = []
+    for package in PACKAGES:
+        with suppress(PackageNotFoundError):
+            found.append(f"{package} {version(package)}")
+    return f"{now}; {', '.join(found)}; Python {python_version()}"
 
 
 def _cells(table: Table) -> Iterable[list[str]]:
@@ -90,15 +121,16 @@ def _settings(line: Line) -> str:
     config = line.runs[0].config
     training = config.training
     kept = "weights kept" if training.keep_weights else "fresh weights"
+    budgets = ", ".join(map(str, dict.fromkeys((*config.first_budgets, config.budget))))
     return (
         f"{training.segmenter}, {training.steps} steps of {training.batch_size} crops of "
-        f"{training.crop_px} px, {kept}; {config.budget} clicks a round"
+        f"{training.crop_px} px, {kept}; {budgets} clicks a round"
     )
 
 
 def _mean_and_spread(values: Sequence[float]) -> str:
     if not values:
-        return ""
+        return "–"
     deviation = spread(values)
     return _number(mean(values)) + ("" if deviation is None else f" ± {_number(deviation)}")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from napari_al.simulate.measures import Measures
 
 
+BASELINE = "random"
+
+
 @dataclass(frozen=True)
 class Run:
     """One project.
@@ -48,6 +51,8 @@ class Run:
     measures : Measures or None
     without_measures : str
         Why there are none.
+    val_miou : dict of str to float
+        mIoU of each validation image after the last round; empty if not known.
     """
 
     path: Path
@@ -57,6 +62,7 @@ class Run:
     data_iou: list[float | None] | None = None
     measures: Measures | None = None
     without_measures: str = ""
+    val_miou: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -72,12 +78,12 @@ class Line:
 
     def values(self, column: str, round_number: int) -> list[float]:
         """Known values of a column in a round, one a run."""
-        return [
-            float(row[column])
+        return _known(
+            row.get(column)
             for run in self.runs
             for row in run.rows
-            if int(row["round"]) == round_number and row.get(column)
-        ]
+            if int(row["round"]) == round_number
+        )
 
     def curve(
         self, column: str, style: int, suffix: str = "", x: Mapping[int, float] | None = None
@@ -104,16 +110,17 @@ class Line:
         return self.runs[0].config.method == SUPERVISED
 
     def measured(self, of_run: Callable[[Measures], Iterable[float] | None]) -> list[list[float]]:
-        """Return what a function says of runs' measures: by column, the values of all runs.
+        """Return what a function says of runs' measures: by column, the known values of all runs.
 
-        [] where no run has any.
+        [] where no run has any. A measure that is not a number is not known: recall of borders
+        where there are none, say.
         """
         found = [of_run(run.measures) for run in self.runs if run.measures is not None]
-        return [list(column) for column in zip(*filter(None, found), strict=True)]
+        return [_known(column) for column in zip(*filter(None, found), strict=True)]
 
     def last(self, column: str) -> list[float]:
         """Known values of a column in each run's last row."""
-        return [float(run.rows[-1][column]) for run in self.runs if run.rows[-1].get(column)]
+        return _known(run.rows[-1].get(column) for run in self.runs)
 
 
 @dataclass(frozen=True)
@@ -153,7 +160,9 @@ def read_run(path: Path) -> Run:
     model_iou, data_iou = (
         _by_class(record.get(field), len(config.classes)) for field in ("model_iou", "data_iou")
     )
-    return Run(path, config, rows, model_iou, data_iou, measures, without)
+    found = record.get("val_miou")
+    val_miou = found if isinstance(found, dict) else {}
+    return Run(path, config, rows, model_iou, data_iou, measures, without, val_miou)
 
 
 def _by_class(known: list[float | None] | None, n_classes: int) -> list[float | None] | None:
@@ -277,6 +286,48 @@ def sign_test(n_won: int, n_lost: int) -> float:
     n = n_won + n_lost
     tail = sum(math.comb(n, k) for k in range(min(n_won, n_lost) + 1))
     return min(1.0, 2 * tail / float(2**n))
+
+
+def headline(study: Study) -> str:
+    """Say in a line which method comes up to the end of `random`, and with how many clicks.
+
+    Without a run of `random`: the best method in the end. "" without any model mIoU.
+    """
+    curves = [
+        curve
+        for line in study.methods
+        if not line.runs[0].config.method.starts_from_labels  # that is another starting point
+        and (curve := line.curve("model_miou", 0)) is not None
+    ]
+    if not curves:
+        return ""
+    best = max(curves, key=lambda curve: curve.mean[-1])
+    baseline = next((curve for curve in curves if curve.label == BASELINE), None)
+    if baseline is None:
+        reached, spent = f"{best.mean[-1]:.2f}", f"{best.x[-1]:,.0f}"
+        return f"{best.label} reaches a model mIoU of {reached} with {spent} clicks."
+    level = baseline.mean[-1]
+    own = clicks_to_reach(baseline.x, baseline.mean, level) or baseline.x[-1]
+    needed = {
+        curve.label: clicks
+        for curve in curves
+        if curve is not baseline
+        and (clicks := clicks_to_reach(curve.x, curve.mean, level)) is not None
+    }
+    if not needed:
+        others = "" if len(curves) == 1 else "; no other method does"
+        return f"{BASELINE} reaches a model mIoU of {level:.2f} with {own:,.0f} clicks{others}."
+    first = min(needed, key=needed.__getitem__)
+    return (
+        f"{first} reaches a model mIoU of {level:.2f} with {needed[first]:,.0f} clicks, {BASELINE} "
+        f"needs {own:,.0f}."
+    )
+
+
+def _known(values: Iterable[str | float | None]) -> list[float]:
+    """Numbers among values of a table or of measures."""
+    numbers = [float(value) for value in values if value not in (None, "")]
+    return [number for number in numbers if math.isfinite(number)]
 
 
 def mean(values: Sequence[float]) -> float:

@@ -17,6 +17,7 @@ from napari_al.learning.devices import resolve_device
 from napari_al.processors import n_cores
 from napari_al.session.project.config import ProjectConfig
 from napari_al.session.project.folder import Project
+from napari_al.session.project.shared_cache import SharedCache
 from napari_al.session.rounds.job_function import JobProgress, JobResult, Stopped
 from napari_al.session.rounds.job_process import Job
 from napari_al.simulate.runner import holds_run, run_config
@@ -29,13 +30,15 @@ if TYPE_CHECKING:
     OnProgress = Callable[["PlannedRun", JobProgress], None]
     OnFinished = Callable[["PlannedRun", JobResult], None]
 
+RUNS = "runs"
+"""Folder of the runs in that of a sweep."""
 ROUND = "round"
 """Stage of the progress that says how many trainings of a run are ``done``."""
 
 
 def run_folder(out: Path, run: PlannedRun) -> Path:
     """Where a run of the sweep in ``out`` is."""
-    return out / "runs" / run.name
+    return out / RUNS / run.name
 
 
 def run_sweep(
@@ -116,12 +119,17 @@ def perform_run(
         progress(replace(step, stage=f"round {number}: {step.stage}"))
 
     def on_round(row: dict[str, str]) -> None:
+        shared.take(cache)
         n_done = int(row["round"]) + config.method.starts_from_labels
         progress(JobProgress(ROUND, n_done, n_rounds))
 
     data = DataFolder.open(Path(config.data), skip_broken=config.skip_broken, rules=config.images)
     out = Path(args["out"])
+    if not holds_run(out, config):
+        Project.create(out, config)
     progress(JobProgress(ROUND, len(Project(out).rounds_done()), n_rounds))
+    shared, cache = SharedCache(Path(args["shared"]), data, config), Project(out).cache
+    shared.give(cache)
     rows = run_config(data, config, n_rounds, out, on_progress=on_progress, on_round=on_round)
     return rows[-1] if rows else {}
 
@@ -133,6 +141,7 @@ def _start(run: PlannedRun, out: Path, events: SimpleQueue[Any]) -> Job:
             "config": run.config.model_dump(mode="json"),
             "n_rounds": run.n_rounds,
             "out": str(run_folder(out, run)),
+            "shared": str(out / "shared"),
         },
         threads=run.config.training.threads,
         on_progress=lambda progress: events.put((run, progress)),

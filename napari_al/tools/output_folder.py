@@ -52,6 +52,34 @@ def output_folder(out: Path, record_name: str, record: Mapping[str, Any]) -> Ite
         lock.release()
 
 
+def check_own(out: Path, mark: str, *besides: Path) -> None:
+    """Check that a folder to write into is new, empty, or was filled before.
+
+    Parameters
+    ----------
+    out : Path
+    mark : str
+        Name of what is there if it was filled before.
+    besides : Path
+        Files that may be there before.
+
+    Raises
+    ------
+    InputError
+        If it holds other files, or is a file.
+    """
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is a file; name a new folder")
+    if not out.is_dir() or (out / mark).exists():
+        return
+    others = {path.resolve() for path in out.iterdir()} - {path.resolve() for path in besides}
+    if others:
+        raise InputError(
+            f"{out} is not empty and has no {mark}: what is there is not of this command; name a "
+            "new folder"
+        )
+
+
 def _check_same(path: Path, record: Mapping[str, Any]) -> None:
     try:
         found = dict(json.loads(path.read_bytes()))

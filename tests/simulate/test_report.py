@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import csv
 import re
+import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,8 +18,10 @@ from napari_al.session.project.config import TrainingSettings
 from napari_al.session.project.folder import Project
 from napari_al.session.project.settings import make_config
 from napari_al.session.session import Session
+from napari_al.simulate import measures
+from napari_al.simulate.measures import RegionQuality
 from napari_al.simulate.report import write_report
-from napari_al.simulate.studies import read_run, studies_of
+from napari_al.simulate.studies import headline, read_run, studies_of
 from napari_al.simulate.supervised import SUPERVISED
 
 if TYPE_CHECKING:
@@ -191,3 +195,87 @@ def test_what_cannot_be_reported(tmp_path: Path, data: DataFolder) -> None:
     some = write_run(tmp_path / "some", data, "random", 1, [0.5])
     page = write_report([empty, some], tmp_path / "report").read_text()
     assert f"{empty} has no finished round yet and is left out" in page
+
+
+# ---- a report says what matters first, and never fails for what is not known
+
+
+def test_the_headline_compares_with_random(tmp_path: Path, data: DataFolder) -> None:
+    random = write_run(tmp_path / "random", data, "random", 0, [0.2, 0.3, 0.4])
+    better = write_run(tmp_path / "classbal", data, "classbal", 0, [0.3, 0.5])
+    worse = write_run(tmp_path / "bvsb", data, "bvsb", 0, [0.1, 0.2])
+
+    def text(*runs: Path) -> str:
+        (study,) = studies_of([read_run(run) for run in runs])
+        return headline(study)
+
+    assert text(random, better, worse) == (
+        "classbal reaches a model mIoU of 0.40 with 150 clicks, random needs 300."
+    )
+    assert text(random, worse) == (
+        "random reaches a model mIoU of 0.40 with 300 clicks; no other method does."
+    )
+    assert text(random) == "random reaches a model mIoU of 0.40 with 300 clicks."
+    assert text(better, worse) == "classbal reaches a model mIoU of 0.50 with 200 clicks."
+    nothing = write_run(tmp_path / "nothing", data, "bvsb", 0, [None])
+    assert text(nothing) == ""
+    page = write_report([random, better], tmp_path / "report").read_text()
+    assert "<strong>classbal reaches a model mIoU of 0.40 with 150 clicks" in page
+    assert "±" not in page, "one seed has no deviation"
+    assert re.search(r"20\d\d-\d\d-\d\d \d\d:\d\d UTC; .*torch 2.*; Python 3", page)
+
+
+@pytest.mark.parametrize("name", ["achievable_accuracy", "boundary_recall"])
+def test_a_measure_that_is_not_a_number_is_not_known(
+    tmp_path: Path, data_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    run = scenes.write_run(tmp_path / "run", data_path, "adaptive-superpixel")
+
+    def quality(*_: Any) -> RegionQuality:
+        return replace(RegionQuality(20.0, 0.9, 0.8, 0.1), **{name: float("nan")})
+
+    monkeypatch.setattr(measures, "_quality", quality)
+    page = write_report([run], tmp_path / "report").read_text()
+    cells = re.findall(r"<td[^>]*>([^<]*)</td>", page)
+    assert "–" in cells
+    assert not any("nan" in cell.split() for cell in cells)
+    with (tmp_path / "report" / "regions.csv").open() as file:
+        (row, *_) = csv.DictReader(file)
+    assert row["undersegmentation error"] == "0.1"
+    column = name.replace("achievable_accuracy", "achievable_segmentation_accuracy")
+    assert row.get(column.replace("_", " "), "") == ""
+
+
+def test_predictions_on_the_best_and_the_worst_image(tmp_path: Path) -> None:
+    data_path = scenes.write_data(tmp_path / "data")
+    runs = [
+        scenes.write_run(tmp_path / name, data_path, name, n_rounds=1)
+        for name in ("classbal", "multi-class")
+    ]
+    record = Project.open(runs[0]).read_round(1)
+    assert sorted(record["val_miou"]) == ["scene_0", "scene_1"]
+    assert all(0 <= miou <= 1 for miou in record["val_miou"].values())
+    report = write_report(runs, tmp_path / "report")
+    assert (tmp_path / "report" / "predictions.png").stat().st_size > 5_000
+    svg = (tmp_path / "report" / "predictions.svg").read_text()
+    for words in ("best: scene_", "median: scene_", "worst: scene_", "ground truth", "multi-class"):
+        assert words in svg
+    shutil.rmtree(data_path)  # what is left is reported without pictures
+    (tmp_path / "report" / "predictions.png").unlink()
+    assert write_report(runs, tmp_path / "report") == report
+    assert not (tmp_path / "report" / "predictions.png").exists()
+
+
+def test_a_folder_with_other_files_is_refused(tmp_path: Path, data: DataFolder) -> None:
+    run = write_run(tmp_path / "run", data, "random", 0, [0.2])
+    other = tmp_path / "other"
+    other.mkdir()
+    write_report([run], other)  # an empty one is not
+    write_report([run], other)
+    (other / "report.html").unlink()
+    with pytest.raises(InputError, match=r"not empty and has no report.html"):
+        write_report([run], other)
+    with pytest.raises(InputError, match="is a file"):
+        write_report([run], run / "config.json")
+    with pytest.raises(InputError, match="not empty"):
+        write_report([run], run)

@@ -99,7 +99,8 @@ def _train_round(work: JobContext, args: dict[str, Any]) -> dict[str, Any]:
     has_model = outcome.has_learnt or project.has_trained_model(work.round - 1)
     if has_model and not outcome.has_learnt:  # the model stays the one of the round before
         predictor = Predictor(work, work.snapshot.load_model(work.round - 1))
-    model_confusion = validate(work, predictor) if has_model else None
+    validation = validate(work, predictor) if has_model else None
+    model_confusion = None if validation is None else validation.confusion
     project.save_model(work.round, predictor.segmenter)
     row = {
         **args["row"],
@@ -114,10 +115,11 @@ def _train_round(work: JobContext, args: dict[str, Any]) -> dict[str, Any]:
         "model_iou": _iou_or_none(model_confusion),
         "data_iou": _iou_or_none(data_confusion),
     }
+    if validation is not None:
+        result["val_miou"] = validation.miou_of_image
     if config.method.targets == "localise" and outcome.has_learnt:
         started = time.perf_counter()
-        second_row, result["stage2_model_iou"] = _second_stage(work, predictor, images, config)
-        row |= second_row
+        row |= _second_stage(work, predictor, images, config, result)
         train_s += time.perf_counter() - started
     result["row"] = {**row, "train_s": round(train_s, 3)}
     result["left_out"] = work.left_out
@@ -138,12 +140,16 @@ def _nothing_learnt(round_number: int, *, has_model: bool) -> str:
 
 
 def _second_stage(
-    work: JobContext, predictor: Predictor, images: tuple[str, ...], config: ProjectConfig
-) -> tuple[dict[str, Any], list[float | None] | None]:
+    work: JobContext,
+    predictor: Predictor,
+    images: tuple[str, ...],
+    config: ProjectConfig,
+    result: dict[str, Any],
+) -> dict[str, Any]:
     """Hwang et al. 2023, stage 2: pixel-wise pseudo-labels, and a model trained on them.
 
     The model starts from stage 1's weights where weights are kept, else afresh; it never selects.
-    Returns the columns of the round's row, and the model's IoU by class.
+    Returns columns of the round's row; IoU by class, and mIoU by image, go into ``result``.
     """
     images = work.each(
         "pseudo-labels", images, lambda image: write_pseudo_labels(work, predictor, image)
@@ -152,14 +158,17 @@ def _second_stage(
     if not config.training.keep_weights:
         predictor = Predictor(work, start_segmenter(work, round_number=0))
     train_model(work, predictor, images, config, stage=2)
-    model_confusion = validate(work, predictor)
+    validation = validate(work, predictor)
+    model_confusion = None if validation is None else validation.confusion
     work.snapshot.project.save_model(work.round, predictor.segmenter, stage=2)
-    row = {
+    result["stage2_model_iou"] = _iou_or_none(model_confusion)
+    if validation is not None:
+        result["val_miou"] = validation.miou_of_image
+    return {
         "stage2_model_miou": _mean_or_none(model_confusion),
         "stage2_data_miou": _mean_or_none(confusion),
         "stage2_data_coverage": share,
     }
-    return row, _iou_or_none(model_confusion)
 
 
 def _score_round(work: JobContext) -> dict[str, Any]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_al.core import IGNORE
-from napari_al.core.metrics import confusion_matrix
+from napari_al.core.metrics import confusion_matrix, mean_iou
 from napari_al.errors import InputError
 from napari_al.methods.targets import partial_labels
 from napari_al.session.rounds.job_function import JobProgress
@@ -188,13 +188,30 @@ def _empty_sample(snapshot: Snapshot, image: str, partial: bool) -> Sample:
     return Sample(pixels, np.full(shape, IGNORE, np.uint8))
 
 
-def validate(work: JobContext, predictor: Predictor) -> NDArray[np.int64] | None:
-    """Return the confusion matrix over the validation split; None where there is none."""
+@dataclass(frozen=True)
+class Validation:
+    """What a model is like on the validation split.
+
+    Attributes
+    ----------
+    confusion : (C, C) int64
+        Over all its pixels.
+    miou_of_image : dict of str to float
+        mIoU of each image alone.
+    """
+
+    confusion: NDArray[np.int64]
+    miou_of_image: dict[str, float]
+
+
+def validate(work: JobContext, predictor: Predictor) -> Validation | None:
+    """Predict the validation split; None where there is none."""
     from napari_al.learning.inference import class_map_of
 
     data = work.snapshot.data
     if not data.has_val:
         return None
+    miou_of_image: dict[str, float] = {}
     confusion = np.zeros((data.n_classes, data.n_classes), np.int64)
 
     def confusion_of(name: str) -> NDArray[np.int64] | None:
@@ -209,5 +226,7 @@ def validate(work: JobContext, predictor: Predictor) -> NDArray[np.int64] | None
             one = found()
             if one is not None:
                 confusion += one
+                if one.any():
+                    miou_of_image[name] = round(float(mean_iou(one)), 4)
         work.report("validation", n_done, len(data.val))
-    return confusion
+    return Validation(confusion, miou_of_image)
