@@ -61,7 +61,7 @@ class PixelLoader:
         Images.
     get_sample : callable
         Sample by index. ``region_map`` says which pixels belong together; without one every pixel
-        weighs the same.
+        is a region of its own.
     encode : callable
         The encoder's maps (D, ceil(H / s), ceil(W / s)) of a sample, by its index and itself.
     strides : sequence of int
@@ -73,7 +73,7 @@ class PixelLoader:
     Attributes
     ----------
     n_regions : int
-        Labelled regions; 0 where no sample has a ``region_map``.
+        Labelled regions that are drawn from.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class PixelLoader:
             part = _pixels(sample, lambda: encode(index, sample), strides, n_samples, rng)  # noqa: B023
             if part is not None:
                 parts.append(part)
-                self.n_regions += 0 if sample.region_map is None else len(part.counts)
+                self.n_regions += len(part.counts)
         self._is_empty = not parts
         if self._is_empty:
             return

@@ -36,8 +36,9 @@ BatchLoss = Callable[["Tensor", Batch], "Tensor"]
 WARM_UP = 0.05
 """Share of the steps over which the learning rate rises from nothing."""
 POLY_POWER = 0.9
-REGIONS_OF_STEPS = 400
-MAX_STEPS_FACTOR = 10.0
+FEW_REGIONS = 400
+MAX_LABEL_FACTOR = 10.0
+SCALE_DROPOUT = 0.6
 MAX_GRADIENT_NORM = 5.0
 
 
@@ -49,7 +50,7 @@ class TrainSettings:
     ----------
     steps, batch_size, crop_px : int
         Optimiser steps; crops a step; side of a crop in pixels. A frozen segmenter takes more steps
-        with many labels (``steps_for``), and 96 labelled pixels stand for a crop.
+        with many labels (``label_factor``), and 96 labelled pixels stand for a crop.
     learning_rate, weight_decay : float
         Of AdamW; the rate is the highest one, after warming up.
     loss : callable
@@ -193,8 +194,10 @@ def train(
             seed=seed,
         )
     n_steps = settings.steps
-    if isinstance(loader, PixelLoader):
-        n_steps = steps_for(settings.steps, loader.n_regions)
+    if segmenter.frozen is not None and isinstance(loader, PixelLoader):
+        factor = label_factor(loader.n_regions)
+        n_steps = round(settings.steps * factor)
+        segmenter.frozen.scale_dropout = SCALE_DROPOUT / factor
     optimizer = torch.optim.AdamW(_groups(segmenter), weight_decay=settings.weight_decay)
     # float16 alone has too short a range for gradients; without it this changes nothing
     scaler = torch.amp.GradScaler(device.type, enabled=half_dtype(device) == torch.float16)
@@ -245,25 +248,23 @@ def train(
     )
 
 
-def steps_for(steps: int, n_regions: int) -> int:
-    """Steps of a frozen segmenter's training: more where more regions are labelled.
+def label_factor(n_regions: int) -> float:
+    """How much longer, and with how much less scale dropout, a frozen segmenter learns.
 
     With few answers more steps learn them by heart; with many, as few would not see most of them.
 
     Parameters
     ----------
-    steps : int
-        With up to ``REGIONS_OF_STEPS`` labelled regions.
     n_regions : int
+        Labelled regions.
 
     Returns
     -------
-    int
-        ``steps`` times the square root of the number of regions beyond that, ``MAX_STEPS_FACTOR``
-        times at most.
+    float
+        1 up to ``FEW_REGIONS``, then the square root of their multiple, ``MAX_LABEL_FACTOR`` at
+        most.
     """
-    factor = math.sqrt(n_regions / REGIONS_OF_STEPS)
-    return round(steps * min(max(factor, 1.0), MAX_STEPS_FACTOR))
+    return min(max(math.sqrt(n_regions / FEW_REGIONS), 1.0), MAX_LABEL_FACTOR)
 
 
 def _groups(segmenter: Segmenter) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ from napari_al.learning.inference import (
 from napari_al.learning.labelled_pixels import PixelLoader, at_pixels, region_weights
 from napari_al.learning.networks.resampling import upsample
 from napari_al.learning.segmenter import Segmenter, build_segmenter
-from napari_al.learning.training import TrainSettings, steps_for, train
+from napari_al.learning.training import SCALE_DROPOUT, TrainSettings, label_factor, train
 from napari_al.learning.weights import load_segmenter, save_segmenter
 from napari_al.methods.loss import loss_function
 
@@ -97,14 +97,14 @@ def test_only_the_ensemble_learns_and_its_members_differ():
     outcome = train(
         model,
         1,
-        lambda _: Sample(image, class_map),
-        TrainSettings(60, 1, 32, 3e-3, 1e-2, loss_function("cross-entropy")),
+        lambda _: Sample(image, class_map, class_map.astype(np.int32)),
+        TrainSettings(120, 1, 32, 3e-3, 1e-2, loss_function("cross-entropy")),
         seed=0,
         device=CPU,
         on_step=lambda _: None,
         should_stop=lambda: False,
     )
-    assert outcome.n_steps == 60
+    assert outcome.n_steps == 120
     assert outcome.n_skipped == 0
     for key, value in model.state_dict().items():
         assert torch.equal(value, before[key]) == key.startswith(("trunk.encoder", "mean", "std"))
@@ -261,10 +261,54 @@ def test_a_head_of_version_1_gives_what_it_gave(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("n_regions", "expected"), [(0, 150), (30, 150), (400, 150), (1600, 300), (10**6, 1500)]
+    ("n_regions", "expected"), [(0, 1.0), (30, 1.0), (400, 1.0), (1600, 2.0), (10**6, 10.0)]
 )
-def test_more_labelled_regions_are_learnt_in_more_steps(n_regions, expected):
-    assert steps_for(150, n_regions) == expected
+def test_label_factor(n_regions, expected):
+    assert label_factor(n_regions) == expected
+
+
+def test_more_labelled_regions_are_learnt_in_more_steps_with_less_scale_dropout():
+    model = frozen_segmenter()
+    class_map = np.zeros((40, 40), np.uint8)  # without a region map each pixel is a region
+    settings = TrainSettings(3, 1, 32, 3e-3, 1e-2, loss_function("cross-entropy"))
+    outcome = train(
+        model,
+        1,
+        lambda _: Sample(image_of(40, 40), class_map),
+        settings,
+        seed=0,
+        device=CPU,
+        on_step=lambda _: None,
+        should_stop=lambda: False,
+    )
+    assert outcome.n_steps == 6
+    assert model.frozen.scale_dropout == SCALE_DROPOUT / 2
+
+
+def test_scale_dropout_hides_whole_maps_of_single_pixels_while_learning():
+    model = frozen_segmenter(n_members=1)
+    trunk = with_statistics(model).frozen
+    trunk.noise, trunk.scale_dropout = 0.0, 0.5
+    seen = []
+    trunk.members[0].register_forward_pre_hook(lambda _, args: seen.append(args[0][0]))
+    pixels = torch.rand(1, trunk.n_maps, 1, 500) + 1
+    model.train()
+    trunk.refine([pixels])
+    normalised = trunk.norm(pixels)  # the statistics of the batch are those of the same pixels
+    is_hidden = []
+    for part, whole in zip(
+        seen[0].split(trunk.channels, dim=1), normalised.split(trunk.channels, dim=1), strict=True
+    ):
+        hidden = (part == 0).all(dim=1)
+        assert torch.allclose(torch.where(hidden[:, None], whole, part), whole)
+        is_hidden.append(hidden.flatten())
+    shares = torch.stack(is_hidden).float().mean(dim=1)
+    assert ((shares > 0.4) & (shares < 0.6)).all()
+    both = (is_hidden[0] & is_hidden[1]).float().mean()
+    assert 0.15 < both < 0.35  # each by itself
+    model.eval()
+    trunk.refine([pixels])
+    assert torch.equal(seen[1], trunk.norm(pixels))
 
 
 def test_a_region_far_larger_than_the_others_counts_several_times():

@@ -82,6 +82,13 @@ class FrozenTrunk(nn.Module):
     noise : float
         Standard deviation of the noise that is added to the maps, normalised to deviation 1, while
         the networks learn: with few answers they would learn the labelled pixels by heart.
+
+    Attributes
+    ----------
+    scale_dropout : float
+        While the networks learn, the chance that a pixel's map of one stride is hidden, each by
+        itself. A network that always sees all maps relies on the coarse ones, which say where the
+        pixel is and are alike in a whole region, so that few answers are learnt by heart.
     """
 
     def __init__(self, encoder: Encoder, *, n_members: int = 1, noise: float = 0.0) -> None:
@@ -90,6 +97,7 @@ class FrozenTrunk(nn.Module):
         self.stride, self.multiple = encoder.strides[0], encoder.multiple
         self.n_maps = sum(encoder.channels)
         self.n_members, self.noise = n_members, noise
+        self.scale_dropout = 0.0
         self.n_features = n_members * N_FEATURES
         self.encoder = cast("nn.Module", encoder).requires_grad_(False).eval()
         self.norm = nn.BatchNorm2d(self.n_maps, affine=False)
@@ -108,7 +116,8 @@ class FrozenTrunk(nn.Module):
         """
         normalised = [self.norm(maps[0])] if len(maps) == 1 else self._normalised(maps)
         factors = [stride // self.stride for stride in self.strides[: len(maps)]]
-        return torch.cat([member(self._noisy(normalised), factors) for member in self.members], 1)
+        members = (member(self._disturbed(normalised), factors) for member in self.members)
+        return torch.cat(list(members), dim=1)
 
     def map_sizes(self, height: int, width: int) -> list[tuple[int, int, int]]:
         """Channels and sides of the encoder's maps of an image."""
@@ -128,10 +137,19 @@ class FrozenTrunk(nn.Module):
             for part, mean, variance in zip(channels_last, means, variances, strict=True)
         ]
 
-    def _noisy(self, maps: list[Tensor]) -> list[Tensor]:
-        if not self.training or not self.noise:
+    def _disturbed(self, maps: list[Tensor]) -> list[Tensor]:
+        """While learning, add noise and hide maps."""
+        if not self.training:
             return maps
-        return [part + self.noise * torch.randn_like(part) for part in maps]
+        if self.noise:
+            maps = [part + self.noise * torch.randn_like(part) for part in maps]
+        if self.scale_dropout and len(self.channels) > 1:
+            pixels = maps[0]
+            shape = (len(pixels), len(self.channels), *pixels.shape[2:])
+            is_seen = torch.rand(shape, device=pixels.device) >= self.scale_dropout
+            n_channels = torch.tensor(self.channels, device=pixels.device)
+            maps = [pixels * is_seen.repeat_interleave(n_channels, dim=1)]
+        return maps
 
 
 class Ensemble(nn.Module):

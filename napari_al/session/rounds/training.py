@@ -165,7 +165,9 @@ def _sample(
     if partial:
         records, n_classes = snapshot.records(image), snapshot.data.n_classes
         return Sample(pixels, None, *partial_labels(records, n_classes))
-    region_map = _regions(snapshot, image) if frozen else None
+    # labels of whole images: regions of very different sizes, each as good as its pixels
+    is_dense = snapshot.config.method.starts_from_labels
+    region_map = None if is_dense or not frozen else _regions(snapshot, image)
     return Sample(pixels, read_target(work, image, stage), region_map)
 
 
