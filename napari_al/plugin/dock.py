@@ -112,6 +112,7 @@ class ActiveLearning(QWidget):
             (start.class_list.labels_wanted, opening.read_labels),
             (start.preview_wanted, opening.show_preview),
             (start.start_wanted, opening.begin),
+            (start.existing_labels.found, opening.read_existing),
             (start.pseudo_labels.make_wanted, self.pseudo_labels.make),
             (start.pseudo_labels.stop_wanted, self.pseudo_labels.stop),
             (self.annotate.help_wanted, self.toggle_help),

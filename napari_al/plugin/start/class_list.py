@@ -74,6 +74,11 @@ class ClassList(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         self._adjust_height()
 
+    @property
+    def n_classes(self) -> int:
+        """How many are listed."""
+        return int(self._list.count())
+
     def classes(self) -> tuple[ClassInfo, ...]:
         """Return the classes.
 

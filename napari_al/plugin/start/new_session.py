@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from napari_al.formats.dataset import ClassInfo
     from napari_al.formats.image_rules import ImageRules
     from napari_al.methods.table import QueryType
+    from napari_al.plugin.start.existing_labels import ExistingLabels, Use
     from napari_al.plugin.start.viewer_images import ViewerImages
     from napari_al.session.project.config import ProjectConfig
     from napari_al.session.session import Session
@@ -87,6 +88,10 @@ class StartChoice:
     method: str | None
     project: Path
     settings: dict[str, Any] = field(default_factory=dict)
+    labels: ExistingLabels | None = None
+    """Labels in files, of the images in a folder."""
+    use_of_layers: Use | None = None
+    """What becomes of the viewer's Labels layers."""
 
 
 def read_folder(
@@ -183,22 +188,32 @@ def suggest_project(source: Path | None, method: str) -> Path:
     return candidate
 
 
-def create(choice: StartChoice, dispatch: Dispatch) -> Session:
-    """Create the project and open it.
+def create(choice: StartChoice, dispatch: Dispatch) -> tuple[Session, tuple[str, ...]]:
+    """Create the project and open it; also return what is to be said of labels taken over.
 
     Raises
     ------
     InputError
         If something chosen does not fit the data, or the folder cannot be written.
     """
+    labels = choice.labels
+    if not isinstance(choice.source, Path):
+        return _create_from_viewer(choice, choice.source, dispatch)
+    if labels is None:
+        return _create_from_folder(choice, choice.source, dispatch), ()
+    if labels.use == "answers":
+        session = _create_from_folder(choice, choice.source, dispatch)
+        return session, _given(session, labels.give)
+    return _create_with_labels(choice, choice.source, labels, dispatch)
+
+
+def _create_from_folder(choice: StartChoice, folder: Path, dispatch: Dispatch) -> Session:
     from napari_al.session.project.settings import image_rules
     from napari_al.session.session import Session
 
-    if not isinstance(choice.source, Path):
-        return _create_from_viewer(choice, choice.source, dispatch)
     skip = bool(choice.settings.get("skip_broken", False))
     data = DataFolder.open(
-        choice.source,
+        folder,
         classes=choice.classes,
         skip_broken=skip,
         rules=image_rules(choice.settings),
@@ -218,18 +233,66 @@ def _config(data: DataFolder, choice: StartChoice) -> ProjectConfig:
     return config
 
 
-def _create_from_viewer(choice: StartChoice, images: ViewerImages, dispatch: Dispatch) -> Session:
-    """Write the images as a data folder inside the project."""
-    from napari_al.plugin.start.viewer_images import write_data
-    from napari_al.session.project.folder import Project
+def _given(session: Session, give: Callable[[Session], tuple[str, ...]]) -> tuple[str, ...]:
+    """Give a new session answers; if that fails, there is no project."""
+    try:
+        return give(session)
+    except BaseException:
+        session.close()
+        shutil.rmtree(session.project.path, ignore_errors=True)
+        raise
+
+
+def _create_with_labels(
+    choice: StartChoice, images: Path, labels: ExistingLabels, dispatch: Dispatch
+) -> tuple[Session, tuple[str, ...]]:
+    """Make a data folder inside the project: links to the images, and the labels."""
     from napari_al.session.project.settings import image_rules
+
+    notes: list[str] = []
+
+    def write(part: Path) -> None:
+        notes.extend(labels.write(part, images, choice.classes))
+
+    return _create_around(choice, write, image_rules(choice.settings), dispatch), tuple(notes)
+
+
+def _create_from_viewer(
+    choice: StartChoice, images: ViewerImages, dispatch: Dispatch
+) -> tuple[Session, tuple[str, ...]]:
+    """Write the images as a data folder inside the project, and what Labels layers are for."""
+    from napari_al.plugin.start.existing_labels import labels_of_layers, write_layers
+    from napari_al.plugin.start.viewer_images import write_data
+    from napari_al.session.project.settings import image_rules
+    from napari_al.tools.given_answers import give_answers
+
+    n_classes, use = len(choice.classes), choice.use_of_layers
+
+    def write(part: Path) -> None:
+        write_data(part, images, choice.classes)
+        if use is not None and use != "answers":
+            write_layers(part, images, n_classes, use)
+
+    def give(session: Session) -> tuple[str, ...]:
+        given = give_answers(session, labels_of_layers(images, n_classes))
+        return given.notes or (f"{given.n_answers} answers were taken from Labels layers.",)
+
+    rules = images.rules(image_rules(choice.settings))
+    session = _create_around(choice, write, rules, dispatch)
+    return session, _given(session, give) if use == "answers" else ()
+
+
+def _create_around(
+    choice: StartChoice, write: Callable[[Path], None], rules: ImageRules, dispatch: Dispatch
+) -> Session:
+    """Make a project around the data folder that ``write`` makes."""
+    from napari_al.session.project.folder import Project
     from napari_al.session.session import Session
 
     part = choice.project.with_name(f".{choice.project.name}.{os.getpid()}.part")
     try:
-        write_data(part, images, choice.classes)
-        rules = images.rules(image_rules(choice.settings))
-        config = _config(DataFolder.open(part, rules=rules), choice)
+        write(part)
+        config = _config(DataFolder.open(part, rules=rules, check_labels=False), choice)
         Project.create(choice.project, config.model_copy(update={"data": "data"}))
         part.rename(choice.project / "data")
     except OSError as error:

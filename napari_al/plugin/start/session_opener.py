@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
     from napari_al.plugin.control.workbench import Workbench
+    from napari_al.plugin.start.existing_labels import ExistingLabels
     from napari_al.plugin.start.new_session import FolderContents, StartChoice
     from napari_al.plugin.start.start_page import StartPage
     from napari_al.plugin.start.viewer_images import ViewerImages
@@ -43,11 +44,11 @@ class _Opened:
     problems: tuple[str, ...]
 
     @classmethod
-    def of(cls, session: Session) -> _Opened:
+    def of(cls, session: Session, notes: tuple[str, ...] = ()) -> _Opened:
         """Load, in a thread, what the window would wait for."""
         with suppress(InputError, OSError):  # reported when the image is shown
             session.upcoming(N_AHEAD)
-        return cls(session, session.problems)
+        return cls(session, (*notes, *session.problems))
 
 
 class SessionOpener:
@@ -175,13 +176,25 @@ class SessionOpener:
 
         self._in_background(lambda: classes_of_labels(folder), self._page.class_list.set_classes)
 
+    def read_existing(self, labels: ExistingLabels | None) -> None:
+        """Use the classes of labels (None: the viewer's), where the user has named none."""
+        from napari_al.plugin.start.existing_labels import classes_of_layers
+
+        class_list, source = self._page.class_list, self._page.source
+        if class_list.n_classes:
+            return
+        if labels is not None:
+            self._in_background(labels.classes, class_list.set_classes)
+        elif source is not None and not isinstance(source, Path):
+            self._in_background(partial(classes_of_layers, source), class_list.set_classes)
+
     def begin(self, choice: StartChoice) -> None:
         """Create a project and open it."""
         from napari_al.plugin.start.new_session import create
 
         dispatch = self._bench.dispatch
         self._in_background(
-            lambda: _Opened.of(create(choice, dispatch)),
+            lambda: _Opened.of(*create(choice, dispatch)),
             lambda opened: self._on_opened(
                 opened, () if isinstance(choice.source, Path) else choice.source.layers
             ),

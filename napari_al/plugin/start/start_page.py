@@ -24,6 +24,7 @@ from qtpy.QtWidgets import (
 from napari_al.errors import InputError
 from napari_al.plugin.preferences import can_be_live
 from napari_al.plugin.start.class_list import ClassList
+from napari_al.plugin.start.existing_labels_box import ExistingLabelsBox
 from napari_al.plugin.start.method_choice import MethodChoice
 from napari_al.plugin.start.model_choice import ModelChoice
 from napari_al.plugin.start.new_session import StartChoice, suggest_project
@@ -65,7 +66,7 @@ class StartPage(QWidget):
         self.setAcceptDrops(True)
         self.source: Path | ViewerImages | None = None
         self._classes_of_folder: tuple[ClassInfo, ...] = ()
-        self._own_project = False
+        self._own_project = self._can_correct = False
         self._given: dict[str, Any] = {}  # settings that this page does not show
         self.recent = RecentList("Go on with", can_forget=True)
         self.projects_of_folder = RecentList("Projects of this folder", can_forget=False)
@@ -81,6 +82,8 @@ class StartPage(QWidget):
         self.class_list.changed.connect(lambda: self.show_message(""))
         self.question = MethodChoice()
         self.question.changed.connect(self._on_method)
+        self.existing_labels = ExistingLabelsBox()
+        self.existing_labels.changed.connect(self._refresh_corrections)
         self.pseudo_labels = PseudoLabelBox()
         self.regions = RegionSizeBox()
         self.regions.changed.connect(lambda: self.show_message(""))
@@ -136,6 +139,7 @@ class StartPage(QWidget):
         column.addWidget(self.class_list)
         column.addWidget(text("Question", "title"))
         column.addWidget(self.question)
+        column.addWidget(self.existing_labels)
         column.addWidget(self.pseudo_labels)
         column.addWidget(text("Regions", "title"))
         column.addWidget(self.regions)
@@ -318,6 +322,8 @@ class StartPage(QWidget):
             self.question.method.name,
             Path(project).expanduser(),
             merged(self._given, shown),
+            self.existing_labels.labels(),
+            self.existing_labels.use_of_layers,
         )
 
     @property
@@ -339,11 +345,18 @@ class StartPage(QWidget):
 
     def _on_source(self, *, can_correct: bool) -> None:
         self._own_project = False
-        self.question.set_can_correct(can_correct)
+        self._can_correct = can_correct
+        self.existing_labels.set_source(in_viewer=not isinstance(self.source, Path))
+        self._refresh_corrections()
         self.pseudo_labels.set_source(self.source if isinstance(self.source, Path) else None)
         self.show_message("")
         self._refresh()
         self.preview_wanted.emit()
+
+    def _refresh_corrections(self) -> None:
+        """Enable the question about labels where there are some, or will be."""
+        will_be = self.existing_labels.makes_labels_to_correct
+        self.question.set_can_correct(self._can_correct or will_be)
 
     def _on_method(self) -> None:
         self.regions.set_regions(self.question.method.regions)

@@ -45,12 +45,15 @@ class ViewerImages:
         Whether the layers may be channels of the same images: grey, of one shape, at one place.
     are_channels : bool
         Whether they are taken as such.
+    label_layers : tuple of napari.layers.Labels
+        Those that are visible.
     """
 
     layers: tuple[Layer, ...]
     placement: Placement
     can_be_channels: bool = False
     are_channels: bool = False
+    label_layers: tuple[Layer, ...] = ()
 
     @property
     def n_planes(self) -> int:
@@ -80,15 +83,11 @@ def images_of(viewer: Viewer) -> ViewerImages:
     InputError
         If there are none, or some are in colour and others are not.
     """
-    from napari.layers import Image
+    from napari.layers import Image, Labels
 
-    layers = tuple(
-        layer
-        for layer in viewer.layers
-        if isinstance(getattr(layer, "__wrapped__", layer), Image)
-        and "napari_al" not in layer.metadata
-        and layer.visible
-    )
+    seen = [la for la in viewer.layers if la.visible and "napari_al" not in la.metadata]
+    layers = tuple(la for la in seen if isinstance(getattr(la, "__wrapped__", la), Image))
+    labels = tuple(la for la in seen if isinstance(getattr(la, "__wrapped__", la), Labels))
     if not layers:
         raise InputError("There is no visible image in the viewer; open one, or choose a folder.")
     grey = next((layer.name for layer in layers if not layer.rgb), None)
@@ -100,7 +99,7 @@ def images_of(viewer: Viewer) -> ViewerImages:
         )
     can_be = len(layers) > 1 and grey is not None and len({_geometry(la) for la in layers}) == 1
     additive = all(layer.blending == "additive" for layer in layers[1:])
-    return ViewerImages(layers, Placement.of(layers[0]), can_be, can_be and additive)
+    return ViewerImages(layers, Placement.of(layers[0]), can_be, can_be and additive, labels)
 
 
 def _geometry(layer: Any) -> tuple[object, ...]:
@@ -137,18 +136,18 @@ def write_data(path: Path, images: ViewerImages, classes: Sequence[ClassInfo]) -
 
 def planes(images: ViewerImages) -> Iterator[tuple[str, NDArray[Any]]]:
     """Yield a name and the pixels, (H, W) or (H, W, C), of every plane."""
-    for name, layers, index in _places(images):
+    for name, layers, index in places(images):
         yield name, _plane(layers, index)
 
 
 def plane_at(images: ViewerImages, position: int) -> NDArray[Any]:
     """Return the pixels of one plane as (H, W, C)."""
-    _, layers, index = next(islice(_places(images), position, None))
+    _, layers, index = next(islice(places(images), position, None))
     pixels = _plane(layers, index)
     return pixels[..., None] if pixels.ndim == 2 else pixels
 
 
-def _places(images: ViewerImages) -> Iterator[tuple[str, tuple[Any, ...], tuple[int, ...]]]:
+def places(images: ViewerImages) -> Iterator[tuple[str, tuple[Any, ...], tuple[int, ...]]]:
     """Yield name, layers (several: channels) and index of every plane."""
     taken: set[str] = set()  # in lower case: for some disks "A" and "a" are the same
     of_images = [images.layers] if images.are_channels else [(layer,) for layer in images.layers]

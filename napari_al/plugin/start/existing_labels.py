@@ -1,0 +1,123 @@
+"""Labels that are there when a project begins: in files of other programs, or in Labels layers.
+
+They become ground truth, labels to correct, or answers. No Qt.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from napari_al.core import IGNORE
+from napari_al.errors import InputError
+from napari_al.formats.classes import default_classes
+from napari_al.formats.exchange.label_readers import ImportRequest, LabelledImage
+from napari_al.plugin.start.viewer_images import places
+from napari_al.tools.import_labels import READERS, import_answers, import_labels, write_class_map
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from napari_al.formats.classes import ClassInfo
+    from napari_al.plugin.start.viewer_images import ViewerImages
+    from napari_al.session.session import Session
+    from napari_al.tools.import_labels import ImportFormat
+
+Use = Literal["labels", "initial_labels", "answers"]
+"""Ground truth, labels to correct, or answers given already."""
+
+
+@dataclass(frozen=True)
+class ExistingLabels:
+    """What is to become of labels in files; ``format`` is that of the program that wrote them."""
+
+    format: ImportFormat
+    source: Path
+    use: Use
+
+    def classes(self) -> tuple[ClassInfo, ...]:
+        """Return the classes that the files name, or that their values make.
+
+        Raises
+        ------
+        InputError
+            If they cannot be read, or do not say.
+        """
+        if not self.source.exists():
+            raise InputError(f"{self.source} does not exist.")
+        return READERS[self.format](self.source, ImportRequest()).classes
+
+    def write(self, folder: Path, images: Path, classes: Sequence[ClassInfo]) -> tuple[str, ...]:
+        """Make a data folder of a folder of images and the labels; return what was left out."""
+        if self.use == "answers":
+            raise ValueError("answers are given to a session")
+        inside = (images / "train" / "images", images / "images", images)
+        place = next(path for path in inside if path.is_dir())
+        done = import_labels(
+            self.format, self.source, folder, images=place, classes=tuple(classes), kind=self.use
+        )
+        if (images / "val").is_dir():
+            return (*done.notes, f"Images of {images / 'val'} are left out.")
+        return done.notes
+
+    def give(self, session: Session) -> tuple[str, ...]:
+        """Give a session the labels as answers; return what was left out, or how many they are."""
+        given = import_answers(session, self.format, self.source)
+        return given.notes or (f"{given.n_answers} answers were taken from {self.source}.",)
+
+
+def classes_of_layers(images: ViewerImages) -> tuple[ClassInfo, ...]:
+    """Return a class for each value from 1 to the highest in the Labels layers of the images."""
+    highest = max((int(np.max(_data(layer))) for layer in images.label_layers), default=0)
+    if not 2 <= highest <= IGNORE:
+        raise InputError(
+            "Labels layers with values from 1 to the number of classes, 2 or more, were expected; "
+            f"the highest value is {highest}."
+        )
+    return default_classes([f"class {value}" for value in range(1, highest + 1)])
+
+
+def labels_of_layers(images: ViewerImages, n_classes: int) -> Iterator[LabelledImage]:
+    """Yield the class ids of every plane that a Labels layer covers: its value less 1, 0 = none.
+
+    Raises
+    ------
+    InputError
+        If no Labels layer has the shape of an image, or a value is of no class.
+    """
+    n_found = 0
+    for name, layers, index in places(images):
+        shape = _data(layers[0]).shape
+        shape = shape[:-1] if layers[0].rgb else shape
+        fitting = (la for la in images.label_layers if _data(la).shape == shape)
+        layer = next(fitting, None)
+        if layer is None:
+            continue
+        n_found += 1
+        values = np.asarray(_data(layer)[index])
+        if values.min() < 0 or values.max() > n_classes:
+            raise InputError(
+                f"The layer {layer.name!r} has the value {values.max()}, and there are {n_classes} "
+                "classes: 1 is the first of them, and 0 is no label."
+            )
+        yield LabelledImage(name, np.where(values == 0, IGNORE, values - 1).astype(np.uint8))
+    if not n_found:
+        raise InputError("No visible Labels layer has the shape of an image; add one, or show it.")
+
+
+def write_layers(
+    folder: Path, images: ViewerImages, n_classes: int, use: Literal["labels", "initial_labels"]
+) -> None:
+    """Write the Labels layers into the data folder that the images are written to."""
+    for name, class_map in labels_of_layers(images, n_classes):
+        write_class_map(folder, name, class_map, use)
+
+
+def _data(layer: Any) -> NDArray[Any]:
+    data: NDArray[Any] = layer.data[0] if layer.multiscale else layer.data
+    return data

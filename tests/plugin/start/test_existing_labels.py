@@ -1,0 +1,167 @@
+"""Projects that begin with labels: from files, and from Labels layers of the viewer."""
+
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+from scenes import CLASSES
+
+from napari_al.core import IGNORE
+from napari_al.formats.classes import ClassInfo, default_classes
+from napari_al.formats.dataset import DataFolder
+from napari_al.formats.exchange.export import Item, export_labels
+
+
+@pytest.fixture
+def images(data_path, tmp_path):
+    """A folder of images without labels."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for path in sorted((data_path / "train" / "images").iterdir()):
+        (folder / path.name).write_bytes(path.read_bytes())
+    return folder
+
+
+@pytest.fixture
+def coco(data_path, tmp_path):
+    """Labels of these images as COCO."""
+    data = DataFolder.open(data_path)
+    items = [Item(f"{name}.png", data.labels(name)) for name in data.train]
+    export_labels(tmp_path / "coco", items, data.classes, "coco")
+    return tmp_path / "coco"
+
+
+def fill_in(desk, use, labels):
+    box = desk.dock.start.existing_labels
+    box.expand(animate=False)
+    box.format.setCurrentIndex(box.format.findData("coco"))
+    box.use.setCurrentIndex(box.use.findData(use))
+    box.path.setText(str(labels))
+    box.path.editingFinished.emit()
+
+
+def begin(desk, tmp_path):
+    start = desk.dock.start
+    start.model.segmenter.setCurrentIndex(start.model.segmenter.findData("filters"))
+    start.project.setText(str(tmp_path / "project"))
+    start._on_own_project()
+    desk.press("Start")
+    desk.until(lambda: desk.dock.bench.session is not None or start._message.text())
+    assert start._message.text() == ""
+    return desk.session
+
+
+def open_images(desk, images):
+    desk.dock.start.folder_wanted.emit(images)
+    desk.until(lambda: desk.dock.start.source is not None and desk.dock.start.start.isEnabled())
+
+
+def test_labels_in_files_become_ground_truth(desk, images, coco, data_path, tmp_path):
+    open_images(desk, images)
+    fill_in(desk, "labels", coco)
+    desk.until(lambda: desk.dock.start.class_list.n_classes == 4)  # named by the labels
+    session = begin(desk, tmp_path)
+    assert [c.name for c in session.config.classes] == list(CLASSES)
+    expected = DataFolder.open(data_path)
+    for name in expected.train:
+        np.testing.assert_array_equal(session.data.labels(name), expected.labels(name))
+    assert session.data.path == tmp_path / "project" / "data"
+    desk.until_asked()
+
+
+def test_labels_to_correct_enable_the_question_about_them(desk, images, coco, tmp_path):
+    start = desk.dock.start
+    open_images(desk, images)
+    assert not start.question._questions["correction"].isEnabled()
+    fill_in(desk, "initial_labels", coco)
+    desk.until(lambda: start.class_list.n_classes == 4)
+    start.question._questions["correction"].setChecked(True)
+    session = begin(desk, tmp_path)
+    assert session.config.method.query == "correction"
+    assert session.data.has_masks
+    assert session.data.initial_labels("scene_0") is not None
+    assert session.data.labels("scene_0") is None
+
+
+@pytest.mark.smoke
+def test_answers_given_already_are_one_undo(desk, images, coco, tmp_path):
+    open_images(desk, images)
+    fill_in(desk, "answers", coco)
+    desk.until(lambda: desk.dock.start.class_list.n_classes == 4)
+    desk.dock.start.regions.size.setValue(0)
+    session = begin(desk, tmp_path)
+    assert len(session.answers()) > 20
+    assert session.clicks.total == 0
+    assert session.data.path == images  # nothing was copied
+    desk.until(lambda: "answers" in desk.dock.annotate._message.text())
+    desk.key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    desk.until(lambda: not session.answers())
+    desk.until_asked()
+
+
+def test_labels_that_do_not_fit_leave_no_project(desk, images, tmp_path):
+    open_images(desk, images)
+    wrong = [Item("scene_0.png", np.zeros((3, 4), np.uint8))]
+    export_labels(tmp_path / "wrong", wrong, default_classes(["ground", "sky"]), "coco")
+    start = desk.dock.start
+    for use in ("answers", "labels"):
+        fill_in(desk, use, tmp_path / "wrong")
+        desk.until(lambda: start.class_list.n_classes == 2)
+        start.project.setText(str(tmp_path / "project"))
+        start._on_own_project()
+        desk.press("Start")
+        desk.until(lambda: "same size" in start._message.text())
+        assert not (tmp_path / "project").exists()
+        start.show_message("")
+
+
+def test_labels_that_are_not_chosen_are_asked_for(desk, images):
+    open_images(desk, images)
+    desk.dock.start.class_list.set_classes(default_classes(["a", "b"]))
+    box = desk.dock.start.existing_labels
+    box.use.setCurrentIndex(box.use.findData("labels"))
+    desk.press("Start")
+    assert "Choose the labels" in desk.dock.start._message.text()
+
+
+@pytest.mark.parametrize("use", ["labels", "initial_labels", "answers"])
+def test_layers_of_the_viewer(desk, data_path, tmp_path, use):
+    data = DataFolder.open(data_path)
+    truth = data.labels("scene_0")
+    desk.viewer.add_image(data.image("scene_0"), name="scene", rgb=True)
+    desk.viewer.add_image(data.image("scene_1"), name="other", rgb=True)
+    values = np.where(truth == IGNORE, 0, truth + 1)
+    desk.viewer.add_labels(values.astype(np.uint8), name="by hand")
+    start = desk.dock.start
+    desk.press("Images in the viewer")
+    box = start.existing_labels
+    assert not box._files.isVisibleTo(start)
+    box.use.setCurrentIndex(box.use.findData(use))
+    desk.until(lambda: start.class_list.n_classes == 4)
+    start.regions.size.setValue(0)
+    session = begin(desk, tmp_path)
+    if use == "answers":
+        answers = session.answers()
+        assert {a.query.region.image for a in answers} == {"scene", "other"}
+        for answer in answers:
+            inside = truth[answer.query.region.mask.to_array(truth.shape)]
+            assert answer.class_ids == (np.bincount(inside[inside != IGNORE]).argmax(),)
+        return
+    read = session.data.labels if use == "labels" else session.data.initial_labels
+    np.testing.assert_array_equal(read("scene"), truth)
+    assert session.data.has_masks == (use == "initial_labels")
+
+
+def test_a_value_of_no_class_is_named(desk, data_path, tmp_path):
+    desk.viewer.add_image(DataFolder.open(data_path).image("scene_0"), rgb=True)
+    desk.viewer.add_labels(np.full((48, 64), 7), name="by hand")
+    start = desk.dock.start
+    desk.press("Images in the viewer")
+    start.class_list.set_classes(
+        [ClassInfo(id=i, name=n, color="#000000") for i, n in enumerate("ab")]
+    )
+    start.existing_labels.use.setCurrentIndex(1)
+    start.project.setText(str(tmp_path / "project"))
+    start._on_own_project()
+    desk.press("Start")
+    desk.until(lambda: "'by hand' has the value 7" in start._message.text())
+    assert not (tmp_path / "project").exists()
