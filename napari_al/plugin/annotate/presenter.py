@@ -55,6 +55,9 @@ class AnnotationPresenter:
         self._connect_pages()
         self._connect_export(exporter)
         self._annotate.set_session(self._session, opened.questions.class_keys)
+        data = self._session.data
+        are_rgb = data.n_channels == 3 and data.rules.pixel_type == "uint8"
+        self._annotate.view.channels.set_channels(data.n_channels, are_rgb=are_rgb)
         self._annotate.model.show_rounds(self._session.rounds())
         last_training = self._session.project.read_last_training()
         self._annotate.model.show_last_training(last_training)
@@ -109,6 +112,7 @@ class AnnotationPresenter:
             (page.model.stop_wanted, opened.training.stop),
             (page.model.auto_changed, opened.set_train_when_spent),
             (page.view.shown, display.set_wanted),
+            (page.view.channels.changed, display.set_channels),
             (page.view.opacity_changed, display.layers.set_opacity),
             (page.view.context_changed, display.set_context),
             (page.view.dim_changed, display.layers.set_dim),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QCheckBox, QGridLayout, QSlider, QVBoxLayout, QWidget
 
+from napari_al.plugin.annotate.channels_box import ChannelsBox
 from napari_al.plugin.control.keys import hint
 from napari_al.plugin.layers.layer_kinds import NAMES
 from napari_al.plugin.widgets.form_parts import text
@@ -57,8 +58,10 @@ class ViewPanel(QWidget):
         grid.addWidget(text("Over the image", "title"), 3, 0, 1, 3)
         for row, kind in enumerate(_OVERLAYS, start=4):
             self._add_overlay(grid, row, kind)
+        self.channels = ChannelsBox()
         column = QVBoxLayout(self)
         column.addLayout(grid)
+        column.addWidget(self.channels)
         column.addStretch()
 
     def _add_overlay(self, grid: QGridLayout, row: int, kind: PictureKind) -> None:

@@ -12,14 +12,13 @@ from psygnal import Signal
 from qtpy.QtCore import QTimer
 
 from napari_al.plugin.layers.camera import Placement
+from napari_al.plugin.layers.channel_view import in_8_bit, robust_range
 from napari_al.plugin.layers.layer_set import Contrast
 from napari_al.plugin.layers.picture_store import (
     KINDS,
     Key,
     PictureKind,
     PictureStore,
-    in_8_bit,
-    robust_range,
 )
 from napari_al.plugin.widgets.main_thread import timer
 
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_al.methods.queries import Region
+    from napari_al.plugin.layers.channel_view import ChannelView
     from napari_al.plugin.layers.highlight import Marks
     from napari_al.plugin.layers.layer_kinds import LayerKind
     from napari_al.plugin.layers.layer_set import LayerSet
@@ -100,6 +100,8 @@ class ImageDisplay:
         self._wanted = ""  # the image to show as soon as it is loaded
         self._versions: dict[tuple[str, PictureKind], int] = {}
         self._model_version = 0
+        self._view: tuple[ChannelView, ...] | None = None
+        self._view_version = 0
         self._zoomed = timer(60, layers.fit_lines)
         self._hidden = [layer for layer in sources if layer.visible]
         for layer in self._hidden:
@@ -182,6 +184,12 @@ class ImageDisplay:
         self._show_picture(kind)
         self.view_changed.emit()
 
+    def set_channels(self, view: tuple[ChannelView, ...]) -> None:
+        """Show these channels, in their colours, of every image."""
+        self._view, self._view_version = view, self._view_version + 1
+        if self.image:
+            self._pictures.request(self._key(self.image, "image"))
+
     def toggle(self, kind: PictureKind) -> None:
         """Show a kind of picture, or hide it."""
         self.set_wanted(kind, not self.layers.wants(kind))
@@ -224,7 +232,7 @@ class ImageDisplay:
 
     def _key(self, image: str, kind: PictureKind) -> Key:
         if kind == "image":
-            return Key(image, kind)
+            return Key(image, kind, (self._view_version, 0), self._view)
         return Key(image, kind, (self._model_version, self._versions.get((image, kind), 0)))
 
     def _show_image(self, image: str) -> None:
@@ -260,9 +268,12 @@ class ImageDisplay:
             self.failed.emit(error)
         elif key.kind == "image":
             self.image_ready.emit(key.image)
+        is_current = key == self._key(key.image, key.kind)
         if key.kind != "image":
-            if key.image == self.image and key == self._key(key.image, key.kind):
+            if key.image == self.image and is_current:
                 self._show_picture(key.kind)
+        elif error is None and key.image == self.image and is_current:
+            self.layers.show("image", self._pictures.get(key))
         elif error is None and not self.image and self._wanted == key.image:
             self._show_image(key.image)
             if self._region is None:

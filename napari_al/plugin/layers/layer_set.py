@@ -12,6 +12,7 @@ from psygnal import Signal
 
 from napari_al.plugin.layers import highlight
 from napari_al.plugin.layers.camera import Camera
+from napari_al.plugin.layers.channel_view import robust_range
 from napari_al.plugin.layers.layer_kinds import (
     CLASS_KINDS,
     NAMES,
@@ -27,7 +28,6 @@ from napari_al.plugin.layers.layer_kinds import (
     relative_dim,
     score_limits,
 )
-from napari_al.plugin.layers.picture_store import robust_range
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

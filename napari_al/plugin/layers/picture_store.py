@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import numpy as np
 
 from napari_al.core.geometry.adjacency import borders
-from napari_al.formats.image_rules import RANGE_PERCENTILES
+from napari_al.plugin.layers.channel_view import (
+    ChannelView,
+    composite,
+    default_view,
+    in_8_bit,
+    robust_range,
+)
 from napari_al.plugin.widgets.background import Background
 
 if TYPE_CHECKING:
@@ -36,18 +42,22 @@ MAX_BYTES = 400_000_000
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """Which picture of which image; a higher ``version`` replaces lower ones."""
+    """Which picture of which image; a higher ``version`` replaces lower ones.
+
+    ``view``: the channels of an image that are shown, None = those shown at first.
+    """
 
     image: str
     kind: PictureKind
     version: tuple[int, int] = (0, 0)
+    view: tuple[ChannelView, ...] | None = None
 
 
 def make_picture(session: Session, key: Key) -> NDArray[Any] | None:
     """Make a picture: (H, W), or (H, W, 3) uint8 of images in colour. None: there is none yet."""
     match key.kind:
         case "image":
-            return displayed(session.data.image(key.image), session.data.rules.ranges)
+            return displayed(session.data.image(key.image), session.data.rules.ranges, key.view)
         case "borders":
             return borders(session.asked_map(key.image))
         case "heatmap":
@@ -73,39 +83,22 @@ def thumbnail(
     return in_8_bit(shown, ranges[0] if ranges else robust_range(shown))
 
 
-def displayed(pixels: NDArray[Any], ranges: Sequence[tuple[float, float]] = ()) -> NDArray[Any]:
+def displayed(
+    pixels: NDArray[Any],
+    ranges: Sequence[tuple[float, float]] = (),
+    view: Sequence[ChannelView] | None = None,
+) -> NDArray[Any]:
     """Return (H, W, C) pixels as a layer shows them: (H, W) of any type, or (H, W, 3) uint8.
 
-    One channel keeps its type and values: the layer's contrast limits stretch it. Three channels of
-    8 bits stay as they are. Other channels are stretched, each by its range (or by what all but its
-    extreme 2 % of pixels have); two are shown in magenta and green, of more than three the first
-    three in red, green and blue.
+    One channel keeps its type and values: the layer's contrast limits stretch it. Of several, the
+    channels of a view are shown in their colours (`composite`); None: those of `default_view`.
     """
     n_channels = pixels.shape[2]
     if n_channels == 1:
         return np.ascontiguousarray(np.nan_to_num(pixels[..., 0], posinf=0, neginf=0))
-    shown = pixels[..., :3]
-    if shown.dtype != np.uint8:
-        limits = list(ranges) or [robust_range(shown[..., c]) for c in range(shown.shape[2])]
-        channels = [in_8_bit(shown[..., c], limits[c]) for c in range(shown.shape[2])]
-        shown = np.stack(channels, axis=2)
-    return np.ascontiguousarray(shown if n_channels > 2 else shown[..., [0, 1, 0]])
-
-
-def robust_range(channel: NDArray[Any]) -> tuple[float, float]:
-    """Return the range of all but the extreme 2 % of a channel's values; 0 to 255 for 8 bits."""
-    if channel.dtype == np.uint8:
-        return 0.0, 255.0
-    low, high = np.percentile(np.nan_to_num(channel, posinf=0, neginf=0), RANGE_PERCENTILES)
-    return float(low), float(high) if high > low else float(low) + 1
-
-
-def in_8_bit(channel: NDArray[Any], limits: tuple[float, float]) -> NDArray[np.uint8]:
-    """Return a channel stretched so that its limits become 0 and 255."""
-    low, high = limits
-    finite = np.nan_to_num(channel.astype(np.float32), posinf=0, neginf=0)
-    stretched = np.clip((finite - low) * (255 / max(high - low, 1e-12)), 0, 255)
-    return cast("NDArray[np.uint8]", stretched.astype(np.uint8))
+    if view is None and n_channels == 3 and pixels.dtype == np.uint8:
+        return np.ascontiguousarray(pixels)
+    return composite(pixels, default_view(n_channels) if view is None else view, ranges)
 
 
 class PictureStore:
