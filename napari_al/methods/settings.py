@@ -110,4 +110,9 @@ class TargetSettings(Settings):
     lcm_loss: Literal["cross-entropy", "softmax-twice"] = Field(
         "cross-entropy", description="of the correction module; the authors' code: 'softmax-twice'"
     )
+    lcm_precision: Fraction = Field(
+        0.0,
+        description="automatic corrections are made only in rounds in which at least this share of "
+        "them is right by the round's own answers, held out; 0: in every round (the paper)",
+    )
     lcm_tail: Fraction = Field(0.5, description="share of classes never given automatically")

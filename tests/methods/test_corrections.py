@@ -17,11 +17,14 @@ from napari_al.methods.corrections import (
     CorrectionLoss,
     automatic_corrections,
     balancing_weights,
+    correct_automatically,
     correction_loss,
+    held_out_corrections,
     predict_corrections,
     rarest_classes,
     train_correction_module,
 )
+from napari_al.methods.settings import TargetSettings
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -204,3 +207,54 @@ def test_says_what_does_not_fit() -> None:
             seed=0,
             loss="mse",  # type: ignore[arg-type]
         )
+
+
+def clusters(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Features of ``n`` segments that tell their class, one of three, and the classes."""
+    rng = np.random.default_rng(seed)
+    classes = np.arange(n) % 3
+    return (np.eye(3)[classes] * 4 + rng.normal(size=(n, 3)) / 4).astype(np.float32), classes
+
+
+def test_held_out_corrections_are_right_where_features_tell_the_class() -> None:
+    features, classes = clusters(60, 0)
+    settings = TargetSettings(lcm_tail=0.0)
+    before = (classes + 1) % 3  # all wrong
+    n_right, n_changed = held_out_corrections(features, classes, before, settings, tau=0.5, seed=1)
+    # those of the rarest class are protected, which is another one from part to part
+    assert n_right == n_changed
+    assert 30 <= n_changed <= 50
+    noise = np.random.default_rng(3).permutation(classes)
+    n_right, n_changed = held_out_corrections(features, noise, before, settings, tau=0.3, seed=1)
+    assert n_right < 0.7 * n_changed
+    assert held_out_corrections(features[:1], classes[:1], before[:1], settings, tau=0, seed=0) == (
+        0,
+        0,
+    )
+
+
+@pytest.mark.parametrize("tells", [True, False])
+def test_corrections_are_made_only_where_answers_say_that_they_are_right(tells: bool) -> None:
+    features, classes = clusters(60, 0)
+    others, of_others = clusters(30, 1)
+    given = classes if tells else np.random.default_rng(3).permutation(classes)
+    all_features = np.concatenate([features, others])
+    labels = np.concatenate([given, (of_others + 1) % 3])
+    protected = np.arange(90) < 60
+    n_accepted = {}
+    for precision in (0.0, 0.9):
+        settings = TargetSettings(lcm_tail=0.0, lcm_confidence=(0.3,), lcm_precision=precision)
+        corrected = correct_automatically(
+            all_features,
+            labels,
+            protected,
+            np.arange(60),
+            given,
+            (given + 1) % 3,
+            settings,
+            round_number=1,
+            seed=0,
+        )
+        n_accepted[precision] = int(corrected.accepted.sum())
+    assert n_accepted[0.0] > 0
+    assert n_accepted[0.9] == (n_accepted[0.0] if tells else 0)

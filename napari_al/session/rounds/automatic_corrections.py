@@ -48,6 +48,7 @@ def propose_corrections(
         protected,
         _rows_of(scores, taught),
         np.array([answer.class_ids[0] for answer in taught]),
+        np.array([_class_before(answer) for answer in taught]),
         snapshot.config.targets,
         round_number=round_number,
         seed=snapshot.config.seed,
@@ -62,6 +63,11 @@ def propose_corrections(
         )
         for row in np.flatnonzero(corrected.accepted)
     )
+
+
+def _class_before(answer: Answer) -> int:
+    before = answer.query.pseudo_label
+    return IGNORE if before is None else before
 
 
 def _rows_of(scores: PoolScores, answers: Sequence[Answer]) -> NDArray[np.int64]:
