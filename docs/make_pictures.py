@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from napari_al import Query
 
-COST, MODEL, VIEW, QUEUE, EXPORT = range(5)
+COST, MODEL, VIEW, QUEUE, EXPORT, IMAGES = range(6)
 SETTINGS: dict[str, Any] = {
     "budget": 100,
     "regions": {"n_per_image": 150},
@@ -189,12 +189,20 @@ def first_prediction(desk: Desk) -> None:
     desk.wait(4)
     desk.picture("training")
     desk.until(lambda: desk.bench.session.scores_round == 1 and not desk.bench.session.is_busy)
-    desk.key("P")
-    desk.key("W")
+    desk.key("W")  # the first model shows its prediction by itself
+    desk.wait(9)  # and its message is gone
     desk.picture("prediction")
-    desk.key("P")
+    desk.tab(IMAGES)
+    desk.wait(2)  # thumbnails
+    desk.picture("images")
     desk.tab(EXPORT)
+    panel = desk.dock.annotate.export
+    panel.export.click()
+    desk.until(lambda: panel.write.isVisible())
     desk.picture("export")
+    panel.write.click()
+    desk.until(lambda: panel.export.isEnabled() and panel.export.isVisible())
+    desk.key("P")
 
 
 def keys(desk: Desk) -> None:

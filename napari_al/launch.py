@@ -62,5 +62,5 @@ def _check_window() -> None:
         importlib.import_module("qtpy.QtWidgets")
     except ImportError as error:
         raise InputError(
-            f"napari needs a Qt binding ({error}); install one: pip install 'napari-al[pyqt5]'"
+            f"napari needs a Qt binding ({error}); install one: pip install 'napari-al[pyqt6]'"
         ) from error

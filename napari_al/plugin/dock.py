@@ -101,6 +101,7 @@ class ActiveLearning(QWidget):
             (events.told, self.annotate.show_message),
             (events.told, self.editor.show_message),
             (events.help_requested, self.toggle_help),
+            (events.fold_requested, self.docking.toggle_panels),
             (opening.preview.regions_changed, start.regions.show_count),
             (opening.preview.failed, start.show_message),
             (opening.locked, self.inspect_project),

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEvent, QObject, QTimer
-from qtpy.QtWidgets import QMessageBox, QWidget
+from qtpy.QtWidgets import QDockWidget, QMessageBox, QWidget
 
 from napari_al.errors import InputError
 from napari_al.plugin.viewers import close_workbench
@@ -16,6 +16,7 @@ from napari_al.plugin.widgets.dock_space import DockSpace
 if TYPE_CHECKING:
     from napari_al.plugin.control.workbench import Workbench
 
+NAPARI_PANELS = ("layer list", "layer controls")
 MIN_HEIGHT_PX = 520
 """Below it, question, classes and the tabs under them cannot be seen at once."""
 
@@ -49,6 +50,14 @@ class DockArea(QObject):
         if window is not self._dock and (self._window is None or self._window() is not window):
             self._window = weakref.ref(window)
             window.installEventFilter(self)
+
+    def toggle_panels(self) -> None:
+        """Fold napari's own panels, or bring them back."""
+        docks = self.main_window().findChildren(QDockWidget)
+        panels = [dock for dock in docks if dock.objectName() in NAPARI_PANELS]
+        are_shown = any(panel.isVisible() for panel in panels)
+        for panel in panels:
+            panel.setVisible(not are_shown)
 
     # ---- closing
 

@@ -202,7 +202,7 @@ def in_order(images: Sequence[ImageProgress], order: str) -> list[ImageProgress]
 def about(image: ImageProgress) -> str:
     """Return how far an image is, in a line."""
     words = f"{image.share_answered:.0%} answered"
-    return words if image.score is None else f"{words} · worth asking {image.score:.2f}"
+    return words if image.score is None else f"{words} · score {image.score:.2f}"
 
 
 def _pixmap(picture: NDArray[np.uint8]) -> QPixmap:

@@ -116,6 +116,8 @@ class AnnotationPresenter:
             (page.view.opacity_changed, display.layers.set_opacity),
             (page.view.context_changed, display.set_context),
             (page.view.dim_changed, display.layers.set_dim),
+            (page.view.bright_wanted, display.layers.toggle_bright),
+            (page.view.fold_wanted, lambda: opened.events.fold_requested.emit()),
             (page.view.keep_zoom_changed, self.on_keep_zoom_changed),
             (page.images.picked, opened.stay_in),
             (page.images.accept_wanted, opened.accept_image),

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QCheckBox, QGridLayout, QSlider, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QGridLayout, QHBoxLayout, QSlider, QVBoxLayout, QWidget
 
 from napari_al.plugin.annotate.channels_box import ChannelsBox
 from napari_al.plugin.control.keys import hint
 from napari_al.plugin.layers.layer_kinds import NAMES
-from napari_al.plugin.widgets.form_parts import text
+from napari_al.plugin.widgets.form_parts import button, text
 
 if TYPE_CHECKING:
     from napari_al.plugin.control.keys import ActionName
@@ -34,6 +34,8 @@ class ViewPanel(QWidget):
     context_changed = Signal(int)
     keep_zoom_changed = Signal(bool)
     dim_changed = Signal(float)
+    bright_wanted = Signal()
+    fold_wanted = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -55,14 +57,25 @@ class ViewPanel(QWidget):
             grid.addWidget(text(name, wrap=False), row, 0)
             grid.addWidget(slider, row, 1, 1, 2)
         grid.addWidget(self.keep_zoom, 2, 0, 1, 3)
-        grid.addWidget(text("Over the image", "title"), 3, 0, 1, 3)
-        for row, kind in enumerate(_OVERLAYS, start=4):
+        grid.addLayout(self._build_buttons(), 3, 0, 1, 3)
+        grid.addWidget(text("Over the image", "title"), 4, 0, 1, 3)
+        for row, kind in enumerate(_OVERLAYS, start=5):
             self._add_overlay(grid, row, kind)
         self.channels = ChannelsBox()
         column = QVBoxLayout(self)
         column.addLayout(grid)
         column.addWidget(self.channels)
         column.addStretch()
+
+    def _build_buttons(self) -> QHBoxLayout:
+        bright, fold = "a dark picture, or show it as it was", "napari's own, or bring them back"
+        row = QHBoxLayout()
+        for made in (
+            button("Brighten", bright, self.bright_wanted.emit, key=hint("brighten")),
+            button("Fold panels", fold, self.fold_wanted.emit, key=hint("fold")),
+        ):
+            row.addWidget(made, 1)
+        return row
 
     def _add_overlay(self, grid: QGridLayout, row: int, kind: PictureKind) -> None:
         action, tip = _OVERLAYS[kind]

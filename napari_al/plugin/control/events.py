@@ -45,6 +45,8 @@ class WorkbenchEvents(SignalGroup):
     find_class_requested = Signal()
     edit_classes_requested = Signal()
     help_requested = Signal()
+    fold_requested = Signal()
+    """Fold napari's own panels, or bring them back."""
 
     def attempt(self, action: Callable[[], object]) -> bool:
         """Run an action that input can make fail; report the error and return False then."""

@@ -26,6 +26,8 @@ ActionName = Literal[
     "answers",
     "rest",
     "split",
+    "brighten",
+    "fold",
     "help",
 ]
 
@@ -63,6 +65,8 @@ ACTIONS: dict[ActionName, Action] = {
         Action("prediction", ("P",), "what the model predicts", "Look"),
         Action("heatmap", ("H",), "what is most worth asking", "Look"),
         Action("answers", ("L",), "labels so far", "Look"),
+        Action("brighten", ("F3",), "brighten a dark picture, or show it as it was", "Look"),
+        Action("fold", ("F4",), "fold napari's own panels, or bring them back", "Look"),
         Action("help", ("?", "Shift-/", "F1"), "show or hide this page", "Look"),
     )
 }

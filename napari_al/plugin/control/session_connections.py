@@ -114,6 +114,8 @@ def key_actions(opened: OpenSession) -> dict[str, Callable[[], object]]:
         "prediction": partial(display.toggle, "prediction"),
         "heatmap": partial(display.toggle, "heatmap"),
         "answers": partial(display.toggle, "answers"),
+        "brighten": display.layers.toggle_bright,
+        "fold": opened.events.fold_requested.emit,
         "help": opened.events.help_requested.emit,
     }
     out = {key: actions[name] for name, action in ACTIONS.items() for key in action.keys}

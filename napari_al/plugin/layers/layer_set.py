@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
 DIM_UNDER_OVERLAYS = 0.4
 """Share of the dimming that remains while the heatmap or labels are shown."""
+BRIGHT_GAMMA = 0.5
+"""Of a picture that is brightened, times its own gamma."""
 REDRAW_FACTOR = 1.25
 """Change of zoom after which the outline is redrawn."""
 
@@ -77,6 +79,7 @@ class LayerSet:
         self._may_resize = True
         self._opacity = dict(OPACITY)
         self._contrast: Contrast | None = None
+        self._is_bright = False
         self._stretched: tuple[object, ...] = ()
         self._dim = self._dim_shown = 0.4
         self._reset()
@@ -150,13 +153,21 @@ class LayerSet:
         """Show grey images with these limits from now on; None: with limits of their own."""
         self._contrast = contrast
 
+    def toggle_bright(self) -> None:
+        """Brighten dark pictures from now on, or show them as they are."""
+        self._is_bright = not self._is_bright
+        layer = self._layers.get("image")
+        if layer is not None:
+            layer.gamma *= BRIGHT_GAMMA if self._is_bright else 1 / BRIGHT_GAMMA
+
     def _stretch(self, picture: NDArray[Any]) -> None:
         """Set the limits of a grey image, unless they are set: the user may have changed them."""
         wanted = (picture.dtype, self._contrast)
         if picture.ndim == 2 and wanted != self._stretched:
             layer = self._layers["image"]
             contrast = self._contrast or Contrast(robust_range(picture))
-            layer.contrast_limits, layer.gamma = contrast.limits, contrast.gamma
+            layer.contrast_limits = contrast.limits
+            layer.gamma = contrast.gamma * (BRIGHT_GAMMA if self._is_bright else 1)
             self._stretched = wanted
 
     def set_dim(self, dim: float) -> None:
@@ -323,6 +334,7 @@ class LayerSet:
         layer = make_layer(kind, picture, self._classes, self._dim_shown, common)
         if kind == "image":
             self._stretched = ()
+            layer.gamma = BRIGHT_GAMMA if self._is_bright else 1.0
         above = {id(self._layers[k]) for k in ORDER[ORDER.index(kind) + 1 :] if k in self._layers}
         places = [i for i, other in enumerate(self._viewer.layers) if id(other) in above]
         self._viewer.layers.insert(min(places, default=len(self._viewer.layers)), layer)

@@ -54,7 +54,7 @@ def test_orders() -> None:
     assert [i.image for i in in_order(images, "score")] == ["c", "b", "a"]
     assert [i.image for i in in_order(images, "share")] == ["a", "c", "b"]
     assert [i.image for i in in_order(images, "name")] == ["a", "b", "c"]
-    assert about(images[0]) == "50% answered · worth asking 0.20"
+    assert about(images[0]) == "50% answered · score 0.20"
     assert about(ImageProgress("a", 10, 1, None)) == "10% answered"
 
 
