@@ -7,6 +7,7 @@ project is in ``state.py``. Rounds are trained here (``train``) or in a child (`
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from napari_al.errors import InputError
@@ -107,6 +108,26 @@ class Session(ProjectModels):
     def query_in(self, image: str) -> Query | None:
         """Return the best region of one image that has no answer yet; None as of `query`."""
         return self._queue.next_in(image, self._answered, self.round) if self._asks else None
+
+    def query_at(self, image: str, pixel_rc: tuple[int, int]) -> Query | None:
+        """Return the query about the open region of the pool at a (row, column), as picked there.
+
+        None if it is answered, if there is none, or if nothing is asked now.
+        """
+        region_map = self.region_map(image)
+        row, col = pixel_rc
+        if not self._asks or not (
+            0 <= row < region_map.shape[0] and 0 <= col < region_map.shape[1]
+        ):
+            return None
+        ids = (int(region_map[row, col]),)
+        query = self._queue.about(image, ids, self._answered, self.round) if ids[0] >= 0 else None
+        return None if query is None else replace(query, source="picked")
+
+    def answer_at(self, image: str, pixel_rc: tuple[int, int]) -> Answer | None:
+        """Return the newest answer about the region at a (row, column) of an image."""
+        answers = self._answered.snapshot.answers.get(image, ())
+        return next((a for a in reversed(answers) if a.query.region.mask.holds(pixel_rc)), None)
 
     def submit(self, *answers: Answer) -> None:
         """Take answers; they are on disk when this returns, and one undo takes all of them back."""

@@ -220,11 +220,9 @@ class OpenSession:
         if state is None or not state.stays or self.session.budget_is_spent:
             self.ask()
             return
-        answers = reversed(self.session.answers())
-        given = next((a for a in answers if a.query.region == state.query.region), None)
-        if given is None:
-            self.ask()
-        else:
+        region = state.query.region
+        given = self.session.answer_at(region.image, region.mask.central_pixel())
+        if given is not None:
             self._show_again(given, replaced=given, stays=True)
 
     def go_back(self) -> None:
@@ -249,8 +247,7 @@ class OpenSession:
         image = self.display.image
         if not image or self.pause in BUSY:
             return
-        state = self.questions.state
-        seconds = 0.0 if state is None else state.seconds
+        seconds = 0.0 if self.questions.state is None else self.questions.state.seconds
         self.display.set_wanted("prediction", True)
         self._show_pause("accepting")
         self.submission.accept_image(image, seconds)
@@ -258,9 +255,9 @@ class OpenSession:
     def on_accepted(self, answers: tuple[Answer, ...]) -> None:
         """Go on after an image was accepted."""
         if answers:
-            n = count(len(answers), "region")
+            n, undo = count(len(answers), "region"), hint("undo")
             self.events.told.emit(
-                f"{n} answered as predicted, for one click; {hint('undo')} takes all back."
+                f"{n} answered as predicted, for one click; {undo} takes all back."
             )
         self.ask()
 
