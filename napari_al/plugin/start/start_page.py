@@ -31,6 +31,7 @@ from napari_al.plugin.start.new_session import StartChoice, suggest_project
 from napari_al.plugin.start.pseudo_label_box import PseudoLabelBox
 from napari_al.plugin.start.recent_list import RecentList, listed
 from napari_al.plugin.start.region_size_box import RegionSizeBox
+from napari_al.plugin.start.retrain_box import RetrainBox
 from napari_al.plugin.widgets.form_parts import button, choice, scrolled, text
 
 if TYPE_CHECKING:
@@ -96,14 +97,7 @@ class StartPage(QWidget):
         self.model = ModelChoice()
         self.device = "auto"
         self.first_training: int | None = None
-        self.retrain_after = QSpinBox()
-        self.retrain_after.setRange(0, 10_000)
-        self.retrain_after.setPrefix("after ")
-        self.retrain_after.setSuffix(" answers")
-        self.retrain_after.setSpecialValueText("when the clicks are spent")
-        self.retrain_after.setToolTip(
-            "live: the model is trained again while you go on; 0: by rounds, as in the papers"
-        )
+        self.retrain_after = RetrainBox()
         self._retrain_label = text("Train again", wrap=False)
         self.random_share = 0.0
         self.project = QLineEdit()
@@ -307,7 +301,7 @@ class StartPage(QWidget):
         shown = {
             "budget": self.budget.value(),
             "first_training": self.first_training,
-            "retrain_after": self._retrain_after,
+            "retrain_after": self.retrain_after.retrain_after(self.question.method),
             "method": {"regions": self.regions.regions},
             "regions": {"n_per_image": self.regions.n_per_image},
             "acquisition": {
@@ -325,12 +319,6 @@ class StartPage(QWidget):
             self.existing_labels.labels(),
             self.existing_labels.use_of_layers,
         )
-
-    @property
-    def _retrain_after(self) -> int | None:
-        """Answers after which a model is trained again; None: by rounds."""
-        is_live = can_be_live(self.question.method)
-        return self.retrain_after.value() or None if is_live else None
 
     def _start(self) -> None:
         try:
