@@ -150,11 +150,13 @@ class ProjectModels(ProjectState):
 
     @property
     def budget_is_spent(self) -> bool:
-        """As of ``ProjectState``; but live, a round does not end while a job runs.
+        """As of ``ProjectState``; but live, a round after the first does not end while a job runs.
 
-        What is answered meanwhile belongs to the round, and the next training has it.
+        What is answered meanwhile belongs to the round, and the next training has it. The first
+        training does not wait until all regions are cut.
         """
-        return super().budget_is_spent and not (self.is_live and self.is_busy)
+        goes_on = self.is_live and self.is_busy and self.round > 1
+        return super().budget_is_spent and not goes_on
 
     def propose_corrections(self) -> tuple[AutomaticCorrection, ...]:
         """Return the automatic corrections that this round's answers justify, to look at.

@@ -88,6 +88,14 @@ def test_answers_do_not_wait_and_the_next_training_has_them(session: Session) ->
     assert len(session.answers()) == 13
 
 
+def test_the_first_training_does_not_wait_until_all_regions_are_cut(session: Session) -> None:
+    session.start_scoring()
+    assert session.is_busy
+    assert answer(session, 50) == 5
+    assert session.budget_is_spent
+    assert session.is_busy
+
+
 def test_undo_across_a_training_and_a_replay_have_the_same_targets(
     session: Session, tmp_path: Path
 ) -> None:

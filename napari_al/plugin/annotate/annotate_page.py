@@ -271,7 +271,10 @@ class AnnotatePage(QWidget):
         self.progress.show_statistics(statistics, self._classes)
         self._budget.setRange(0, budget)
         self._budget.setValue(min(spent, budget))
-        self._budget.setFormat(f"{spent} of {budget} {noun}s")
+        words = f"{spent} of {budget} {noun}s"
+        if noun == "answer" and spent > budget:  # live, until the last model is done
+            words = f"{spent} answers for the next model"
+        self._budget.setFormat(words)
         left = max(0, budget - spent)
         by_click = noun == "click"
         pace = statistics.seconds_per_click if by_click else statistics.seconds_per_query
