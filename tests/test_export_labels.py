@@ -134,6 +134,11 @@ def test_without_validation_images_the_accuracy_is_said_not_to_be_known(
         answer_round(session, Oracle(session.data))
         session.train()
         assert "its accuracy is not known" in model_text(session)
+        answer_round(session, Oracle(session.data))
+        predicted = session.prequential_accuracy().newest
+        assert predicted.n == len(session.answers()) // 2
+        words = f"({predicted.value:.0%} of the last {predicted.n} answers predicted right)"
+        assert words in model_text(session)
 
 
 def test_merged_classes_are_not_in_the_class_map(session: Session, tmp_path: Path) -> None:

@@ -220,13 +220,14 @@ def model_text(session: Session) -> str:
     """Return the newest model and how good it is, in words."""
     number = session.model_round
     row = next((r for r in session.rounds() if r["round"] == str(number)), {})
-    measured = row.get("model_miou")
-    how_good = (
-        f"mIoU {float(measured):.2f} on the validation images"
-        if measured
-        else ("its accuracy is not known: there are no validation images")
-    )
-    return f"the model of round {number} ({how_good})"
+    measured, predicted = row.get("model_miou"), session.prequential_accuracy().newest
+    how_good = []
+    if measured:
+        how_good.append(f"mIoU {float(measured):.2f} on the validation images")
+    if predicted.n:
+        how_good.append(f"{predicted.value:.0%} of the last {predicted.n} answers predicted right")
+    unknown = "its accuracy is not known: there are no validation images"
+    return f"the model of round {number} ({'; '.join(how_good) or unknown})"
 
 
 def _notes(session: Session, source: Source) -> Iterator[str]:

@@ -139,7 +139,7 @@ class OpenSession:
             )
             if query is not None:
                 return query
-            if self.only_in and not self.session.budget_is_spent and self.session.has_scores:
+            if self.only_in and self.session.query() is not None:
                 self.pause = "complete"
                 return None
             self.pause = self.training.prepare_query()

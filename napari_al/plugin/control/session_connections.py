@@ -82,7 +82,9 @@ def _on_pressed(opened: OpenSession, viewer: Viewer, event: Any) -> Iterator[Non
     if "Shift" in event.modifiers:
         opened.questions.on_pressed(event)
         return
-    if event.button != LEFT or event.modifiers or (layer and str(layer.mode) not in LOOKING):
+    if event.button != LEFT or event.modifiers:
+        return
+    if layer is not None and str(layer.mode) not in LOOKING:
         return
     pressed_at, position = event.pos, event.position
     yield

@@ -57,7 +57,8 @@ def progress_of_images(pool: Pool, answered: AnsweredState) -> list[ImageProgres
         n_base = n_rows if scores.base_offset is None else np.diff(scores.base_offset)
         n_finite = np.maximum(np.bincount(index, minlength=n_images), 1)
         for number, image in enumerate(scores.images):
-            if pool.of_image(image) == (scores, number):
+            source = pool.of_image(image)
+            if source is not None and source[0] is scores:
                 mean = float(total[number] / n_finite[number]) if part.round else None
                 n_answered = min(answered.n_settled(image), int(n_base[number]))
                 out.append(ImageProgress(image, int(n_base[number]), n_answered, mean))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +11,7 @@ from scenes import answer_round, project_config, write_data, write_initial
 
 from napari_al.core import IGNORE
 from napari_al.errors import InputError
+from napari_al.session.pool.order import ModelScores, Pool
 from napari_al.session.session import Session
 from napari_al.simulate.oracle import Oracle
 from napari_al.tools.replay import begin_again, repeat, steps_of
@@ -39,6 +41,18 @@ def test_progress_of_images(session: Session) -> None:
         assert image.n_regions == int(session.region_map(image.image).max()) + 1
         open_scores = session.score_map(image.image)
         assert np.nanmin(open_scores) <= image.score <= 1
+
+
+def test_progress_while_a_newer_model_scores(session: Session) -> None:
+    old = session._queue.pool.parts[0]
+    newer = ModelScores(2, replace(old.scores, score=old.scores.score + 1), complete=False)
+    shapes = {image: session.data.shape(image) for image in session.data.train}
+    before = session.images_progress()
+    session._queue.adopt(Pool([old, newer], shapes, session.config))
+    after = session.images_progress()
+    assert [p.image for p in after] == [p.image for p in before]
+    for old_progress, progress in zip(before, after, strict=True):
+        assert progress.score == pytest.approx(old_progress.score + 1)
 
 
 def test_queries_of_one_image_come_in_the_order_of_all(session: Session) -> None:
