@@ -14,6 +14,7 @@ import math
 import statistics
 from collections import Counter
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,10 @@ SHARES = (0.5, 0.8, 0.9)
 """Of the model mIoU of all labels."""
 N_RARE = 4
 """Classes, the rarest ones, whose IoU is shown."""
-PHASES = ((25, 100), (100, 400), (400, 1600))
-"""Clicks between which "what to use when" compares."""
+ROUNDS_OF_PHASE = 2
+"""Rounds over which "what to use when" compares."""
+LATER = 50
+"""Clicks: the first answers can be all of one class."""
 SECONDS = (2.4, 0.9)
 """Of the first click of a query and of each further one: medians of Bearman et al., ECCV 2016, for
 clicks on the first object of a class in an image and on further ones. Not measured here."""
@@ -149,13 +152,17 @@ def _budgets(lines: Any) -> list[int]:
     return list(Counter(schedules).most_common(1)[0][0]) if schedules else []
 
 
+def _phases(budgets: list[int]) -> list[tuple[int, int]]:
+    """Budgets at which phases begin and end."""
+    borders = [*budgets[:-1:ROUNDS_OF_PHASE], budgets[-1]]
+    return list(pairwise(borders))
+
+
 def _what_to_use(found: list[Data]) -> str:
     """The best methods by the area between clicks, on each data folder."""
     rows = []
     for data in found:
-        for first, last in PHASES:
-            if last > data.budgets[-1] or first < data.budgets[0]:
-                continue
+        for first, last in _phases(data.budgets):
             areas = {n: list(line.areas(first, last).values()) for n, line in data.lines.items()}
             ranked = sorted(areas, key=lambda name: -statistics.fmean(areas[name]))
             best = ranked[0]
@@ -181,7 +188,7 @@ def _section(data: Data, picture: str, seconds: tuple[float, float]) -> str:
         + (f" All labels: {_value(data.all_labels)}." if data.all_labels else ""),
         _headline(data),
         f"![Model mIoU against clicks on {note['name']}]({picture})",
-        "Model mIoU, mean over seeds ± 95 % interval:",
+        "Model mIoU" + (", mean over seeds ± 95 % interval:" if n_seeds > 1 else ":"),
         _miou_table(data),
         f"Clicks to reach a share of all labels' mIoU, area under the curve from {data.budgets[0]} "
         f"to {data.budgets[-1]} clicks, and seeds in which that is above and below `{BASELINE}`'s:",
@@ -225,6 +232,7 @@ def _miou_table(data: Data) -> str:
 def _area_table(data: Data) -> str:
     rows = []
     first, last = data.budgets[0], data.budgets[-1]
+    lows = [first, *([LATER] if first < LATER < last else [])]
     baseline = data.lines.get(BASELINE)
     for name, line in data.lines.items():
         cells = [_code(name)]
@@ -234,10 +242,10 @@ def _area_table(data: Data) -> str:
             cells.append(("≤ " if is_first else "") + _count(clicks))
         areas = line.areas(first, last)
         cells.append(_value(list(areas.values())))
-        cells += [_against(line, baseline, low, last) for low in (first, 50)]
+        cells += [_against(line, baseline, low, last) for low in lows]
         rows.append(cells)
     head = ["method", *(f"{share:.0%}" for share in SHARES), "area"]
-    head += ["won/lost", "from 50 clicks on"]
+    head += ["won/lost", f"from {LATER} clicks on"][: len(lows)]
     return _table(head, rows)
 
 

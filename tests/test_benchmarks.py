@@ -1,7 +1,8 @@
-"""Short forms of benchmarks/kill.py, close.py and soak.py."""
+"""Short forms of benchmarks/kill.py, close.py and soak.py; the bench of acquisition."""
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -38,3 +39,72 @@ def test_nothing_grows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (last.files, last.threads, last.children) == (first.files, first.threads, 1)
     assert last.memory_mb - first.memory_mb < 20
     assert (after.files, after.threads, after.children) == (before.files, before.threads, 0)
+
+
+def cell(method: str, seed: int, mious: list[float]) -> dict[str, object]:
+    """What a run of benchmarks/acquisition.py leaves."""
+    budgets = [25, 100, 400]
+    return {
+        "data": "d",
+        "method": method,
+        "seed": seed,
+        "rounds": [
+            {
+                "clicks": clicks,
+                "queries": clicks,
+                "miou": miou,
+                "iou": [miou, None],
+                "stage2_miou": None,
+                "stage2_iou": None,
+                "cpu_s": 3.0,
+            }
+            for clicks, miou in zip(budgets, mious, strict=False)
+        ],
+        "settings": {"first_budgets": [25, 75, 300]},
+        "date": "2026-01-01T00:00:00+00:00",
+        "versions": {"python": "3"},
+    }
+
+
+def test_report_of_the_acquisition_bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    import acquisition
+    import acquisition_report
+
+    data = tmp_path / "d"
+    curves = {
+        "random": [[0.2, 0.3, 0.4], [0.2, 0.3, 0.4]],
+        "power-equal+regions.n_per_image=9": [[0.2, 0.4, 0.5], [0.2, 0.4, 0.7]],
+        "all-labels": [[0.8], [0.8]],
+    }
+    for method, by_seed in curves.items():
+        for seed, mious in enumerate(by_seed):
+            file = acquisition.cell_file(tmp_path / "runs", data, method, seed)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(json.dumps(cell(method, seed, mious)))
+    note = {"name": "d", "n_train": 3, "n_val": 2, "shapes": [[5, 6], [5, 6]]}
+    note |= {"classes": ["a", "b"], "val_shares": [0.9, 0.1]}
+    (tmp_path / "runs" / "cells" / "d" / "data.json").write_text(json.dumps(note))
+    command = ["report", str(tmp_path / "runs"), "--out", str(tmp_path / "out")]
+    monkeypatch.setattr(sys, "argv", command)
+    acquisition_report.main()
+    text = (tmp_path / "out" / "acquisition.md").read_text()
+    method = "`power-equal+regions.n_per_image=9`"
+    assert f"**{method} reaches 0.40 with 100 clicks, `random` needs 400.**" in text
+    assert f"| d | 25–400 | {method} | 0.400 ± 0.318 | – | 0.300 ± 0.000 |" in text
+    assert f"| {method} | ≤ 25 |" not in text, "half of 0.8 is reached later"
+    assert "2/0 (+0.100, p 0.50)" in text
+    assert "| b (10.0%) | a (90.0%) |" in text
+    assert f"| {method} | – | 0.600 ± 1.271 |" in text
+    assert (tmp_path / "out" / "acquisition_d.png").stat().st_size > 10_000
+
+
+def test_budgets_and_changes_of_the_acquisition_bench(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    from acquisition import changes_as_settings, schedule
+
+    assert schedule([25, 50, 100, 400]) == {"first_budgets": [25, 25, 50, 300], "budget": 300}
+    changes = ["merging=adaptive", "acquisition.nu=3", "acquisition=bald"]
+    assert changes_as_settings(changes) == [
+        "method.merging=adaptive", "acquisition.nu=3", "method.acquisition=bald",
+    ]  # fmt: skip
