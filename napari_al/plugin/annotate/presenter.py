@@ -245,7 +245,9 @@ class AnnotationPresenter:
         else:
             model.show_idle(self._interrupted if result is None else result.reason)
             model.show_rounds(session.rounds())
-            self._annotate.show_status(ready_text(session.model_round, session.config))
+            is_due = session.model_round is None and session.budget_is_spent
+            ready = "" if is_due else ready_text(session.model_round, session.config)
+            self._annotate.show_status(ready)
         self._show_model_state()
 
     def _show_model_state(self) -> None:
@@ -318,8 +320,7 @@ def interruption_text(steps: Sequence[dict[str, Any]], model_round: int | None) 
     last = steps[-1]
     return (
         f"The training of model {last['round']} was interrupted at step {last['step']} of "
-        f"{last['n_steps']}. No answer is lost; it begins anew when the round's answers are given, "
-        "or by 'Train now'."
+        f"{last['n_steps']}. No answer is lost; its training begins anew."
     )
 
 
