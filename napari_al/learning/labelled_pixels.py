@@ -1,8 +1,8 @@
 """Training batches of a frozen segmenter: labelled pixels with the encoder's maps as channels.
 
 The pixels are drawn once a training, spread over the labelled regions, and are held in memory. Each
-batch draws regions, and of each the same number of pixels: a region's size does not matter, but how
-rare its classes are does (``region_weights``).
+batch draws regions, and of each the same number of pixels (``px_of_region``): a region's size does
+not matter, but how rare its classes are does (``region_weights``).
 """
 
 from __future__ import annotations
@@ -32,8 +32,10 @@ MAX_PX_OF_REGION = 64
 """Pixels held of a region."""
 MIN_PX_OF_PART = 1024
 """A region is cut into parts only if it has several times as many pixels."""
-DRAWN_PX_OF_REGION = 8
-"""Pixels of a region in a batch."""
+MAX_DRAWN_PX_OF_REGION = 8
+"""Pixels of a region in a batch, where there are few regions."""
+DRAWN_PX = 8000
+"""Of all labelled regions together, if each were drawn once: of many regions fewer pixels each."""
 PX_PER_CROP = 96
 """Pixels in a batch that stand for a crop in ``batch_size``."""
 
@@ -111,7 +113,7 @@ class PixelLoader:
         if self._is_empty:
             return Batch(torch.zeros(1, 0, 1, 0), None, None, None)
         rng = np.random.default_rng([self._seed, 0, step])
-        n_of_region = min(DRAWN_PX_OF_REGION, int(self._counts.max()))
+        n_of_region = min(px_of_region(self.n_regions), int(self._counts.max()))
         n_regions = self.batch_size * PX_PER_CROP // n_of_region
         regions = np.searchsorted(self._shares, rng.random(n_regions) * self._shares[-1])
         within = rng.random((len(regions), n_of_region)) * self._counts[regions, None]
@@ -142,6 +144,22 @@ class PixelLoader:
 
     def __exit__(self, *_: object) -> None:
         return None
+
+
+def px_of_region(n_regions: int) -> int:
+    """Pixels of a region in a batch: with many regions others say more than further pixels do.
+
+    Parameters
+    ----------
+    n_regions : int
+        Labelled regions, >= 1.
+
+    Returns
+    -------
+    int
+        From 1 to ``MAX_DRAWN_PX_OF_REGION``.
+    """
+    return min(max(DRAWN_PX // n_regions, 1), MAX_DRAWN_PX_OF_REGION)
 
 
 def region_weights(classes: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -197,7 +197,7 @@ def train(
     if segmenter.frozen is not None and isinstance(loader, PixelLoader):
         factor = label_factor(loader.n_regions)
         n_steps = round(settings.steps * factor)
-        segmenter.frozen.scale_dropout = SCALE_DROPOUT / factor
+        segmenter.frozen.scale_dropout = scale_dropout(factor)
     optimizer = torch.optim.AdamW(_groups(segmenter), weight_decay=settings.weight_decay)
     # float16 alone has too short a range for gradients; without it this changes nothing
     scaler = torch.amp.GradScaler(device.type, enabled=half_dtype(device) == torch.float16)
@@ -249,7 +249,7 @@ def train(
 
 
 def label_factor(n_regions: int) -> float:
-    """How much longer, and with how much less scale dropout, a frozen segmenter learns.
+    """How much longer a frozen segmenter learns than from few labels.
 
     With few answers more steps learn them by heart; with many, as few would not see most of them.
 
@@ -265,6 +265,22 @@ def label_factor(n_regions: int) -> float:
         most.
     """
     return min(max(math.sqrt(n_regions / FEW_REGIONS), 1.0), MAX_LABEL_FACTOR)
+
+
+def scale_dropout(factor: float) -> float:
+    """Chance of a frozen segmenter's maps to be hidden: the higher, the fewer labels there are.
+
+    Parameters
+    ----------
+    factor : float
+        What ``label_factor`` gives.
+
+    Returns
+    -------
+    float
+        ``SCALE_DROPOUT`` at 1, falling with the logarithm of the factor to 0 at its maximum.
+    """
+    return SCALE_DROPOUT * (1 - math.log(factor) / math.log(MAX_LABEL_FACTOR))
 
 
 def _groups(segmenter: Segmenter) -> list[dict[str, Any]]:

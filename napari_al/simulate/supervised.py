@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SUPERVISED = Method(
     name="supervised",
     summary="all labels at once, nothing asked: the upper end of the curves",
-    regions="masks",
+    regions="seeds",
     query="correction",
     acquisition="random",
     targets="correct",

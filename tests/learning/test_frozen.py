@@ -16,10 +16,10 @@ from napari_al.learning.inference import (
     predict_features,
     predict_probs,
 )
-from napari_al.learning.labelled_pixels import PixelLoader, at_pixels, region_weights
+from napari_al.learning.labelled_pixels import PixelLoader, at_pixels, px_of_region, region_weights
 from napari_al.learning.networks.resampling import upsample
 from napari_al.learning.segmenter import Segmenter, build_segmenter
-from napari_al.learning.training import SCALE_DROPOUT, TrainSettings, label_factor, train
+from napari_al.learning.training import TrainSettings, label_factor, scale_dropout, train
 from napari_al.learning.weights import load_segmenter, save_segmenter
 from napari_al.methods.loss import loss_function
 
@@ -261,10 +261,22 @@ def test_a_head_of_version_1_gives_what_it_gave(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("n_regions", "expected"), [(1, 8), (1000, 8), (3000, 2), (8001, 1), (10**6, 1)]
+)
+def test_pixels_of_a_region_in_a_batch(n_regions, expected):
+    assert px_of_region(n_regions) == expected
+
+
+@pytest.mark.parametrize(
     ("n_regions", "expected"), [(0, 1.0), (30, 1.0), (400, 1.0), (1600, 2.0), (10**6, 10.0)]
 )
 def test_label_factor(n_regions, expected):
     assert label_factor(n_regions) == expected
+
+
+@pytest.mark.parametrize(("factor", "expected"), [(1, 0.6), (10**0.5, 0.3), (10, 0.0)])
+def test_scale_dropout_falls_with_the_labels(factor, expected):
+    assert scale_dropout(factor) == pytest.approx(expected)
 
 
 def test_more_labelled_regions_are_learnt_in_more_steps_with_less_scale_dropout():
@@ -282,7 +294,7 @@ def test_more_labelled_regions_are_learnt_in_more_steps_with_less_scale_dropout(
         should_stop=lambda: False,
     )
     assert outcome.n_steps == 6
-    assert model.frozen.scale_dropout == SCALE_DROPOUT / 2
+    assert model.frozen.scale_dropout == scale_dropout(2.0)
 
 
 def test_scale_dropout_hides_whole_maps_of_single_pixels_while_learning():

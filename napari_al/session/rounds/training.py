@@ -165,9 +165,9 @@ def _sample(
     if partial:
         records, n_classes = snapshot.records(image), snapshot.data.n_classes
         return Sample(pixels, None, *partial_labels(records, n_classes))
-    # labels of whole images: regions of very different sizes, each as good as its pixels
-    is_dense = snapshot.config.method.starts_from_labels
-    region_map = None if is_dense or not frozen else _regions(snapshot, image)
+    # objects differ too much in size to weigh the same
+    by_pixel = not frozen or snapshot.config.method.regions == "masks"
+    region_map = None if by_pixel else _regions(snapshot, image)
     return Sample(pixels, read_target(work, image, stage), region_map)
 
 
