@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -83,6 +84,20 @@ class LayerSet:
         self._stretched: tuple[object, ...] = ()
         self._dim = self._dim_shown = 0.4
         self._reset()
+        viewer.layers.events.removing.connect(self._make_context_current)
+
+    def _make_context_current(self) -> None:
+        """Let napari delete what a layer has on the graphics card in the canvas's own context.
+
+        When a layer is removed, napari (since 0.6.2) deletes its textures and buffers at once, in
+        whichever OpenGL context is current: often Qt's, not the canvas's. The canvas then draws
+        the layers that remain with deleted buffers, and Mesa crashes.
+        """
+        viewer = getattr(self._viewer, "__wrapped__", self._viewer)  # napari hands plugins a proxy
+        with suppress(AttributeError, RuntimeError):  # no window, or one that is being closed
+            canvas = viewer.window._qt_viewer.canvas.native
+            if canvas.isValid():
+                canvas.makeCurrent()
 
     def _reset(self) -> None:
         self._wanted = {kind: kind in ("image", "query", "drawing") for kind in ORDER}
