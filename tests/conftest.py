@@ -1,13 +1,19 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+import tempfile
+from pathlib import Path
 
 import pytest
 from grounded_sam_models import write_detector, write_sam, write_sam2
 from scenes import write_data
 
-if TYPE_CHECKING:
-    from pathlib import Path
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the tests, and the programs that they start, away from the user's napari settings."""
+    folder = tempfile.TemporaryDirectory(prefix="napari-al-tests-")
+    config.add_cleanup(folder.cleanup)
+    os.environ["NAPARI_CONFIG"] = str(Path(folder.name) / "settings.yaml")
 
 
 @pytest.fixture(scope="session")
