@@ -38,6 +38,7 @@ _DEFAULTS_IF_TRAINED = {
     "learning_rate": 2e-3,
     "weight_decay": 1e-4,
     "keep_weights": True,
+    "loss_weights": (16.0, 8.0, 1.0),
 }
 """Of a segmenter that is trained as a whole; the fields have those of a frozen one."""
 Confusions = dict[str, dict[str, Annotated[float, Field(ge=0)]]]
@@ -90,7 +91,9 @@ class TrainingSettings(Settings):
         4.0, description="disk for what a frozen encoder makes of the images; the oldest is dropped"
     )
     loss_weights: tuple[float, float, float] = Field(
-        (16.0, 8.0, 1.0), description="multi-class loss: CE, merged positive, prototypical pixel"
+        (1.0, 1.0, 1.0),
+        description="multi-class loss: CE, merged positive, prototypical pixel; default if not "
+        "frozen: 16, 8, 1, as the authors have them",
     )
     loss_pooling: Literal["region", "pixel"] = Field(
         "region",
