@@ -280,7 +280,7 @@ def test_reports_and_exports_while_answers_come_and_a_model_trains(
         with Session.open(session.project.path, read_only=True) as reader:
             assert len(reader.answers()) == len(session.answers())
             assert reader.rounds()[0]["round"] == "1"
-            export_session(reader, "png", "answers", tmp_path / "export")
+            export_session(reader, "png", "answers", tmp_path / "export", overwrite=True)
         write_report([session.project.path], tmp_path / "report")
         n_read += 1
     assert n_read > 0
