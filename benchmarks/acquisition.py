@@ -22,12 +22,13 @@ import re
 import resource
 import shutil
 import sys
+import threading
 import traceback
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from datetime import UTC, datetime
 from importlib.metadata import version
 from itertools import pairwise
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +51,7 @@ def main() -> int:
         note_data(options.out, data)
     n_failed = 0
     context = get_context("spawn")
-    with ProcessPoolExecutor(
-        options.jobs, mp_context=context, initializer=os.nice, initargs=(5,)
-    ) as pool:
+    with ProcessPoolExecutor(options.jobs, mp_context=context, initializer=_begin_worker) as pool:
         running = {pool.submit(run_cell, options, *cell): cell for cell in waiting}
         for n_done, future in enumerate(as_completed(running), start=1):
             data, method, seed = running[future]
@@ -64,6 +63,19 @@ def main() -> int:
                 flush=True,
             )
     return 1 if n_failed else 0
+
+
+def _begin_worker() -> None:
+    """Leave the processors to others, and end with the process that started this one."""
+    os.nice(5)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _options() -> argparse.Namespace:
