@@ -338,8 +338,10 @@ def test_names_without_letters_are_printed(finished: Callable[[str], Path], tmp_
     out = os.fsencode(tmp_path) + b"/\xff"
     command = [sys.executable, "-m", "napari_al.cli", "export", str(finished("classbal"))]
     done = subprocess.run([*command, "--out", out], capture_output=True, check=False)
-    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.returncode == 0, done.stderr
     assert done.stdout.endswith(b"\\udcff\n")
+    card = Path(os.fsdecode(out)) / "croissant.jsonld"
+    assert json.loads(card.read_bytes())["name"] == "\udcff"
 
 
 def test_correction_needs_labels_to_correct(tmp_path: Path) -> None:

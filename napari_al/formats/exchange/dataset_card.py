@@ -100,7 +100,8 @@ def write_card(
         "recordSet": [_classes(live)],
     }
     text = json.dumps(card, indent=2, ensure_ascii=False)
-    (folder / CARD).write_text(text + "\n", encoding="utf-8")
+    # bytes of a folder's name that are no text become JSON escapes
+    (folder / CARD).write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
 
 
 def _none(format: str) -> str:
