@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -101,6 +102,16 @@ def test_simulate_makes_initial_labels(data: Path, tmp_path: Path, init: str) ->
     for folder in ("labels", "masks"):
         assert len(list((out / "initial" / folder).iterdir())) == n_images
     assert len(rows_of(out)) == 3
+
+
+@pytest.mark.parametrize("method", ["alc", "a2lc"])
+def test_initial_labels_without_masks_are_corrected(tmp_path: Path, method: str) -> None:
+    data, out = write_initial(write_data(tmp_path / "data")), tmp_path / "run"
+    shutil.rmtree(data / "train" / "masks")
+    status, _, stderr = run(*command(data, out, method, "--init", "initial_labels"))
+    assert status == 0, stderr
+    assert stderr.count("note: 5 images have no object masks: the connected parts") == 1
+    assert [int(row["clicks"]) for row in rows_of(out)] == [0, 6, 12]
 
 
 def test_config_file_makes_a_new_combination(data: Path, tmp_path: Path) -> None:

@@ -54,16 +54,18 @@ def simulate(
     if init is not None:
         settings["initial"] = {**settings.get("initial", {}), "source": init}
     from napari_al.formats.dataset import DataFolder
-    from napari_al.session.project.settings import image_rules
+    from napari_al.session.project.initial_labels import notes_of_objects
+    from napari_al.session.project.settings import image_rules, make_config
     from napari_al.simulate.metric_sinks import RunMetrics
-    from napari_al.simulate.runner import run_simulation
+    from napari_al.simulate.runner import run_config
 
     metrics = RunMetrics(out, log_to or ())
     skip = bool(settings.get("skip_broken"))
     folder = DataFolder.open(data, skip_broken=skip, rules=image_rules(settings))
     for broken in folder.broken:
         typer.echo(f"left out: {broken.reason}", err=True)
-    for note in folder.notes:
+    chosen = make_config(folder, settings, method)
+    for note in (*folder.notes, *notes_of_objects(folder, chosen)):
         typer.echo(f"note: {note}", err=True)
     with RunProgress(rounds) as progress, closing(metrics):
 
@@ -71,15 +73,7 @@ def simulate(
             progress.show_round(row)
             metrics.add_round(row)
 
-        run_simulation(
-            folder,
-            method,
-            n_rounds=rounds,
-            out=out,
-            settings=settings,
-            on_progress=progress.show,
-            on_round=on_round,
-        )
+        run_config(folder, chosen, rounds, out, on_progress=progress.show, on_round=on_round)
     typer.echo(f"{out / 'rounds.csv'}\n{out / 'curve.png'}")
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from napari_al.core import IGNORE
 from napari_al.core.geometry.adjacency import adjacency
 from napari_al.core.merging import adaptive_merge
 
@@ -21,12 +22,16 @@ if TYPE_CHECKING:
     from napari_al.methods.settings import RegionSettings
     from napari_al.methods.table import Method
 
+LARGE = 10
+"""Parts of labels that are larger than this many superpixels of mean size are cut."""
+
 
 def base_regions(
     method: Method,
     settings: RegionSettings,
     read_image: Callable[[], NDArray[np.generic]],
     objects: NDArray[np.int32] | None = None,
+    labels: NDArray[np.uint8] | None = None,
 ) -> NDArray[np.int32]:
     """Cut an image into the method's base regions.
 
@@ -38,6 +43,11 @@ def base_regions(
     objects : (H, W) int32, optional
         Object ids, 0 = none: the regions of ``regions="masks"``. What lies outside of them is cut
         into superpixels, except for correction queries, which are about objects alone.
+    labels : (H, W) uint8, optional
+        Labels to correct, IGNORE = none: these make the objects where there are none given, the
+        4-connected parts of each class. Of a part of more than ``LARGE`` superpixels (of their
+        mean size), each superpixel's share is an object, so that one answer does not change most
+        of an image.
 
     Returns
     -------
@@ -57,8 +67,11 @@ def base_regions(
 
     if method.regions != "masks":
         return cut(method.regions)
+    if objects is None and labels is not None:
+        limit = LARGE * labels.size / settings.n_per_image
+        objects = _parts_of(labels, limit, lambda: cut("seeds"))
     if objects is None:
-        raise ValueError("regions='masks' needs the objects of the image")
+        raise ValueError("regions='masks' needs the objects of the image, or its labels")
     regions = contiguous(objects)
     is_whole = method.query == "correction" or regions.min() >= 0
     return regions if is_whole else _filled_up(regions, cut("seeds"))
@@ -90,6 +103,23 @@ def contiguous(objects: NDArray[np.int32]) -> NDArray[np.int32]:
     ids, inverse = np.unique(objects, return_inverse=True)
     offset = 1 if ids[0] == 0 else 0
     return (inverse.reshape(objects.shape) - offset).astype(np.int32)
+
+
+def _parts_of(
+    labels: NDArray[np.uint8], limit: float, cut: Callable[[], NDArray[np.int32]]
+) -> NDArray[np.int32]:
+    """(H, W) ids of the connected parts of labels, 0 = none; those above ``limit`` pixels cut."""
+    from skimage.measure import label
+
+    parts: NDArray[np.int32] = label(labels, background=IGNORE, connectivity=1).astype(np.int32)
+    is_large = np.bincount(parts.ravel()) > limit
+    is_large[0] = False
+    if is_large.any():
+        inside = is_large[parts]
+        pairs = np.stack([parts[inside], cut()[inside]])
+        _, number = np.unique(pairs, axis=1, return_inverse=True)
+        parts[inside] = len(is_large) + number.ravel()
+    return parts
 
 
 def _filled_up(objects: NDArray[np.int32], superpixels: NDArray[np.int32]) -> NDArray[np.int32]:

@@ -12,11 +12,11 @@ from napari_al.errors import InputError
 from napari_al.formats.classes import check_classes, classes_to_json, live_classes, read_classes
 from napari_al.formats.exchange import label_readers, object_readers
 from napari_al.formats.exchange.label_readers import Imported, ImportRequest, LabelledImage
-from napari_al.formats.images import ID_SUFFIXES, IMAGE_SUFFIXES, read_header, write_png
+from napari_al.formats.images import IMAGE_SUFFIXES, read_header, write_png
 from napari_al.formats.linking import link_file
 from napari_al.formats.listing import is_image_name
 from napari_al.tools.given_answers import AnswersGiven, give_answers
-from napari_al.writing import new_file, write_atomic
+from napari_al.writing import write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -84,8 +84,7 @@ def import_labels(
     background : str, optional
         The class of pixels without a label; by default they stay without.
     kind : {"labels", "initial_labels"}
-        Ground truth, or labels to correct; these get masks, too, where there are none: the
-        connected parts of each class.
+        Ground truth, or labels to correct.
     on_progress : callable
         Is told how many images are done.
 
@@ -193,28 +192,7 @@ def _write(out: Path, name: str, class_map: NDArray[Any], picture: Path | None, 
                 f"{class_map.shape[1]} x {class_map.shape[0]}; they must be the same size."
             )
         link_file(picture, out / "train" / "images" / (name + picture.suffix))
-    write_class_map(out / "train", name, class_map, kind)
-
-
-def write_class_map(folder: Path, name: str, class_map: NDArray[np.uint8], kind: Kind) -> None:
-    """Write the labels of an image into a data folder, with masks where they are to correct."""
-    write_png(folder / kind / f"{name}.png", class_map)
-    masks = [folder / "masks" / f"{name}{suffix}" for suffix in ID_SUFFIXES]
-    if kind == "initial_labels" and not any(path.exists() for path in masks):
-        _write_masks(folder / "masks" / name, class_map)
-
-
-def _write_masks(path: Path, class_map: NDArray[np.uint8]) -> None:
-    from skimage.measure import label
-
-    objects = label(class_map, background=IGNORE, connectivity=1)
-    if objects.max(initial=0) < 2**16:
-        write_png(path.with_name(f"{path.name}.png"), objects.astype(np.uint16))
-        return
-    import tifffile
-
-    with new_file(path.with_name(f"{path.name}.tif")) as part:
-        tifffile.imwrite(part, objects.astype(np.int32), compression="zlib")
+    write_png(out / "train" / kind / f"{name}.png", class_map)
 
 
 def _with_background(

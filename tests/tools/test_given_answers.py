@@ -132,11 +132,10 @@ def test_imported_labels_to_correct_have_objects(data: Path, tmp_path: Path) -> 
     import_labels("index", data / "train" / "labels", out, images=data / "train" / "images",
                   kind="initial_labels")  # fmt: skip
     with Session.create(tmp_path / "p", project_config(out, "alc")) as session:
-        assert session.data.has_masks
-        masks, labels = session.data.masks("scene_0"), session.data.initial_labels("scene_0")
-        assert ((masks == 0) == (labels == IGNORE)).all()
-        for object_id in range(1, masks.max() + 1):
-            assert len(np.unique(labels[masks == object_id])) == 1
+        regions, labels = session.region_map("scene_0"), session.data.initial_labels("scene_0")
+        assert ((regions < 0) == (labels == IGNORE)).all()
+        for region_id in range(regions.max() + 1):
+            assert len(np.unique(labels[regions == region_id])) == 1
         session.train()
         session.prepare()
         assert session.query() is not None

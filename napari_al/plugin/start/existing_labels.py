@@ -14,8 +14,9 @@ from napari_al.core import IGNORE
 from napari_al.errors import InputError
 from napari_al.formats.classes import default_classes
 from napari_al.formats.exchange.label_readers import ImportRequest, LabelledImage
+from napari_al.formats.images import write_png
 from napari_al.plugin.start.viewer_images import places
-from napari_al.tools.import_labels import READERS, import_answers, import_labels, write_class_map
+from napari_al.tools.import_labels import READERS, import_answers, import_labels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -115,7 +116,7 @@ def write_layers(
 ) -> None:
     """Write the Labels layers into the data folder that the images are written to."""
     for name, class_map in labels_of_layers(images, n_classes):
-        write_class_map(folder, name, class_map, use)
+        write_png(folder / use / f"{name}.png", class_map)
 
 
 def _data(layer: Any) -> NDArray[Any]:

@@ -14,7 +14,10 @@ from napari_al.plugin.widgets.form_parts import choice, text
 if TYPE_CHECKING:
     from napari_al.methods.table import Method, QueryType
 
-_NEEDS = "needs initial_labels and masks in the data folder"
+_NEEDS = (
+    "'Is the label right?' needs labels to correct: train/initial_labels in the data folder, or "
+    "choose some at 'Start from existing labels…'."
+)
 
 
 class MethodChoice(QWidget):
@@ -30,6 +33,7 @@ class MethodChoice(QWidget):
             {}, "which regions are asked first, and what is learnt from the answers"
         )
         self._about = text("", "muted")
+        self._needs = text(_NEEDS, "muted")
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
@@ -43,11 +47,13 @@ class MethodChoice(QWidget):
             group.addButton(radio)
             column.addWidget(radio)
             self._questions[query_type] = radio
+        column.addWidget(self._needs)
         column.addSpacing(4)
         column.addWidget(self._method)
         column.addWidget(self._about)
         self._method.currentIndexChanged.connect(lambda _: self._on_method())
         self._questions["dominant"].setChecked(True)
+        self.set_can_correct(False)
 
     @property
     def method(self) -> Method:
@@ -62,9 +68,9 @@ class MethodChoice(QWidget):
 
     def set_can_correct(self, can_correct: bool) -> None:
         """Enable corrections only where there are labels to correct."""
-        radio, tip = self._questions["correction"], QUESTIONS["correction"][1]
+        radio = self._questions["correction"]
         radio.setEnabled(can_correct)
-        radio.setToolTip(tip if can_correct else f"{tip}; {_NEEDS}")
+        self._needs.setVisible(not can_correct)
         if radio.isChecked() and not can_correct:
             self._questions["dominant"].setChecked(True)
 

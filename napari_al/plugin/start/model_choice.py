@@ -64,4 +64,5 @@ class ModelChoice(CollapsibleBox):
         self.frozen.setEnabled(chosen.has_weights)
         self.frozen.setChecked(chosen.frozen)
         licence = f"; weights: {chosen.licence}" if chosen.licence else ""
-        self._summary.setText(f"{chosen.summary}{licence}")
+        fixed = "" if chosen.has_weights else "; it has no weights to choose or to keep"
+        self._summary.setText(f"{chosen.summary}{licence}{fixed}")

@@ -75,8 +75,8 @@ class FolderContents:
 
     @property
     def can_correct(self) -> bool:
-        """Whether there are labels to correct, and objects to correct them by."""
-        return self.data is not None and self.data.has_initial_labels and self.data.has_masks
+        """Whether there are labels to correct."""
+        return self.data is not None and self.data.has_initial_labels
 
 
 @dataclass(frozen=True)
@@ -189,13 +189,20 @@ def suggest_project(source: Path | None, method: str) -> Path:
 
 
 def create(choice: StartChoice, dispatch: Dispatch) -> tuple[Session, tuple[str, ...]]:
-    """Create the project and open it; also return what is to be said of labels taken over.
+    """Create the project and open it; also return what is to be said of its labels.
 
     Raises
     ------
     InputError
         If something chosen does not fit the data, or the folder cannot be written.
     """
+    from napari_al.session.project.initial_labels import notes_of_objects
+
+    session, notes = _create(choice, dispatch)
+    return session, (*notes, *notes_of_objects(session.data, session.config))
+
+
+def _create(choice: StartChoice, dispatch: Dispatch) -> tuple[Session, tuple[str, ...]]:
     labels = choice.labels
     if not isinstance(choice.source, Path):
         return _create_from_viewer(choice, choice.source, dispatch)

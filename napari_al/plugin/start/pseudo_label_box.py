@@ -60,6 +60,7 @@ class PseudoLabelBox(CollapsibleBox):
         )
         self._bar = QProgressBar()
         self._state = text("", "muted")
+        self._needs = text("Needs a folder of images: choose one above.", "muted")
         self._build()
         self.set_source(None)
         self.show_idle()
@@ -78,6 +79,7 @@ class PseudoLabelBox(CollapsibleBox):
         form.addRow("Threshold", self.threshold)
         form.addRow("Folder", self.folder)
         column.addLayout(form)
+        column.addWidget(self._needs)
         buttons = QHBoxLayout()
         buttons.addWidget(self.make, 1)
         buttons.addWidget(self.stop, 1)
@@ -93,8 +95,8 @@ class PseudoLabelBox(CollapsibleBox):
         self._source = folder
         self.folder.setText(str(suggest_project(folder, "initial-labels")) if folder else "")
         self.make.setEnabled(folder is not None)
-        tip = "find objects by the classes' names; takes a while"
-        self.make.setToolTip(tip if folder else "open a folder of images first")
+        self._needs.setVisible(folder is None)
+        self._adjust_height()
 
     def show_busy(self) -> None:
         """Show that the job has started."""

@@ -17,7 +17,8 @@ SUPERPIXELS = {"seeds": "SEEDS", "slic": "SLIC"}
 SETTLE_MS = 120
 """After the slider has moved."""
 _NO_SIZE = {
-    "masks": "The objects of the data folder's masks.",
+    "masks": "The objects of the data folder's masks; where it has none, the connected parts of "
+    "the labels, large ones cut into superpixels.",
     "grid": "Squares of 32×32 pixels.",
 }
 _STEPS = (16, 32, 64, 100, 150, 200, 300, 400, 600, 800, 1200, 2000, 4000, 8000)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_al.formats.dataset import DataFolder
+    from napari_al.session.project.config import ProjectConfig
     from napari_al.session.project.folder import Project
 
 
@@ -66,3 +67,20 @@ def initial_masks(project: Project, data: DataFolder, image: str) -> NDArray[np.
     """Return the (H, W) int32 object ids, 0 = none; None where an image has no masks."""
     masks = cache_files.read_ids(made_masks_path(project, image))
     return data.masks(image) if masks is None else masks
+
+
+def notes_of_objects(data: DataFolder, config: ProjectConfig) -> tuple[str, ...]:
+    """Return a line on what a new project corrects the labels of a data folder by.
+
+    There is none where all images have masks, or where they are made with the labels.
+    """
+    method, without = config.method, data.without("masks")
+    by_objects = method.regions == "masks" and method.query == "correction"
+    from_data = data.has_initial_labels and config.initial.source == "initial_labels"
+    if not (by_objects and from_data and without):
+        return ()
+    n = f"{len(without)} image{'s have' if len(without) > 1 else ' has'}"
+    return (
+        f"{n} no object masks: the connected parts of each class are the objects, large ones cut "
+        "into superpixels.",
+    )

@@ -84,15 +84,19 @@ class RegionMaps:
         return labels
 
     def _cut(self, image: str) -> NDArray[np.int32]:
-        method, objects = self._config.method, None
+        method, objects, labels = self._config.method, None, None
         if method.regions == "masks":
             objects = initial_masks(self._project, self._data, image)
-            if objects is None:
+            if objects is None and method.query == "correction":
+                labels = self.initial_labels(image)
+            elif objects is None:
                 raise InputError(
                     f"regions='masks' needs object masks, and {image!r} has none; add "
-                    "train/masks to the data folder, or use --init noisy or --init model"
+                    "train/masks to the data folder, or choose other regions"
                 )
-        return base_regions(method, self._config.regions, lambda: self._data.image(image), objects)
+        return base_regions(
+            method, self._config.regions, lambda: self._data.image(image), objects, labels
+        )
 
     def _without_nodata(self, image: str, region_map: NDArray[np.int32]) -> NDArray[np.int32]:
         """Take pixels without data out of every region; the ids stay contiguous."""

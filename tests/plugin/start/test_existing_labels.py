@@ -72,12 +72,16 @@ def test_labels_to_correct_enable_the_question_about_them(desk, images, coco, tm
     start = desk.dock.start
     open_images(desk, images)
     assert not start.question._questions["correction"].isEnabled()
+    assert start.question._needs.isVisibleTo(start)
     fill_in(desk, "initial_labels", coco)
     desk.until(lambda: start.class_list.n_classes == 4)
+    assert not start.question._needs.isVisibleTo(start)
     start.question._questions["correction"].setChecked(True)
+    assert "connected parts of the labels" in start.regions._text.text()
     session = begin(desk, tmp_path)
     assert session.config.method.query == "correction"
-    assert session.data.has_masks
+    desk.until(lambda: "5 images have no object masks" in desk.dock.annotate._message.text())
+    assert session.region_map("scene_0").max() > 0
     assert session.data.initial_labels("scene_0") is not None
     assert session.data.labels("scene_0") is None
 
@@ -148,7 +152,6 @@ def test_layers_of_the_viewer(desk, data_path, tmp_path, use):
         return
     read = session.data.labels if use == "labels" else session.data.initial_labels
     np.testing.assert_array_equal(read("scene"), truth)
-    assert session.data.has_masks == (use == "initial_labels")
 
 
 def test_a_value_of_no_class_is_named(desk, data_path, tmp_path):

@@ -1,6 +1,9 @@
 """Which settings the start page begins with."""
 
+import shutil
+
 import pytest
+from scenes import write_data, write_initial
 
 from napari_al.formats.dataset import DataFolder
 from napari_al.methods.table import METHODS
@@ -51,3 +54,26 @@ def test_preferences_are_settings_of_a_project(data_path):
         assert config.acquisition.random_share == 0.05
     by_rounds = Preferences(retrain_after=0).settings(METHODS["bvsb"])
     assert by_rounds["retrain_after"] is None
+
+
+def test_what_a_greyed_choice_needs_is_on_screen(desk, tmp_path):
+    page = desk.dock.start
+    question, maker = page.question, page.pseudo_labels
+    assert not question._questions["correction"].isEnabled()
+    assert "train/initial_labels" in question._needs.text()
+    assert question._needs.isVisibleTo(page)
+    maker.expand(animate=False)
+    assert not maker.make.isEnabled()
+    assert maker._needs.isVisibleTo(page)
+    page.model.expand(animate=False)
+    page.model.segmenter.setCurrentText("filters")
+    assert not page.model.weights.isEnabled()
+    assert "it has no weights" in page.model._summary.text()
+
+    folder = write_initial(write_data(tmp_path / "corrected"))
+    shutil.rmtree(folder / "train" / "masks")
+    page.show_found(FolderContents(folder, data=DataFolder.open(folder)))
+    assert question._questions["correction"].isEnabled()
+    assert not question._needs.isVisibleTo(page)
+    assert maker.make.isEnabled()
+    assert not maker._needs.isVisibleTo(page)
