@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from napari_al.methods.table import Method, QueryType
 
 _NEEDS = (
-    "'Is the label right?' needs labels to correct: train/initial_labels in the data folder, or "
-    "choose some at 'Start from existing labels…'."
+    "↑ needs labels to correct: train/initial_labels of the data folder, or others, chosen at "
+    "'Start from existing labels…'"
 )
 
 
@@ -47,7 +47,8 @@ class MethodChoice(QWidget):
             group.addButton(radio)
             column.addWidget(radio)
             self._questions[query_type] = radio
-        column.addWidget(self._needs)
+            if query_type == "correction":
+                column.addWidget(self._needs)
         column.addSpacing(4)
         column.addWidget(self._method)
         column.addWidget(self._about)
