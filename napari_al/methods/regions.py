@@ -115,10 +115,10 @@ def _parts_of(
     is_large = np.bincount(parts.ravel()) > limit
     is_large[0] = False
     if is_large.any():
-        inside = is_large[parts]
-        pairs = np.stack([parts[inside], cut()[inside]])
-        _, number = np.unique(pairs, axis=1, return_inverse=True)
-        parts[inside] = len(is_large) + number.ravel()
+        inside, superpixels = is_large[parts], cut()
+        pairs = parts[inside].astype(np.int64) * (superpixels.max() + 1) + superpixels[inside]
+        _, number = np.unique(pairs, return_inverse=True)
+        parts[inside] = len(is_large) + number
     return parts
 
 
