@@ -88,26 +88,16 @@ def correct_automatically(
     """
     counts = np.bincount(answers, minlength=features.shape[1])
     known = answered >= 0
-    module = train_correction_module(
-        features[answered[known]],
-        answers[known],
-        counts,
-        seed=seed + round_number,
-        loss=settings.lcm_loss,
-    )
-    class_ids, confidence = predict_corrections(module, features)
     taus = settings.lcm_confidence
     tau = taus[min(round_number, len(taus)) - 1]
-    accepted = automatic_corrections(
-        labels,
-        class_ids,
-        confidence,
-        protected,
-        counts,
+    corrected = _learn_and_correct(
+        (features[answered[known]], answers[known], counts),
+        (features, labels, protected),
+        settings,
         tau=tau,
-        tail_fraction=settings.lcm_tail,
+        seed=seed + round_number,
     )
-    if settings.lcm_precision and accepted.any():
+    if settings.lcm_precision and corrected.accepted.any():
         n_right, n_changed = held_out_corrections(
             features[answered[known]],
             answers[known],
@@ -117,7 +107,34 @@ def correct_automatically(
             seed=seed + round_number,
         )
         if n_right < settings.lcm_precision * n_changed or not n_changed:
-            accepted[:] = False
+            corrected.accepted[:] = False
+    return corrected
+
+
+def _learn_and_correct(
+    learnt: tuple[NDArray[np.floating[Any]], NDArray[np.integer[Any]], NDArray[np.integer[Any]]],
+    segments: tuple[NDArray[np.floating[Any]], NDArray[np.integer[Any]], NDArray[np.bool_]],
+    settings: TargetSettings,
+    *,
+    tau: float,
+    seed: int,
+) -> Corrected:
+    """Learn from (features, classes, answers by class), correct (features, labels, protected)."""
+    learnt_features, classes, counts = learnt
+    features, labels, protected = segments
+    module = train_correction_module(
+        learnt_features, classes, counts, seed=seed, loss=settings.lcm_loss
+    )
+    class_ids, confidence = predict_corrections(module, features)
+    accepted = automatic_corrections(
+        labels,
+        class_ids,
+        confidence,
+        protected,
+        counts,
+        tau=tau,
+        tail_fraction=settings.lcm_tail,
+    )
     return Corrected(accepted, class_ids, confidence)
 
 
@@ -159,21 +176,16 @@ def held_out_corrections(
         if not test.any() or not learnt.any():
             continue
         counts = np.bincount(answers[learnt], minlength=features.shape[1])
-        module = train_correction_module(
-            features[learnt], answers[learnt], counts, seed=seed, loss=settings.lcm_loss
-        )
-        class_ids, confidence = predict_corrections(module, features[test])
-        changed = automatic_corrections(
-            before[test],
-            class_ids,
-            confidence,
-            np.zeros(int(test.sum()), bool),
-            counts,
+        corrected = _learn_and_correct(
+            (features[learnt], answers[learnt], counts),
+            (features[test], before[test], np.zeros(int(test.sum()), bool)),
+            settings,
             tau=tau,
-            tail_fraction=settings.lcm_tail,
+            seed=seed,
         )
+        changed = corrected.accepted
         n_changed += int(changed.sum())
-        n_right += int((class_ids == answers[test])[changed].sum())
+        n_right += int((corrected.class_ids == answers[test])[changed].sum())
     return n_right, n_changed
 
 
