@@ -72,9 +72,13 @@ def test_pooling_of_the_loss(data_path: Path) -> None:
     for pooling in ("region", "pixel"):
         training = config.training.model_copy(update={"loss_pooling": pooling})
         loss = loop_settings(training, "multi-class").loss(logits, batch)
-        expected = partial_label_loss(logits, region_map, candidates, pooling=pooling)
+        expected = partial_label_loss(
+            logits, region_map, candidates, weights=training.loss_weights, pooling=pooling
+        )
         torch.testing.assert_close(loss, expected)
-        again = loss_function("multi-class", pooling=pooling)(logits, batch)
+        again = loss_function("multi-class", weights=training.loss_weights, pooling=pooling)(
+            logits, batch
+        )
         torch.testing.assert_close(loss, again)
 
 
