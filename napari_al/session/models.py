@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari_al.errors import InputError
@@ -15,7 +16,8 @@ from napari_al.processors import threads_of_job
 from napari_al.session.pool.order import ModelScores
 from napari_al.session.rounds.current_round import row_of_round
 from napari_al.session.rounds.job_function import JobProgress, JobResult
-from napari_al.session.rounds.job_runner import JobRunner, RunningJob
+from napari_al.session.rounds.job_process import Child
+from napari_al.session.rounds.job_runner import JobRunner
 from napari_al.session.state import ProjectState
 
 if TYPE_CHECKING:
@@ -46,11 +48,8 @@ class ProjectModels(ProjectState):
         self._looked_at = ""
         self._score_s: float | None = None
         self._runner = JobRunner(
-            threads_of_job(config.training.threads, beside_window=True),
             dispatch or (lambda call: call()),
-            self._read_pool,
-            self._on_job_progress,
-            self._on_job_finished,
+            Child(threads_of_job(config.training.threads, beside_window=True)),
         )
 
     def prepare(
@@ -102,14 +101,11 @@ class ProjectModels(ProjectState):
 
         Scoring that is under way ends: it would soon be outdated.
         """
-        args = self._begin_training()
-        self._runner.discard()
-        self._runner.start("train_and_score", args)
+        self._start_job("train_and_score", self._begin_training())
 
     def start_scoring(self) -> None:
         """Make the scores that the next query comes from in a child process."""
-        self._runner.discard()
-        self._runner.start("score_round", self._job_args(self.model_round or 0))
+        self._start_job("score_round", self._job_args(self.model_round or 0))
 
     def start_encoding(self) -> None:
         """Make what a frozen segmenter needs of each image ahead, in a child process.
@@ -120,9 +116,9 @@ class ProjectModels(ProjectState):
         """
         training = self.config.training
         if training.frozen and not (
-            self._runner.is_busy or self.project.read_only or self.model_round
+            self._runner.is_running or self.project.read_only or self.model_round
         ):
-            self._runner.start("encode_images", self._job_args(0))
+            self._start_job("encode_images", self._job_args(0))
 
     def look_at(self, image: str) -> None:
         """Say which image is on screen: jobs score it first."""
@@ -141,7 +137,7 @@ class ProjectModels(ProjectState):
     @property
     def is_busy(self) -> bool:
         """Whether a job is running that something waits for (``start_encoding`` is none)."""
-        return self._runner.is_busy and not self._runner.is_running("encode_images")
+        return self._runner.is_running and not self._runner.function.endswith(":encode_images")
 
     @property
     def is_live(self) -> bool:
@@ -227,14 +223,27 @@ class ProjectModels(ProjectState):
 
     # -- private: jobs
 
-    def _read_pool(self, run: RunningJob, report: JobProgress | JobResult) -> Pool | None:
-        """Return the pool with what a job has scored by now, if there is more to read."""
+    def _start_job(self, function: str, args: dict[str, Any]) -> None:
+        """Run a function of ``round_jobs.py`` in the child process."""
+        self._runner.start(
+            f"napari_al.session.rounds.round_jobs:{function}",
+            {**args, "live": True},
+            on_finished=partial(self._on_job_finished, args),
+            on_progress=self._on_job_progress,
+            read=lambda report: (self._read_pool(args["round"], report),),
+        )
+
+    def _read_pool(self, round_number: int, report: JobProgress | JobResult) -> Pool | None:
+        """Return the pool with what a job has scored by now, if there is more to read.
+
+        Called on the job's own thread.
+        """
         if isinstance(report, JobResult):  # not to be asked, until the project is opened again
             self._pools.leave_out(report.value.get("left_out", ()))
         has_more = report.published if isinstance(report, JobProgress) else report.status == "done"
         if not has_more:
             return None
-        pool = self._pools.with_newer(self._queue.pool, run.args["round"])
+        pool = self._pools.with_newer(self._queue.pool, round_number)
         if pool is not None:
             for row in pool.order[:N_READ_AHEAD].tolist():
                 with suppress(InputError):  # whoever asks about the image will say so
@@ -247,9 +256,9 @@ class ProjectModels(ProjectState):
         self._adopt(pool)
         self.events.job_progress.emit(progress)
 
-    def _on_job_finished(self, run: RunningJob, result: JobResult, pool: Pool | None) -> None:
+    def _on_job_finished(self, args: dict[str, Any], result: JobResult, pool: Pool | None) -> None:
         """Swap a job's result in."""
-        if self.is_training and result.out_of_memory and self._train_smaller(run, result):
+        if self.is_training and result.out_of_memory and self._train_smaller(args, result):
             return
         if self.is_training:
             self._end_training()
@@ -262,11 +271,11 @@ class ProjectModels(ProjectState):
         self._adopt(pool)
         self.events.job_finished.emit(result)
 
-    def _train_smaller(self, run: RunningJob, result: JobResult) -> bool:
+    def _train_smaller(self, args: dict[str, Any], result: JobResult) -> bool:
         """Train the round again with half the batch; False if that cannot be halved."""
-        batch_size = run.args.get("batch_size", self.config.training.batch_size) // 2
+        batch_size = args.get("batch_size", self.config.training.batch_size) // 2
         if batch_size < 1:
             return False
         self.events.warned.emit(f"Training: {result.reason}. Trying batches of {batch_size}.")
-        self._runner.start(run.function, {**run.args, "batch_size": batch_size})
+        self._start_job("train_and_score", {**args, "batch_size": batch_size})
         return True

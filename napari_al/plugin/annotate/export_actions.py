@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_al.plugin.control.answer_statistics import count
-from napari_al.plugin.control.child_job import ChildJob
 from napari_al.plugin.widgets.background import Background
+from napari_al.session.rounds.job_runner import JobRunner
 
 if TYPE_CHECKING:
     from napari_al.errors import InputError
@@ -39,12 +39,12 @@ class Exporter:
     def __init__(self, page: AnnotatePage, dispatch: Dispatch) -> None:
         self._page = page
         self._background = Background(dispatch, n_threads=1)
-        self._job = ChildJob(dispatch)
+        self._jobs = JobRunner(dispatch)
         self._prepared: tempfile.TemporaryDirectory[str] | None = None
 
     def close(self) -> None:
         """Kill the job; what a thread writes is finished, but not reported."""
-        self._job.abandon()
+        self._jobs.discard()
         self._background.close()
         self._drop_prepared()
 
@@ -61,7 +61,7 @@ class Exporter:
         self._prepared = tempfile.TemporaryDirectory(prefix="napari-al-export-")
         folder = self._prepared.name
         panel.show_busy("Making the labels…")
-        self._job.start(
+        self._jobs.start(
             "napari_al.tools.export_labels:prepare_job",
             {
                 "project": str(session.project.path),
@@ -96,7 +96,7 @@ class Exporter:
                 f"{written} written to {folder}." if done else result.reason, has_labels=done
             )
 
-        self._job.start(
+        self._jobs.start(
             "napari_al.tools.export_labels:write_job",
             {
                 "prepared": prepared.name,
@@ -110,12 +110,12 @@ class Exporter:
 
     def stop(self) -> None:
         """End what is running."""
-        self._job.abandon()
+        self._jobs.discard()
         self._page.export.show_result("Stopped.")
 
     def on_project_closed(self) -> None:
         """End what is running, and forget what was prepared."""
-        self._job.abandon()
+        self._jobs.discard()
         self._drop_prepared()
 
     def open_layer(self, display: ImageDisplay) -> None:
@@ -146,7 +146,7 @@ class Exporter:
             panel.show_result(result.reason or done)
 
         panel.show_busy("Writing…")
-        self._job.start(
+        self._jobs.start(
             "napari_al.tools.export_model:export_newest_model",
             {"project": str(session.project.path), "out": str(folder), "onnx": onnx},
             on_finished=on_finished,

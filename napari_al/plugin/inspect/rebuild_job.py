@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_al.plugin.control.child_job import ChildJob
 from napari_al.session.rounds.job_function import JobProgress
+from napari_al.session.rounds.job_runner import JobRunner
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +35,7 @@ class RebuildJob:
         on_progress: Callable[[JobProgress | None], None],
     ) -> None:
         self._on_ended, self._on_progress = on_ended, on_progress
-        self._job = ChildJob(dispatch)
+        self._jobs = JobRunner(dispatch)
         self._current: Missing | None = None
         self._tried: set[Missing] = set()
 
@@ -43,9 +43,9 @@ class RebuildJob:
         """Rebuild an item, unless a job runs: then ask again later. False if that was in vain."""
         if missing in self._tried:
             return False
-        if not self._job.is_running:
+        if not self._jobs.is_running:
             self._current = missing
-            self._job.start(
+            self._jobs.start(
                 "napari_al.session.rounds.rebuild_cache:restore",
                 inspection.job_args(missing),
                 threads=inspection.config.training.threads,
@@ -75,6 +75,6 @@ class RebuildJob:
 
     def _kill(self) -> None:
         self._current = None
-        if self._job.is_running:
-            self._job.abandon()
+        if self._jobs.is_running:
+            self._jobs.discard()
             self._on_progress(None)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_al.errors import InputError
-from napari_al.plugin.control.child_job import ChildJob
+from napari_al.session.rounds.job_runner import JobRunner
 
 if TYPE_CHECKING:
     from napari_al.plugin.start.session_opener import SessionOpener
@@ -29,11 +29,11 @@ class PseudoLabelController:
 
     def __init__(self, page: StartPage, opener: SessionOpener, dispatch: Dispatch) -> None:
         self._page, self._opener = page, opener
-        self._job = ChildJob(dispatch)
+        self._jobs = JobRunner(dispatch)
 
     def close(self) -> None:
         """Kill the job; the labels made so far are kept."""
-        self._job.abandon()
+        self._jobs.discard()
 
     def make(self, chosen: dict[str, Any]) -> None:
         """Make labels of the classes on the page."""
@@ -46,7 +46,7 @@ class PseudoLabelController:
             box.show_idle(str(error))
             return
         box.show_busy()
-        self._job.start(
+        self._jobs.start(
             "napari_al.tools.pseudo_label:pseudo_label",
             {**chosen, "classes": classes, "device": self._page.device},
             on_progress=box.show_progress,
@@ -55,7 +55,7 @@ class PseudoLabelController:
 
     def stop(self) -> None:
         """Stop the job."""
-        self._job.stop()
+        self._jobs.stop()
 
     def _on_finished(self, result: JobResult, out: str) -> None:
         box = self._page.pseudo_labels

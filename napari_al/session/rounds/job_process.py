@@ -173,22 +173,14 @@ class Job:
 
     def abandon(self) -> None:
         """End its process at once; nothing is reported any more."""
-        self._mute()
+        self._on_progress = lambda _: None
+        self._on_finished = lambda _: None
         self._stopping.set()
         self._abandoned.set()
         if self._process is not None:  # else _talk does it
             self._process.kill()
 
-    def discard(self) -> None:
-        """Stop it; nothing is reported any more, and its child does the next job."""
-        self._mute()
-        self.stop()
-
     # -- inside
-
-    def _mute(self) -> None:
-        self._on_progress = lambda _: None
-        self._on_finished = lambda _: None
 
     def _supervise(self) -> None:
         """Run the child from start to end, and report; the body of the supervising thread."""

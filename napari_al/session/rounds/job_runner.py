@@ -1,123 +1,129 @@
-"""One job at a time, all in the same child process; reports go on to the views' thread."""
+"""One job at a time in a child process; its reports arrive on the thread of the views.
+
+The window and the session start all their jobs through this (a sweep, which runs several at a time,
+uses ``Job``). Reports of a job that was discarded or superseded are dropped.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from napari_al.errors import InputError
+from napari_al.session.rounds.job_function import JobProgress, JobResult
 from napari_al.session.rounds.job_process import Child, Job
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from napari_al.session.pool.order import Pool
-    from napari_al.session.rounds.job_function import JobProgress, JobResult
-
-
-@dataclass(frozen=True)
-class RunningJob:
-    """A job under way."""
-
-    job: Job
-    function: str
-    args: dict[str, Any]
+    Report = JobProgress | JobResult
 
 
 class JobRunner:
-    """Runs the functions of ``round_jobs.py``.
+    """Starts, follows and stops the jobs of one owner.
 
     Parameters
     ----------
-    threads : int
-        Of the child.
     dispatch : callable
-        Runs a function on the views' thread.
-    read : callable
-        Gets a run and what it reports on the job's own thread, and returns the pool to ask from if
-        there is another one.
-    on_progress, on_finished : callable
-        Get the same and that pool on the views' thread, unless the job was abandoned meanwhile.
+        Runs a function on the thread of the views.
+    child : Child, optional
+        Does all jobs of this runner, and lives until `close`. By default each job has a child of
+        its own.
     """
 
     def __init__(
-        self,
-        threads: int,
-        dispatch: Callable[[Callable[[], None]], None],
-        read: Callable[[RunningJob, JobProgress | JobResult], Pool | None],
-        on_progress: Callable[[JobProgress, Pool | None], None],
-        on_finished: Callable[[RunningJob, JobResult, Pool | None], None],
+        self, dispatch: Callable[[Callable[[], None]], None], child: Child | None = None
     ) -> None:
-        self._child, self._dispatch, self._read = Child(threads), dispatch, read
-        self._on_progress, self._on_finished = on_progress, on_finished
-        self._run: RunningJob | None = None
+        self._dispatch, self._child = dispatch, child
+        self._job: Job | None = None
+        self._function = ""
 
     @property
-    def is_busy(self) -> bool:
-        """Whether a job is running."""
-        return self._run is not None
+    def is_running(self) -> bool:
+        """Whether a job has been started and has not been reported as finished."""
+        return self._job is not None
 
-    def is_running(self, function: str) -> bool:
-        """Whether it is this function that is running."""
-        return self._run is not None and self._run.function == function
+    @property
+    def function(self) -> str:
+        """``"module:name"`` of the function that runs; "" = none."""
+        return self._function if self.is_running else ""
 
-    def start(self, function: str, args: dict[str, Any]) -> None:
-        """Start a job."""
-        if self._run is not None:
-            raise InputError("a job is running already; wait for it, or stop it first")
+    def start(
+        self,
+        function: str,
+        args: Mapping[str, Any],
+        *,
+        on_finished: Callable[..., object],
+        on_progress: Callable[..., object] = lambda *_: None,
+        read: Callable[[Report], tuple[Any, ...]] = lambda _: (),
+        threads: int = 0,
+    ) -> None:
+        """Start a job (see ``Job``); one that is running is discarded.
 
-        def on_progress(progress: JobProgress) -> None:
-            pool = self._read(run, progress)
-            self._dispatch(lambda: self._tell_progress(run, progress, pool))
+        Parameters
+        ----------
+        on_progress, on_finished : callable
+            Get a ``JobProgress`` and the ``JobResult``.
+        read : callable
+            Gets each report before them, on the job's own thread, for what would take long on the
+            thread of the views; what it returns are further arguments of theirs.
+        """
+        self.discard()
 
-        def on_finished(result: JobResult) -> None:
-            pool = self._read(run, result)
-            self._dispatch(lambda: self._tell_finished(run, result, pool))
+        def deliver(on_report: Callable[..., object], report: Report) -> None:
+            if job is self._job:
+                extra = read(report)
+                self._dispatch(lambda: self._call(job, on_report, report, extra))
 
         job = Job(
-            f"napari_al.session.rounds.round_jobs:{function}",
-            {**args, "live": True},
+            function,
+            args,
+            threads=threads,
             child=self._child,
-            on_progress=on_progress,
-            on_finished=on_finished,
+            on_progress=partial(deliver, on_progress),
+            on_finished=partial(deliver, on_finished),
         )
-        run = self._run = RunningJob(job, function, args)
+        self._job, self._function = job, function
         job.start()
 
     def stop(self) -> None:
-        """Ask the running job to end; its result is still reported."""
-        if self._run is not None:
-            self._run.job.stop()
+        """Ask the running job to end; its end is reported."""
+        if self._job is not None:
+            self._job.stop()
 
     def discard(self) -> None:
-        """Stop the running job and ignore its result; the next one can be started at once."""
-        if self._run is not None:
-            self._run.job.discard()
-            self._run = None
+        """End the running job and drop its reports; the next one can be started at once."""
+        job, self._job = self._job, None
+        if job is None:
+            return
+        if self._child is None:
+            job.abandon()
+        else:  # its child is needed for the next job
+            job.stop()
 
     def close(self) -> None:
         """Kill the running job, which can be at any moment, and the child; wait for their end."""
-        run, self._run = self._run, None
-        self._child.kill()
-        if run is not None:
-            run.job.abandon()
-            run.job.close()
-        with self._child.turn:  # a discarded job may still have it
-            self._child.end()
+        job, self._job = self._job, None
+        if self._child is not None:
+            self._child.kill()
+        if job is not None:
+            job.abandon()
+            job.close()
+        if self._child is not None:
+            with self._child.turn:  # a discarded job may still have it
+                self._child.end()
 
     def wait(self) -> None:
         """Return when the running job has ended, and those that followed from it."""
-        run = self._run
-        while run is not None:
-            run.job.done.result()
-            run.job.close()
-            run = None if self._run is run else self._run
+        job = self._job
+        while job is not None:
+            job.done.result()
+            job.close()
+            job = None if self._job is job else self._job
 
-    def _tell_progress(self, run: RunningJob, progress: JobProgress, pool: Pool | None) -> None:
-        if run is self._run:
-            self._on_progress(progress, pool)
-
-    def _tell_finished(self, run: RunningJob, result: JobResult, pool: Pool | None) -> None:
-        if run is self._run:
-            self._run = None
-            self._on_finished(run, result, pool)
+    def _call(
+        self, job: Job, on_report: Callable[..., object], report: Report, extra: tuple[Any, ...]
+    ) -> None:
+        if job is self._job:
+            if isinstance(report, JobResult):
+                self._job = None
+            on_report(report, *extra)

@@ -22,7 +22,7 @@ class Rebuild:
     def __init__(self, requests, monkeypatch):
         self.started = []
         self._on_finished = None
-        monkeypatch.setattr(requests._rebuild._job, "start", self._start)
+        monkeypatch.setattr(requests._rebuild._jobs, "start", self._start)
 
     def _start(self, function, args, *, on_finished, **_):
         self.started.append(args)

@@ -6,8 +6,9 @@ from queue import Queue
 
 import pytest
 
-from napari_al.plugin.control import child_job
+from napari_al.session.rounds import job_runner
 from napari_al.session.rounds.job_function import JobProgress, JobResult
+from napari_al.session.rounds.job_process import Child
 
 
 class FakeJob:
@@ -15,7 +16,7 @@ class FakeJob:
 
     made: list[FakeJob] = []  # noqa: RUF012
 
-    def __init__(self, function, args, *, threads, on_progress, on_finished):
+    def __init__(self, function, args, *, threads, child, on_progress, on_finished):
         self.on_progress, self.on_finished = on_progress, on_finished
         self.calls: list[str] = []
         self.made.append(self)
@@ -26,10 +27,10 @@ class FakeJob:
 
 @pytest.fixture
 def runner(monkeypatch):
-    monkeypatch.setattr(child_job, "Job", FakeJob)
+    monkeypatch.setattr(job_runner, "Job", FakeJob)
     FakeJob.made.clear()
     calls: Queue = Queue()
-    made = child_job.ChildJob(calls.put)
+    made = job_runner.JobRunner(calls.put)
     made.run_next_call = lambda: calls.get(timeout=1)()
     return made
 
@@ -54,14 +55,14 @@ def test_progress_and_end_are_delivered(runner):
 
 
 @pytest.mark.parametrize("superseded", [True, False])
-def test_an_abandoned_job_is_killed_and_its_end_is_discarded(runner, superseded):
+def test_a_discarded_job_is_killed_and_its_end_is_discarded(runner, superseded):
     heard: list[object] = []
     job = start(runner, heard)
     job.on_finished(JobResult("stopped"))
     if superseded:
         newer = start(runner, heard)
     else:
-        runner.abandon()
+        runner.discard()
     runner.run_next_call()
     assert heard == []
     assert job.calls == ["start", "abandon"]
@@ -78,3 +79,24 @@ def test_stop_lets_the_job_report_its_end(runner):
     runner.stop()
     assert job.calls == ["start", "stop"]
     assert runner.is_running
+
+
+def test_a_child_that_lives_on_is_asked_to_stop_instead_of_killed(monkeypatch):
+    monkeypatch.setattr(job_runner, "Job", FakeJob)
+    runner = job_runner.JobRunner(lambda call: call(), Child())
+    heard: list[object] = []
+    job = start(runner, heard)
+    runner.discard()
+    job.on_finished(JobResult("stopped"))
+    assert job.calls == ["start", "stop"]
+    assert (heard, runner.is_running, runner.function) == ([], False, "")
+
+
+def test_what_is_read_on_the_jobs_thread_comes_with_the_report(runner):
+    heard: list[object] = []
+    runner.start(
+        "module:function", {}, on_finished=lambda *got: heard.extend(got), read=lambda r: (r.value,)
+    )
+    FakeJob.made[-1].on_finished(JobResult("done", value={"n": 1}))
+    runner.run_next_call()
+    assert heard == [JobResult("done", value={"n": 1}), {"n": 1}]
