@@ -55,7 +55,7 @@ def test_what_a_dock_has_begun_ends_unheard_when_it_is_closed(open_session, begu
     bench, path, exporter = desk.dock.bench, desk.session.project.path, desk.dock.exporter
     if begun == "export":
         exporter.prepare_labels(desk.session, "answers", False)
-        assert exporter._job.is_running
+        assert exporter._jobs.is_running
         folder = Path(exporter._prepared.name)
     else:
         desk.dock.annotate.leave_wanted.emit()
@@ -68,5 +68,5 @@ def test_what_a_dock_has_begun_ends_unheard_when_it_is_closed(open_session, begu
     with Session.open(path) as session:  # nobody holds it
         assert session.answers() == ()
     if begun == "export":
-        assert not exporter._job.is_running
+        assert not exporter._jobs.is_running
         assert not folder.exists()
