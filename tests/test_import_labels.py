@@ -18,7 +18,7 @@ from napari_al.errors import InputError
 from napari_al.formats.classes import default_classes
 from napari_al.formats.dataset import DataFolder
 from napari_al.formats.exchange.export import WRITERS, Format, Item, export_labels
-from napari_al.formats.exchange.outlines import filled_outline, outlines_of
+from napari_al.formats.exchange.pixel_outlines import filled_outline, outlines_of
 from napari_al.tools.import_labels import import_labels
 
 if TYPE_CHECKING:

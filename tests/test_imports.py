@@ -69,7 +69,7 @@ def test_counting_while_one_answers_loads_opencv_alone() -> None:
     code = (
         "import numpy as np\n"
         "from napari_al.core.geometry.masks import Mask\n"
-        "from napari_al.core.geometry.outlines import drawn_clicks\n"
+        "from napari_al.core.geometry.drawing_cost import drawn_clicks\n"
         "drawn_clicks(Mask.from_array(np.ones((9, 9), bool)))\n"
     )
     assert imported(code) == {"cv2"}

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from napari_al.errors import InputError
 from napari_al.processors import threads_of_job
+from napari_al.session.maps import ProjectMaps
 from napari_al.session.pool.order import ModelScores
 from napari_al.session.rounds.current_round import row_of_round
 from napari_al.session.rounds.job_function import JobProgress, JobResult
 from napari_al.session.rounds.job_process import Child
 from napari_al.session.rounds.job_runner import JobRunner
-from napari_al.session.state import ProjectState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,7 +34,7 @@ SCORING_STAGES = ("superpixels", "scoring")
 """Stages of a job after the training."""
 
 
-class ProjectModels(ProjectState):
+class ProjectModels(ProjectMaps):
     """An open project whose models can be trained; parameters as of ``Session``."""
 
     def __init__(

@@ -15,7 +15,7 @@ import numpy as np
 from napari_al.core import IGNORE
 from napari_al.errors import InputError
 from napari_al.formats.classes import classes_to_json, palette_of
-from napari_al.formats.exchange.outlines import outlines_of
+from napari_al.formats.exchange.pixel_outlines import outlines_of
 from napari_al.formats.images import IMAGE_SUFFIXES, write_png
 
 if TYPE_CHECKING:

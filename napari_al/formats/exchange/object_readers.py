@@ -13,7 +13,7 @@ from napari_al.core import IGNORE
 from napari_al.errors import InputError
 from napari_al.formats.classes import ClassInfo, check_classes, default_classes
 from napari_al.formats.exchange.label_readers import Imported, ImportRequest, LabelledImage, json_of
-from napari_al.formats.exchange.outlines import filled_outline
+from napari_al.formats.exchange.pixel_outlines import filled_outline
 from napari_al.formats.exchange.shapes import has_inside, inside_of
 from napari_al.formats.polygons import read_shapes, read_size
 

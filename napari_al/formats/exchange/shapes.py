@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from napari_al.errors import InputError
-from napari_al.formats.exchange.outlines import filled_outline
+from napari_al.formats.exchange.pixel_outlines import filled_outline
 from napari_al.formats.images import DECODER_ERRORS
 from napari_al.formats.polygons import polygon_of
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from napari_al.core.clicks import Clicks
-from napari_al.core.geometry.outlines import drawn_clicks
+from napari_al.core.geometry.drawing_cost import drawn_clicks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -174,7 +174,7 @@ def to_csv(answers: Iterable[Answer], classes: Sequence[ClassInfo]) -> str:
 
     ``source`` is ``random`` of a region drawn at random, ``predicted`` the class that the model
     gave most of it. ``drawn_clicks`` estimates what drawing the region exactly would have cost
-    (``core.geometry.outlines``), which takes some milliseconds an answer.
+    (``core.geometry.drawing_cost``), which takes some milliseconds an answer.
     """
     names = {c.id: c.name for c in classes}
     out = io.StringIO()

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from napari_al.core.geometry.outlines import drawn_clicks
+from napari_al.core.geometry.drawing_cost import drawn_clicks
 from napari_al.plugin.control.answer_statistics import AnswerChanges
 
 if TYPE_CHECKING:

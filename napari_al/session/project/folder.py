@@ -1,8 +1,8 @@
-"""A project folder: paths of its files, and which rounds are done.
+"""A project folder: its files, and which rounds are done.
 
 ``config.json``, ``data.json``, ``annotations.sqlite``, ``rounds.csv``, ``training.jsonl``,
-``models/`` and ``cache/``, which may be deleted at any time. The formats of the files are in
-``config.py``, ``log/``, ``rounds_csv.py`` and ``training_log.py``.
+``models/`` and ``cache/``, which may be deleted at any time. Their paths are in ``paths.py``, their
+formats in ``config.py``, ``log/``, ``rounds_csv.py`` and ``training_log.py``.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from napari_al.errors import InputError
-from napari_al.formats.listing import check_image_name
 from napari_al.session.project import rounds_csv, training_log
 from napari_al.session.project.config import read_config, write_config
 from napari_al.session.project.lock import FolderLock
+from napari_al.session.project.paths import ProjectPaths
 from napari_al.writing import WriteError, is_left_over, remove_left_overs, write_atomic
 
 if TYPE_CHECKING:
@@ -45,23 +45,8 @@ def read_rounds(*paths: Path | str) -> list[dict[str, int | float | str | None]]
     ]
 
 
-class Project:
-    """The files of one project.
-
-    Parameters
-    ----------
-    path : Path
-        The folder. Nothing is read or written yet: see ``create`` and ``open``.
-    read_only : bool
-        Refuse what writes.
-    cache : Path, optional
-        Where what can be made again is kept, in the place of the folder's own ``cache/``.
-    """
-
-    def __init__(self, path: Path, *, read_only: bool = False, cache: Path | None = None) -> None:
-        self.path = Path(path)
-        self.read_only = read_only
-        self.cache = self.path / "cache" if cache is None else cache
+class Project(ProjectPaths):
+    """The files of one project; parameters as of ``ProjectPaths``."""
 
     @classmethod
     def create(cls, path: Path, config: ProjectConfig) -> Project:
@@ -138,96 +123,7 @@ class Project:
                     f"{name!r} apart; rename one, or have the project on another disk"
                 )
 
-    # -- where things are
-
-    @property
-    def config_file(self) -> Path:
-        """``config.json``."""
-        return self.path / "config.json"
-
-    @property
-    def data_file(self) -> Path:
-        """``data.json``."""
-        return self.path / "data.json"
-
-    @property
-    def log_file(self) -> Path:
-        """``annotations.sqlite``."""
-        return self.path / "annotations.sqlite"
-
-    @property
-    def rounds_file(self) -> Path:
-        """``rounds.csv``."""
-        return self.path / "rounds.csv"
-
-    @property
-    def training_file(self) -> Path:
-        """``training.jsonl``."""
-        return self.path / "training.jsonl"
-
-    @property
-    def models(self) -> Path:
-        """``models/``."""
-        return self.path / "models"
-
-    def model_file(self, round_number: int, *, stage: int = 1) -> Path:
-        """Where the model trained after a round is; stage 2 is never asked from."""
-        suffix = "" if stage == 1 else f"_stage_{stage}"
-        return self.models / f"round_{round_number:02d}{suffix}.safetensors"
-
-    def newest_model_file(self) -> Path:
-        """The model of the newest round that is done, of its second stage where there are two.
-
-        Raises
-        ------
-        InputError
-            If no model was trained yet.
-        """
-        done = self.rounds_done()
-        if not done:
-            raise InputError(f"{self.path} has no model yet; train one first")
-        second = self.model_file(done[-1], stage=2)
-        return second if second.exists() else self.model_file(done[-1])
-
-    def round_file(self, round_number: int) -> Path:
-        """Where what is known of a round's model is; it is there when the round is done."""
-        return self.models / f"round_{round_number:02d}.json"
-
-    def cache_file(self, kind: str, image: str, suffix: str) -> Path:
-        """Where something made for an image is kept; ``kind`` is its folder below ``cache/``.
-
-        Raises
-        ------
-        InputError
-            If the image's name, or a link, leads out of the cache.
-        """
-        check_image_name(image)
-        cache = self.cache.resolve()
-        path = cache / kind / f"{image}{suffix}"
-        if not path.resolve().is_relative_to(cache):
-            raise InputError(f"{path} leads out of the project; delete the links in its cache")
-        return path
-
-    def scores_file(self, model_round: int, *, so_far: bool = False) -> Path:
-        """Where the pool's scores by a model are; ``so_far``: of the images that are done."""
-        suffix = "_so_far" if so_far else ""
-        return self.cache / "scores" / f"round_{model_round:02d}{suffix}.safetensors"
-
-    def target_file(self, round_number: int, image: str, *, stage: int = 1) -> Path:
-        """Where the class map that a round trains on is."""
-        return self.cache_file(f"targets/round_{round_number:02d}_stage_{stage}", image, ".png")
-
-    def prediction_file(self, model_round: int, image: str) -> Path:
-        """Where a model's class map is."""
-        return self.cache_file(f"predictions/round_{model_round:02d}", image, ".png")
-
-    def table_file(self, model_round: int, image: str) -> Path:
-        """Where an image's base regions under a model are, a row each."""
-        return self.cache_file(f"tables/round_{model_round:02d}", image, ".safetensors")
-
-    def curves_file(self, round_number: int, image: str) -> Path:
-        """Where the confidence curves are by which a round's answers were sieved."""
-        return self.cache_file(f"curves/round_{round_number:02d}", image, ".safetensors")
+    # -- deleting what is not needed any more
 
     def drop_cache_of_round(self, round_number: int) -> None:
         """Delete what an earlier model of this round left in the cache."""
@@ -280,6 +176,20 @@ class Project:
         while ascending and not self.model_file(ascending[-1]).exists():
             ascending.pop()
         return ascending
+
+    def newest_model_file(self) -> Path:
+        """The model of the newest round that is done, of its second stage where there are two.
+
+        Raises
+        ------
+        InputError
+            If no model was trained yet.
+        """
+        done = self.rounds_done()
+        if not done:
+            raise InputError(f"{self.path} has no model yet; train one first")
+        second = self.model_file(done[-1], stage=2)
+        return second if second.exists() else self.model_file(done[-1])
 
     def read_round(self, round_number: int) -> dict[str, Any]:
         """Read what is known of a round's model: ``row`` of rounds.csv, ``log_seq``, IoU by class.

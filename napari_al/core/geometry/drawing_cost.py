@@ -1,4 +1,4 @@
-"""Outlines of regions: how many clicks an exact drawing of a region takes."""
+"""Clicks of drawing a region exactly: the corners of polygons along its outlines."""
 
 from __future__ import annotations
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from napari_al.core.geometry.drawing_cost import n_corners
 from napari_al.core.geometry.masks import Mask
-from napari_al.core.geometry.outlines import n_corners
 
 
 @pytest.mark.parametrize(
