@@ -73,6 +73,7 @@ class ActiveLearning(QWidget):
         self.setMinimumWidth(MIN_WIDTH_PX)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self.on_theme()
+        self.on_keys_changed()
         self.connections = ConnectionList()
         self._connect()
         self.start.show_message(opencv_packages.conflict() or "")
@@ -100,6 +101,7 @@ class ActiveLearning(QWidget):
             (events.closed, self.on_closed),
             (events.told, self.annotate.show_message),
             (events.told, self.editor.show_message),
+            (self.bench.keys.changed, self.on_keys_changed),
             (events.help_requested, self.toggle_help),
             (events.fold_requested, self.docking.toggle_panels),
             (opening.preview.regions_changed, start.regions.show_count),
@@ -148,6 +150,10 @@ class ActiveLearning(QWidget):
         self.setStyleSheet(style_sheet(colors))
         self.annotate.model.set_colors(colors)
 
+    def on_keys_changed(self) -> None:
+        """Show the keys in force."""
+        self.pages.show_keys(self.bench.keys)
+
     def toggle_help(self) -> None:
         """Show all keys over the window, or hide them."""
         if self._help is not None:
@@ -162,7 +168,7 @@ class ActiveLearning(QWidget):
             classes = live_classes(opened.session.config.classes)
             keys = [(opened.questions.class_keys[c.id], c.name) for c in classes]
         colors = theme_colors(self.viewer.theme)
-        self._help = HelpOverlay(self.docking.main_window(), keys, colors)
+        self._help = HelpOverlay(self.docking.main_window(), keys, self.bench.keys, colors)
 
     def inspect(self) -> None:
         """Show the rounds of the open project in a window of its own."""

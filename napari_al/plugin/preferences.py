@@ -29,6 +29,7 @@ class Preferences:
     keep_zoom: bool = False
     dim: int = 40
     class_keys: str = ""
+    keys: str = ""
 
     def settings(self, method: Method) -> dict[str, Any]:
         """Return them as settings of a new project of a method (``make_config``)."""
@@ -48,13 +49,8 @@ def can_be_live(method: Method) -> bool:
 
 def load() -> Preferences:
     """Return the user's preferences; the defaults with a napari that has no such page."""
-    try:
-        from napari.settings import get_plugin_settings
-    except ImportError:  # before napari 0.9
-        return Preferences()
-    try:
-        settings: Any = get_plugin_settings(PLUGIN)
-    except KeyError:  # not installed as a plugin
+    settings = _settings()
+    if settings is None:
         return Preferences()
     new, view = settings.new_projects, settings.view
     return Preferences(
@@ -69,4 +65,26 @@ def load() -> Preferences:
         keep_zoom=view.keep_zoom,
         dim=view.dim,
         class_keys=view.class_keys,
+        keys=view.keys,
     )
+
+
+def save_keys(keys: str, class_keys: str) -> bool:
+    """Keep the user's keys (`Preferences.keys`); return whether there is a place for them."""
+    settings = _settings()
+    if settings is None:
+        return False
+    settings.view.keys, settings.view.class_keys = keys, class_keys  # napari writes them at once
+    return True
+
+
+def _settings() -> Any:
+    """Return napari's settings of this plugin, or None."""
+    try:
+        from napari.settings import get_plugin_settings
+    except ImportError:  # before napari 0.9
+        return None
+    try:
+        return get_plugin_settings(PLUGIN)
+    except KeyError:  # not installed as a plugin
+        return None

@@ -22,7 +22,7 @@ from napari_al.formats.classes import ClassInfo
 from napari_al.formats.dataset import DataFolder
 from napari_al.plugin import viewers
 from napari_al.plugin.annotate.classes_panel import ClassButton, ClassesPanel
-from napari_al.plugin.control.keys import class_keys
+from napari_al.plugin.control.keys import UserKeys
 from napari_al.plugin.layers.highlight import CLEAR
 from napari_al.plugin.layers.layer_kinds import NAMES
 from napari_al.session.project.settings import make_config
@@ -531,7 +531,7 @@ def test_names_have_room(qtbot, names, n_columns):
     infos = [ClassInfo(id=i, name=f"{name}{i}", color="#ff0000") for i, name in enumerate(names)]
     panel = ClassesPanel()
     qtbot.addWidget(panel)
-    panel.set_classes(infos, class_keys(len(infos)))
+    panel.set_classes(infos, UserKeys().class_keys(len(infos)))
     panel.resize(340, 400)
     panel.show()
     assert len({button.x() for button in panel.findChildren(ClassButton)}) == n_columns

@@ -15,6 +15,7 @@ from npe2.manifest.utils import import_python_name
 import napari_al
 from napari_al.errors import InputError
 from napari_al.plugin import preferences, reader, writer
+from napari_al.plugin.control.workbench import Workbench
 from napari_al.plugin.sample import sample_images
 
 MANIFEST = Path(napari_al.__file__).parent / "napari.yaml"
@@ -42,6 +43,25 @@ def test_preferences_are_the_manifests(plugin_settings, npe2pm):
 
     get_plugin_settings("napari-al").view.class_keys = "QWER"
     assert preferences.load().class_keys == "QWER"
+
+
+def test_keys_are_kept_in_the_users_preferences(plugin_settings, npe2pm, make_napari_viewer):
+    viewer = make_napari_viewer()
+    unkept = Workbench(viewer)
+    told = []
+    unkept.events.told.connect(told.append)
+    unkept.keys.assign("skip", "J")
+    assert "hold until it ends" in told[0]  # not installed as a plugin
+
+    npe2pm.register(PluginManifest.from_file(MANIFEST))
+    bench = Workbench(viewer)
+    bench.keys.assign("skip", "J")
+    bench.keys.prefer("QE")
+    again = Workbench(viewer).keys
+    assert again.of("skip") == ("J",)
+    assert again.class_keys(3) == ("Q", "E", "1")
+    for one in (unkept, bench):
+        one.end()
 
 
 def test_the_sample_is_one_stack():

@@ -6,7 +6,7 @@ from functools import partial
 from html import escape
 from typing import TYPE_CHECKING, Literal
 
-from qtpy.QtCore import QTimer, Signal
+from qtpy.QtCore import QTimer, Signal, SignalInstance
 from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QSizePolicy, QTabWidget, QVBoxLayout, QWidget
 
 from napari_al.core import IGNORE
@@ -19,18 +19,23 @@ from napari_al.plugin.annotate.progress_panel import ProgressPanel
 from napari_al.plugin.annotate.queue_panel import QueuePanel
 from napari_al.plugin.annotate.view_panel import ViewPanel
 from napari_al.plugin.control.answer_statistics import AnswerStatistics, count, duration
-from napari_al.plugin.control.keys import hint
-from napari_al.plugin.widgets.form_parts import button, elided, scrolled, text
+from napari_al.plugin.control.keys import ACTIONS
+from napari_al.plugin.widgets.form_parts import (
+    button,
+    elided,
+    key_button,
+    scrolled,
+    show_keys,
+    text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from qtpy.QtWidgets import QPushButton
-
     from napari_al.formats.dataset import ClassInfo
     from napari_al.methods.queries import Answer, Outcome, Query
     from napari_al.methods.table import QueryType
-    from napari_al.plugin.control.keys import ActionName
+    from napari_al.plugin.control.keys import ActionName, UserKeys
     from napari_al.session.session import Session
 
 MESSAGE_S = 8
@@ -41,10 +46,11 @@ _ACCEPT_TEXTS: dict[QueryType, str] = {
     "precise": "Drawn",
 }
 _INSTRUCTIONS: dict[QueryType, str] = {
-    "multi-class": f"Choose all of them, then {hint('accept')}.",
-    "correction": f"{hint('accept')} if it is; else choose its class.",
-    "precise": f"Choose a class, click corners, Enter closes; {hint('rest')} fills the rest.",
+    "multi-class": "Choose all of them, then {accept}.",
+    "correction": "{accept} if it is; else choose its class.",
+    "precise": "Choose a class, click corners, Enter closes; {rest} fills the rest.",
 }
+"""With the keys of actions in braces."""
 _OUTCOME_BUTTONS: tuple[tuple[str, Outcome, ActionName, str], ...] = (
     ("Skip", "skipped", "skip", "ask this again in a later round"),
     ("Unsure", "unsure", "unsure", "leave it without a label and do not ask again"),
@@ -57,7 +63,7 @@ _PAUSES = {
     "proposing": "Looking for look-alikes of what you corrected…",
     "reviewing": "Look at the proposed corrections.",
     "accepting": "Answering the rest of this image as predicted…",
-    "complete": f"Every region of this image has an answer. {hint('go_back')}: other images.",
+    "complete": "Every region of this image has an answer. {go_back}: other images.",
     "spent": "This round's budget is spent. Train when you are ready.",
     "done": "Every region has an answer.",
     "stopped": "Stopped. Train when you are ready.",
@@ -99,19 +105,19 @@ class AnnotatePage(QWidget):
         self._hide_message.setSingleShot(True)
         self._hide_message.setInterval(MESSAGE_S * 1000)
         self._hide_message.timeout.connect(lambda: self._message.setVisible(False))
-        self._back = button(
+        self._back = key_button(
             "Back",
             "leave it as it is, and go on with the next question",
             self.back_wanted.emit,
-            key=hint("go_back"),
+            "go_back",
         )
         self._back.setVisible(False)
-        self._accept = button("", "", self.accepted.emit, key=hint("accept"), role="main")
-        self._rest = button(
+        self._accept = key_button("", "", self.accepted.emit, "accept", role="main")
+        self._rest = key_button(
             "The rest is this class",
             "what no polygon covers gets the chosen class",
             self.rest_wanted.emit,
-            key=hint("rest"),
+            "rest",
         )
         self._budget = QProgressBar()
         self._budget.setToolTip("until the model is trained again")
@@ -150,27 +156,24 @@ class AnnotatePage(QWidget):
         row = QHBoxLayout()
         row.setSpacing(3)
         for words, outcome, key, tip in _OUTCOME_BUTTONS:
-            end = button(words, tip, partial(self.ended.emit, outcome), key=hint(key))
+            end = key_button(words, tip, partial(self.ended.emit, outcome), key)
             row.addWidget(end, 1)
         return row
 
     def _build_action_buttons(self) -> QHBoxLayout:
         row = QHBoxLayout()
         row.setSpacing(3)
-        self.undo = button("Undo", "take the last answer back", self.undo_wanted.emit)
-        self.redo = button("Redo", "put it back", self.redo_wanted.emit)
-        find = button("Find", "bring the region back into view", self.focus_wanted.emit)
-        classes = button("Classes", "add, rename, recolour, merge", self.classes_wanted.emit)
-        keys = button("Keys", "all keys", self.help_wanted.emit)
-        named: tuple[tuple[QPushButton, ActionName], ...] = (
-            (self.undo, "undo"),
-            (self.redo, "redo"),
-            (find, "focus"),
-            (classes, "edit_classes"),
-            (keys, "help"),
+        rows: tuple[tuple[str, str, SignalInstance, ActionName], ...] = (
+            ("Undo", "take the last answer back", self.undo_wanted, "undo"),
+            ("Redo", "put it back", self.redo_wanted, "redo"),
+            ("Find", "bring the region back into view", self.focus_wanted, "focus"),
+            ("Classes", "add, rename, recolour, merge", self.classes_wanted, "edit_classes"),
+            ("Keys", "all keys", self.help_wanted, "help"),
         )
-        for made, key in named:
-            made.setToolTip(f"{made.toolTip()}  ({hint(key)})")
+        buttons = [key_button(words, tip, wanted.emit, action, in_tip_only=True)
+                   for words, tip, wanted, action in rows]  # fmt: skip
+        self.undo, self.redo = buttons[:2]
+        for made in buttons:
             made.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
             row.addWidget(made, 1)
         return row
@@ -196,6 +199,16 @@ class AnnotatePage(QWidget):
 
     # ---- showing
 
+    def show_keys(self, keys: UserKeys) -> None:
+        """Show the keys in force; texts show them from the next question on."""
+        self._keys = keys
+        self.classes.show_find_key(keys.hint("find_class"))
+        show_keys(self, keys.hint)
+
+    def _with_keys(self, words: str) -> str:
+        hints: dict[str, str] = {name: self._keys.hint(name) for name in ACTIONS}
+        return words.format_map(hints)
+
     def set_session(self, session: Session, keys: Sequence[str]) -> None:
         """Show a session's method, classes and budget."""
         query_type = session.config.method.query
@@ -208,7 +221,7 @@ class AnnotatePage(QWidget):
         self.images.set_query_type(query_type)
         self._accept.setVisible(query_type in _ACCEPT_TEXTS)
         if query_type in _ACCEPT_TEXTS:
-            self._accept.setText(f"{_ACCEPT_TEXTS[query_type]}   {hint('accept')}")
+            self._accept.set_words(_ACCEPT_TEXTS[query_type])
         self._rest.setVisible(query_type == "precise")
         self._budget.setRange(0, session.budget)
 
@@ -227,12 +240,12 @@ class AnnotatePage(QWidget):
         self._accept.setEnabled(answering)
         if query is None:
             self._back.setVisible(False)
-            self._question.setText(_PAUSES.get(pause, ""))
+            self._question.setText(self._with_keys(_PAUSES.get(pause, "")))
             self._about.setText("")
             return
         self._question.setText(question(query, classes))
         about = f"{query.region.image} · {query.region.mask.size} px · round {query.round}"
-        how = _INSTRUCTIONS.get(query.query_type)
+        how = self._with_keys(_INSTRUCTIONS.get(query.query_type, ""))
         self._about.setText(f"{how}<br>{escape(about)}" if how else escape(about))
 
     def show_picked(self, replaced: Answer | None, *, out_of_turn: bool) -> None:
@@ -255,7 +268,7 @@ class AnnotatePage(QWidget):
     def show_rest(self, name: str | None) -> None:
         """Show the class of a rectangle's pixels outside all polygons."""
         words = "The rest is this class" if name is None else f"The rest is {name}"
-        self._rest.setText(f"{words}   {hint('rest')}")
+        self._rest.set_words(words)
         self._rest.setCheckable(name is not None)
         self._rest.setChecked(name is not None)
 

@@ -22,8 +22,7 @@ from qtpy.QtWidgets import (
 from napari_al.core import IGNORE
 from napari_al.formats.classes import ClassInfo, default_color, live_classes
 from napari_al.plugin.control.answer_statistics import count
-from napari_al.plugin.control.keys import hint
-from napari_al.plugin.widgets.form_parts import button, swatch, text
+from napari_al.plugin.widgets.form_parts import button, key_button, swatch, text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -100,12 +99,14 @@ class ClassEditor(QWidget):
         column.addWidget(self._separate)
         column.addWidget(self._message)
         steps = QHBoxLayout()
-        steps.addWidget(
-            button("Undo", "take the last change back", self.undo_wanted.emit, key=hint("undo")), 1
-        )
-        steps.addWidget(button("Redo", "put it back", self.redo_wanted.emit, key=hint("redo")), 1)
+        for made in (
+            key_button("Undo", "take the last change back", self.undo_wanted.emit, "undo"),
+            key_button("Redo", "put it back", self.redo_wanted.emit, "redo"),
+        ):
+            steps.addWidget(made, 1)
         column.addLayout(steps)
-        done = button("Done", "back to the questions", self.left.emit, key="Esc", role="main")
+        done = button("Done   Esc", "back to the questions", self.left.emit, role="main")
+        done.setAccessibleName("Done")
         column.addWidget(done)
         leave = QShortcut(QKeySequence(Qt.Key.Key_Escape), self)
         leave.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)

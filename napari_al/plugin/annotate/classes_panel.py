@@ -19,7 +19,6 @@ from qtpy.QtWidgets import (
 from superqt import QElidingLabel
 
 from napari_al.formats.classes import live_classes
-from napari_al.plugin.control.keys import hint
 from napari_al.plugin.widgets.form_parts import swatch
 
 if TYPE_CHECKING:
@@ -86,7 +85,6 @@ class ClassesPanel(QWidget):
         self._buttons: list[ClassButton] = []
         self._key_prefix = ""
         self._search = QLineEdit()
-        self._search.setPlaceholderText(f"Find a class ({hint('find_class')}), Enter chooses it")
         self._search.setClearButtonEnabled(True)
         self._search.textChanged.connect(self._filter)
         self._search.installEventFilter(self)
@@ -100,6 +98,10 @@ class ClassesPanel(QWidget):
         column.setSpacing(3)
         column.addWidget(self._search)
         column.addWidget(self._scroll)
+
+    def show_find_key(self, key: str) -> None:
+        """Show the key that puts the cursor into the search field."""
+        self._search.setPlaceholderText(f"Find a class ({key}), Enter chooses it")
 
     def set_classes(self, classes: Sequence[ClassInfo], keys: Sequence[str]) -> None:
         """Show these classes and their keys; not those merged into others."""

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from qtpy.QtGui import QHideEvent, QKeyEvent, QMouseEvent
 
+    from napari_al.plugin.control.keys import UserKeys
+
 N_CLASS_ROWS = 14
 _MODIFIERS = (Qt.Key.Key_Shift, Qt.Key.Key_Control, Qt.Key.Key_Alt, Qt.Key.Key_Meta)
 _CLICKS = {
@@ -35,6 +37,7 @@ class HelpOverlay(QFrame):
         self,
         over: QWidget,
         classes: Sequence[tuple[str, str]],
+        keys: UserKeys,
         colors: ThemeColors,
     ) -> None:
         super().__init__(over)
@@ -53,7 +56,7 @@ class HelpOverlay(QFrame):
             grid.addWidget(text(group, "title", wrap=False), 0, column, 1, 2)
             rows = [action for action in ACTIONS.values() if action.group == group]
             for row, action in enumerate(rows, start=1):
-                caps = " or ".join(dict.fromkeys(shown(key) for key in action.keys))
+                caps = " or ".join(dict.fromkeys(shown(key) for key in keys.of(action.name)))
                 self._add(grid, row, column, caps, action.text)
             for row, clicks in enumerate(_CLICKS[group], start=len(rows) + 1):
                 self._add(grid, row, column, *clicks)
@@ -64,7 +67,8 @@ class HelpOverlay(QFrame):
             more = f"and {len(classes) - N_CLASS_ROWS} more; their keys stand on the buttons"
             grid.addWidget(text(more, "muted", wrap=False), N_CLASS_ROWS + 1, 6, 1, 2)
         last = grid.rowCount()
-        grid.addWidget(text("Click here, or press any key, to go on.", "muted"), last, 0, 1, 8)
+        how = "Click here, or press any key, to go on. Keys are changed on the View tab."
+        grid.addWidget(text(how, "muted"), last, 0, 1, 8)
         self.adjustSize()
         self.move(
             max(0, (over.width() - self.width()) // 2), max(0, (over.height() - self.height()) // 2)

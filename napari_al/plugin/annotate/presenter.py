@@ -10,7 +10,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari_al.plugin.control.answer_statistics import count
-from napari_al.plugin.control.keys import hint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,6 +79,7 @@ class AnnotationPresenter:
             (events.query_changed, self.on_query_changed),
             (events.choice_changed, self.on_choice_changed),
             (events.classes_changed, self.on_classes_changed),
+            (self._opened.keys.changed, self.on_job_changed),
             (events.key_prefix_changed, page.classes.set_key_prefix),
             (events.rest_changed, self.on_rest_changed),
             (events.statistics_changed, self.on_statistics_changed),
@@ -117,6 +117,7 @@ class AnnotationPresenter:
             (page.view.context_changed, display.set_context),
             (page.view.dim_changed, display.layers.set_dim),
             (page.view.bright_wanted, display.layers.toggle_bright),
+            (page.view.keys_wanted, self.show_keys),
             (page.view.fold_wanted, lambda: opened.events.fold_requested.emit()),
             (page.view.keep_zoom_changed, self.on_keep_zoom_changed),
             (page.images.picked, opened.stay_in),
@@ -128,6 +129,7 @@ class AnnotationPresenter:
             (editor.undo_wanted, opened.undo),
             (editor.redo_wanted, opened.redo),
             (editor.left, self.on_editor_left),
+            (self._pages.keys.left, self.on_editor_left),
             (self._review.decided, self.on_decided),
             (self._review.looked_at, display.show_region),
         )
@@ -196,6 +198,11 @@ class AnnotationPresenter:
             self._pages.show_page(self._editor)
             self._editor.entry.setFocus()
 
+    def show_keys(self) -> None:
+        """Show the page to change keys on."""
+        self._pages.show_page(self._pages.keys)
+        self._pages.keys.setFocus()
+
     def on_editor_left(self) -> None:
         """Show the questions again."""
         self._pages.setFocus()
@@ -246,7 +253,13 @@ class AnnotationPresenter:
             model.show_idle(self._interrupted if result is None else result.reason)
             model.show_rounds(session.rounds())
             is_due = session.model_round is None and session.budget_is_spent
-            ready = "" if is_due else ready_text(session.model_round, session.config)
+            ready = (
+                ""
+                if is_due
+                else ready_text(
+                    session.model_round, session.config, self._opened.keys.hint("prediction")
+                )
+            )
             self._annotate.show_status(ready)
         self._show_model_state()
 
@@ -324,11 +337,11 @@ def interruption_text(steps: Sequence[dict[str, Any]], model_round: int | None) 
     )
 
 
-def ready_text(model_round: int | None, config: ProjectConfig) -> str:
-    """Return which model there is, in a line, or when the first one comes."""
+def ready_text(model_round: int | None, config: ProjectConfig, key: str) -> str:
+    """Return which model there is and which key shows it, or when the first one comes."""
     if model_round is None:
         first = config.first_training
         if first is None or first >= config.budget_of(1):
             return ""
         return f"The first model is trained after {count(first, 'answer')}."
-    return f"Model {model_round} is ready: {hint('prediction')} shows what it predicts."
+    return f"Model {model_round} is ready: {key} shows what it predicts."

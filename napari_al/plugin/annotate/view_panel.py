@@ -8,9 +8,8 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QCheckBox, QGridLayout, QHBoxLayout, QSlider, QVBoxLayout, QWidget
 
 from napari_al.plugin.annotate.channels_box import ChannelsBox
-from napari_al.plugin.control.keys import hint
 from napari_al.plugin.layers.layer_kinds import NAMES
-from napari_al.plugin.widgets.form_parts import button, text
+from napari_al.plugin.widgets.form_parts import KeyCap, button, key_button, text
 
 if TYPE_CHECKING:
     from napari_al.plugin.control.keys import ActionName
@@ -36,6 +35,8 @@ class ViewPanel(QWidget):
     dim_changed = Signal(float)
     bright_wanted = Signal()
     fold_wanted = Signal()
+    keys_wanted = Signal()
+    """The user wants to change keys."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,14 +66,17 @@ class ViewPanel(QWidget):
         column = QVBoxLayout(self)
         column.addLayout(grid)
         column.addWidget(self.channels)
+        column.addWidget(
+            button("Change keys…", "which key does what, also of classes", self.keys_wanted.emit)
+        )
         column.addStretch()
 
     def _build_buttons(self) -> QHBoxLayout:
         bright, fold = "a dark picture, or show it as it was", "napari's own, or bring them back"
         row = QHBoxLayout()
         for made in (
-            button("Brighten", bright, self.bright_wanted.emit, key=hint("brighten")),
-            button("Fold panels", fold, self.fold_wanted.emit, key=hint("fold")),
+            key_button("Brighten", bright, self.bright_wanted.emit, "brighten"),
+            key_button("Fold panels", fold, self.fold_wanted.emit, "fold"),
         ):
             row.addWidget(made, 1)
         return row
@@ -80,7 +84,7 @@ class ViewPanel(QWidget):
     def _add_overlay(self, grid: QGridLayout, row: int, kind: PictureKind) -> None:
         action, tip = _OVERLAYS[kind]
         switch = _switch(NAMES[kind])
-        switch.setToolTip(f"{tip}  ({hint(action)})" if action else tip)
+        switch.setToolTip(tip)
         switch.toggled.connect(lambda on: self.shown.emit(kind, on))
         slider = _slider(0, 100, 50, f"opacity: {NAMES[kind]}")
         slider.valueChanged.connect(lambda value: self.opacity_changed.emit(kind, value / 100))
@@ -88,7 +92,7 @@ class ViewPanel(QWidget):
         grid.addWidget(switch, row, 0)
         grid.addWidget(slider, row, 1)
         if action is not None:
-            grid.addWidget(text(hint(action), "key", wrap=False), row, 2)
+            grid.addWidget(KeyCap(action), row, 2)
 
     def set_preferences(self, preferences: Preferences) -> None:
         """Start with the user's preferences."""

@@ -17,7 +17,7 @@ from napari_al.methods.queries import Answer
 from napari_al.plugin.control.answer_statistics import count
 from napari_al.plugin.control.answer_submission import AnswerSubmission
 from napari_al.plugin.control.deferred_updates import DeferredUpdates
-from napari_al.plugin.control.keys import hint
+from napari_al.plugin.control.key_bindings import KeyBindings
 from napari_al.plugin.control.question_controller import QuestionController
 from napari_al.plugin.control.question_state import QuestionState
 from napari_al.plugin.control.session_connections import connect_session
@@ -78,7 +78,7 @@ class OpenSession:
     ) -> None:
         events, preferences, dispatch = bench.events, bench.preferences, bench.dispatch
         self.session = session
-        self.events = events
+        self.events, self.keys = events, bench.keys
         self.preferences = preferences
         self.pause: Pause = ""
         self.only_in = ""  # the image that next questions come from; "" = any
@@ -88,7 +88,7 @@ class OpenSession:
         )
         self.submission = AnswerSubmission(session, events, dispatch)
         self.questions = QuestionController(
-            session, events, self.display, self.submission, preferences.class_keys
+            session, events, self.display, self.submission, self.keys
         )
         self.training = TrainingController(session, events, self.display, preferences, dispatch)
         self.statistics = StatisticsController(session, events, dispatch)
@@ -96,6 +96,7 @@ class OpenSession:
         self.updates = DeferredUpdates(session, events, self.display, self.statistics)
         self.connections = ConnectionList()
         connect_session(self.connections, self, bench.viewer)
+        self.bindings = KeyBindings(self, bench.viewer)
         self.training.encode_ahead()
 
     def close(self) -> None:
@@ -103,10 +104,9 @@ class OpenSession:
         with suppress(InputError):  # closing the session warns of it
             self.submission.rescue_unsaved()
         self._remember()
-        self.connections.close()
-        for part in (self.questions, self.submission, self.training, self.statistics, self.updates):
+        for part in (self.connections, self.bindings, self.questions, self.submission,
+                     self.training, self.statistics, self.updates, self.display):  # fmt: skip
             part.close()
-        self.display.close()
         try:
             self.session.close()
         except InputError as error:  # the dock has asked before, if there is one
@@ -255,10 +255,9 @@ class OpenSession:
     def on_accepted(self, answers: tuple[Answer, ...]) -> None:
         """Go on after an image was accepted."""
         if answers:
-            n, undo = count(len(answers), "region"), hint("undo")
-            self.events.told.emit(
-                f"{n} answered as predicted, for one click; {undo} takes all back."
-            )
+            n, undo = count(len(answers), "region"), self.keys.hint("undo")
+            words = f"{n} answered as predicted, for one click; {undo} takes all back."
+            self.events.told.emit(words)
         self.ask()
 
     def _show_again(self, answer: Answer, replaced: Answer | None, *, stays: bool = False) -> None:
@@ -381,8 +380,8 @@ class OpenSession:
             self._has_shown_model = True
             self.display.set_wanted("prediction", True)
             self.events.told.emit(
-                f"This is what the first model predicts; {hint('prediction')} hides it. Click a "
-                "region that is wrong and press the key of its class."
+                f"This is what the first model predicts; {self.keys.hint('prediction')} hides it. "
+                "Click a region that is wrong and press the key of its class."
             )
 
     def on_layer_removed(self, layer: Layer, kind: LayerKind | None) -> None:

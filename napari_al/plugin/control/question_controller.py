@@ -15,7 +15,6 @@ from qtpy.QtCore import QTimer
 from napari_al.errors import InputError
 from napari_al.formats.classes import live_classes
 from napari_al.methods.queries import ONE_CLICK, Answer
-from napari_al.plugin.control.keys import class_keys
 from napari_al.plugin.control.polygon_drawing import PolygonEditor
 from napari_al.plugin.layers.highlight import Marks
 
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from napari_al.methods.queries import Outcome, Query
     from napari_al.plugin.control.answer_submission import AnswerSubmission
     from napari_al.plugin.control.events import WorkbenchEvents
+    from napari_al.plugin.control.keys import UserKeys
     from napari_al.plugin.control.polygon_drawing import Drawing
     from napari_al.plugin.control.question_state import QuestionState
     from napari_al.plugin.layers.displayed_image import ImageDisplay
@@ -43,8 +43,8 @@ class QuestionController:
     events : WorkbenchEvents
     display : ImageDisplay
     submission : AnswerSubmission
-    preferred_keys : str
-        Of classes, see ``keys.class_keys``.
+    keys : UserKeys
+        Those of classes are given out by it.
 
     Attributes
     ----------
@@ -65,11 +65,11 @@ class QuestionController:
         events: WorkbenchEvents,
         display: ImageDisplay,
         submission: AnswerSubmission,
-        preferred_keys: str,
+        keys: UserKeys,
     ) -> None:
         self._session, self._events = session, events
         self._display, self._submission = display, submission
-        self._preferred_keys = preferred_keys
+        self._keys = keys
         self._key_prefix = ""  # the first key of a class with two
         self.state: QuestionState | None = None
         self.selected: tuple[Query, ...] = ()
@@ -84,7 +84,7 @@ class QuestionController:
         """Offer these classes; a merged class keeps its key, so that no other key changes."""
         self._classes = classes
         self._class_ids = frozenset(info.id for info in live_classes(classes))
-        self.class_keys = class_keys(len(classes), self._preferred_keys)
+        self.class_keys = self._keys.class_keys(len(classes))
         if self.state is not None:
             self.state.chosen &= self._class_ids
             if self.state.editor is not None:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from napari_al.plugin.control.answer_statistics import count
 from napari_al.plugin.control.events import WorkbenchEvents
+from napari_al.plugin.control.keys import UserKeys
 from napari_al.plugin.control.open_session import OpenSession
 from napari_al.plugin.layers.layer_set import LayerSet
-from napari_al.plugin.preferences import load
+from napari_al.plugin.preferences import load, save_keys
 from napari_al.plugin.recent_projects import remember
 from napari_al.plugin.widgets.connection_list import ConnectionList
 from napari_al.plugin.widgets.main_thread import MainThread
@@ -43,6 +44,8 @@ class Workbench:
     ----------
     preferences : Preferences
         In force in this viewer; panels change them.
+    keys : UserKeys
+        In force in this viewer.
     opened : OpenSession or None
     """
 
@@ -51,11 +54,15 @@ class Workbench:
         self.events = WorkbenchEvents()
         self.dispatch = MainThread()
         self.preferences = load()
+        self.keys = UserKeys(self.preferences.keys, self.preferences.class_keys)
         self.layers = LayerSet(viewer)
         self.layers.set_dim(self.preferences.dim / 100)
         self.opened: OpenSession | None = None
         self._connections = ConnectionList()
-        self._connections.connect(viewer.layers.events.removed, self._on_layer_removed)
+        self._connections.connect_all(
+            (viewer.layers.events.removed, self._on_layer_removed),
+            (self.keys.changed, self._on_keys_changed),
+        )
 
     def open(
         self,
@@ -69,6 +76,8 @@ class Workbench:
         self.opened = OpenSession(self, session, placement, sources)
         remember(session)
         self.events.opened.emit(self.opened)
+        if self.keys.problem:
+            self.events.told.emit(self.keys.problem)
         if session.rescued:
             self.events.told.emit(
                 f"Unsaved last time, back now: {count(session.rescued, 'answer')}."
@@ -100,6 +109,12 @@ class Workbench:
         kind = self.layers.forget(event.value)
         if self.opened is not None:
             self.opened.on_layer_removed(event.value, kind)
+
+    def _on_keys_changed(self) -> None:
+        text, preferred = self.keys.to_text(), self.keys.preferred
+        self.preferences.keys, self.preferences.class_keys = text, preferred
+        if not save_keys(text, preferred):
+            self.events.told.emit("This napari keeps no preferences: the keys hold until it ends.")
 
     # ---- names that scripts use
 

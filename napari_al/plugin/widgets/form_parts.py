@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
+Button = TypeVar("Button", bound=QPushButton)
 MAX_NAME = 32
 """Characters of a project's name that are shown."""
 
@@ -36,19 +37,79 @@ def text(words: str = "", role: str = "", *, wrap: bool = True) -> QLabel:
     return label
 
 
+class KeyButton(QPushButton):
+    """A button that shows the key of what it does: beside its name, or in its tooltip alone.
+
+    ``action`` is the action's name (``UserKeys``); `show_keys` asks for its key.
+    """
+
+    def __init__(self, words: str, tip: str, action: str, *, in_tip_only: bool = False) -> None:
+        super().__init__()
+        self.action = action
+        self._words, self._tip, self._key, self._in_tip_only = words, tip, "", in_tip_only
+        self._show()
+
+    def set_words(self, words: str) -> None:
+        """Show another name."""
+        self._words = words
+        self._show()
+
+    def show_key(self, key: str) -> None:
+        """Show another key."""
+        self._key = key
+        self._show()
+
+    def _show(self) -> None:
+        beside = self._key and not self._in_tip_only
+        self.setText(f"{self._words}   {self._key}" if beside else self._words)
+        self.setToolTip(f"{self._tip}  ({self._key})" if self._key else self._tip)
+        self.setAccessibleName(self._words)
+
+
+class KeyCap(QLabel):
+    """The key of an action, framed."""
+
+    def __init__(self, action: str) -> None:
+        super().__init__()
+        self.action = action
+        self.setProperty("role", "key")
+
+    def show_key(self, key: str) -> None:
+        """Show another key."""
+        self.setText(key)
+
+
+def show_keys(within: QWidget, hint: Callable[[Any], str]) -> None:
+    """Show the keys in force on everything in a widget that shows one; ``hint`` of an action."""
+    for made in (*within.findChildren(KeyButton), *within.findChildren(KeyCap)):
+        made.show_key(hint(made.action))
+
+
 def button(
+    words: str, tip: str, on_click: Callable[[], object] | None = None, *, role: str = ""
+) -> QPushButton:
+    """Return a button that never takes the keyboard focus."""
+    made = QPushButton(words)
+    made.setToolTip(tip)
+    made.setAccessibleName(words)
+    return _finish(made, on_click, role)
+
+
+def key_button(
     words: str,
     tip: str,
-    on_click: Callable[[], object] | None = None,
+    on_click: Callable[[], object],
+    action: str,
     *,
-    key: str = "",
+    in_tip_only: bool = False,
     role: str = "",
-) -> QPushButton:
-    """Return a button that never takes the keyboard focus; its key is shown beside its name."""
-    made = QPushButton(f"{words}   {key}" if key else words)
-    made.setToolTip(f"{tip}  ({key})" if key else tip)
+) -> KeyButton:
+    """Return a button for what a key does, too."""
+    return _finish(KeyButton(words, tip, action, in_tip_only=in_tip_only), on_click, role)
+
+
+def _finish(made: Button, on_click: Callable[[], object] | None, role: str) -> Button:
     made.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-    made.setAccessibleName(words)
     if role:
         made.setProperty("role", role)
     if on_click is not None:
