@@ -339,6 +339,8 @@ def interruption_text(steps: Sequence[dict[str, Any]], model_round: int | None) 
 
 def ready_text(model_round: int | None, config: ProjectConfig, key: str) -> str:
     """Return which model there is and which key shows it, or when the first one comes."""
+    if model_round is None and config.method.starts_from_labels:
+        return "The first model is trained at once, on the labels as they are."
     if model_round is None:
         first = config.first_training
         if first is None or first >= config.budget_of(1):

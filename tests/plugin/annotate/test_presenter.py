@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 from qtpy.QtCore import Qt
 
+from napari_al.methods.table import METHODS
 from napari_al.plugin.annotate.presenter import interruption_text, job_text, ready_text
 from napari_al.session.rounds.job_function import JobProgress
 from napari_al.session.session import Session
@@ -23,10 +24,14 @@ def test_how_far_a_job_is(progress, words):
 
 
 def test_which_model_is_ready():
-    config = SimpleNamespace(first_training=30, budget_of=lambda _: 100)
-    assert ready_text(None, SimpleNamespace(first_training=None, budget_of=lambda _: 100)) == ""
-    assert ready_text(None, config) == "The first model is trained after 30 answers."
-    assert ready_text(2, config) == "Model 2 is ready: P shows what it predicts."
+    asks, corrects = METHODS["classbal"], METHODS["a2lc"]
+    config = SimpleNamespace(first_training=30, budget_of=lambda _: 100, method=asks)
+    by_clicks = SimpleNamespace(first_training=None, budget_of=lambda _: 100, method=asks)
+    assert ready_text(None, by_clicks, "P") == ""
+    assert ready_text(None, config, "P") == "The first model is trained after 30 answers."
+    assert ready_text(2, config, "J") == "Model 2 is ready: J shows what it predicts."
+    config.method = corrects
+    assert "trained at once" in ready_text(None, config, "P")
 
 
 @pytest.mark.parametrize(
