@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from napari_al.commands.options import Device, SkipBroken
+from napari_al.commands.options import Cluster, Device, SkipBroken
 from napari_al.errors import InputError
 from napari_al.terminal import progress_bar
 
@@ -59,12 +59,14 @@ def predict(
     ] = False,
     device: Device = None,
     skip_broken: SkipBroken = False,
+    cluster: Cluster = None,
 ) -> None:
     """Write class maps of images of any size."""
+    from napari_al.session.rounds.cluster import using
     from napari_al.tools.predict import predict_images
     from napari_al.tools.trained_model import open_model
 
-    with progress_bar("part") as show:
+    with using(cluster) as workers, progress_bar("part") as show:
         left_out = predict_images(
             open_model(model),
             images,
@@ -72,6 +74,7 @@ def predict(
             device=device or "auto",
             probabilities=probabilities,
             skip_broken=skip_broken,
+            cluster=workers,
             on_progress=show,
         )
     for reason in left_out.values():

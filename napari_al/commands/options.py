@@ -38,6 +38,14 @@ SkipBroken = Annotated[
     bool, typer.Option("--skip-broken", help="leave out images that cannot be read")
 ]
 
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS|local:N",
+        help="have the work done by a Dask cluster, or by N processes here (docs: clusters)",
+    ),
+]
+
 
 def settings_of(
     config: Path | None,

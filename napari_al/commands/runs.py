@@ -9,6 +9,7 @@ import typer
 from napari_al.commands.options import (
     Assignments,
     Budget,
+    Cluster,
     ConfigFile,
     Device,
     Method,
@@ -40,6 +41,7 @@ def simulate(
     assignments: Assignments = None,
     config: ConfigFile = None,
     skip_broken: SkipBroken = False,
+    cluster: Cluster = None,
     log_to: Annotated[
         list[str] | None,
         typer.Option(
@@ -56,6 +58,7 @@ def simulate(
     from napari_al.formats.dataset import DataFolder
     from napari_al.session.project.initial_labels import notes_of_objects
     from napari_al.session.project.settings import image_rules, make_config
+    from napari_al.session.rounds.cluster import using
     from napari_al.simulate.metric_sinks import RunMetrics
     from napari_al.simulate.runner import run_config
 
@@ -67,13 +70,21 @@ def simulate(
     chosen = make_config(folder, settings, method)
     for note in (*folder.notes, *notes_of_objects(folder, chosen)):
         typer.echo(f"note: {note}", err=True)
-    with RunProgress(rounds) as progress, closing(metrics):
+    with using(cluster) as workers, RunProgress(rounds) as progress, closing(metrics):
 
         def on_round(row: dict[str, str]) -> None:
             progress.show_round(row)
             metrics.add_round(row)
 
-        run_config(folder, chosen, rounds, out, on_progress=progress.show, on_round=on_round)
+        run_config(
+            folder,
+            chosen,
+            rounds,
+            out,
+            cluster=workers,
+            on_progress=progress.show,
+            on_round=on_round,
+        )
     typer.echo(f"{out / 'rounds.csv'}\n{out / 'curve.png'}")
 
 
@@ -84,8 +95,10 @@ def sweep(
         int | None,
         typer.Option(min=1, help="runs at a time", show_default="one a core, or one on a GPU"),
     ] = None,
+    cluster: Cluster = None,
 ) -> None:
     """Run methods x seeds x settings from a TOML or JSON file, or go on; ends in a report."""
+    from napari_al.session.rounds.cluster import using
     from napari_al.simulate.report import REPORT
     from napari_al.simulate.sweep import RUNS, run_folder, run_sweep
     from napari_al.simulate.sweep_plan import read_sweep
@@ -94,9 +107,14 @@ def sweep(
     runs = read_sweep(file)
     check_own(out, RUNS, file)
     check_own(out / "report", REPORT)
-    with SweepProgress(runs) as progress:
+    with using(cluster) as workers, SweepProgress(runs) as progress:
         run_sweep(
-            runs, out, jobs=jobs, on_progress=progress.show, on_finished=progress.show_finished
+            runs,
+            out,
+            jobs=jobs,
+            cluster=workers,
+            on_progress=progress.show,
+            on_finished=progress.show_finished,
         )
     folders = [run_folder(out, run) for run in runs]
     begun = [folder for folder in folders if (folder / "config.json").exists()]

@@ -1,5 +1,7 @@
 """The models of an open project: trained, and used to score the pool, here or in a child process.
 
+With a cluster (``rounds/cluster.py``) that process hands the work out.
+
 ``train`` and ``prepare`` do the work in this process; ``start_...`` do it in a child, whose reports
 are swapped in on the thread that owns the views.
 """
@@ -43,8 +45,10 @@ class ProjectModels(ProjectMaps):
         config: ProjectConfig,
         *,
         dispatch: Callable[[Callable[[], None]], None] | None = None,
+        cluster: str = "",
     ) -> None:
         super().__init__(project, config)
+        self._cluster = cluster
         self._looked_at = ""
         self._score_s: float | None = None
         self._runner = JobRunner(
@@ -64,8 +68,16 @@ class ProjectModels(ProjectMaps):
         if not self.scores_are_complete:
             started = time.perf_counter()
             model_round = self.model_round or 0
+            self._log.write_held()  # workers of a cluster read the log
             scores = make_scores(
-                JobContext(self._answered.snapshot, model_round, on_progress, should_stop)
+                JobContext(
+                    self._answered.snapshot,
+                    model_round,
+                    on_progress,
+                    should_stop,
+                    cluster=self._cluster,
+                    log_seq=self._log.log.last_seq,
+                )
             )
             self._score_s = time.perf_counter() - started
             self._adopt(self._pools.pool_of([ModelScores(model_round, scores, complete=True)]))
@@ -190,6 +202,7 @@ class ProjectModels(ProjectMaps):
             "project": str(self.project.path),
             "round": round_number,
             "log_seq": self._log.log.last_seq,
+            "cluster": self._cluster,
             "row": {
                 **known,
                 "n_regions": self.n_regions if self.scores_are_complete else None,

@@ -39,6 +39,9 @@ class Session(ProjectModels):
     dispatch : callable
         Runs a function on the thread that owns the views; background jobs report through it. The
         default runs it at once, where there are no views.
+    cluster : str
+        Where models are trained and images scored: the address of a Dask scheduler, or ``local:N``;
+        "" is here (docs/clusters.md).
     """
 
     @classmethod
@@ -48,10 +51,11 @@ class Session(ProjectModels):
         config: ProjectConfig,
         *,
         dispatch: Callable[[Callable[[], None]], None] | None = None,
+        cluster: str = "",
     ) -> Session:
         """Make a project folder and open it."""
         check_acquisition(config.method)
-        return cls(Project.create(path, config), config, dispatch=dispatch)
+        return cls(Project.create(path, config), config, dispatch=dispatch, cluster=cluster)
 
     @classmethod
     def open(
@@ -60,6 +64,7 @@ class Session(ProjectModels):
         *,
         read_only: bool = False,
         dispatch: Callable[[Callable[[], None]], None] | None = None,
+        cluster: str = "",
     ) -> Session:
         """Open a project folder.
 
@@ -73,7 +78,7 @@ class Session(ProjectModels):
         config = project.read_config()
         if not read_only:
             check_acquisition(config.method)
-        return cls(project, config, dispatch=dispatch)
+        return cls(project, config, dispatch=dispatch, cluster=cluster)
 
     def close(self) -> None:
         """End a running job, let go of the files; may be called again.

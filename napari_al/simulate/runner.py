@@ -48,6 +48,7 @@ def run_simulation(
     seed: int | None = None,
     settings: Mapping[str, Any] | None = None,
     annotator: Annotator | None = None,
+    cluster: str = "",
     on_progress: OnProgress = lambda _round, _progress: None,
     on_round: OnRound = lambda _row: None,
 ) -> list[dict[str, str]]:
@@ -70,6 +71,8 @@ def run_simulation(
     annotator
         What answers, any object with ``answer(query)``; by default an `Oracle` as the settings
         describe it.
+    cluster
+        What trains and scores, as of `Session`; by default, this process.
     on_progress, on_round
         See ``OnProgress`` and ``OnRound``.
 
@@ -101,6 +104,7 @@ def run_simulation(
         n_rounds,
         Path(out),
         annotator=annotator,
+        cluster=cluster,
         on_progress=on_progress,
         on_round=on_round,
     )
@@ -113,6 +117,7 @@ def run_config(
     out: Path,
     *,
     annotator: Annotator | None = None,
+    cluster: str = "",
     on_progress: OnProgress = lambda _round, _progress: None,
     on_round: OnRound = lambda _row: None,
 ) -> list[dict[str, str]]:
@@ -121,7 +126,7 @@ def run_config(
     A fully supervised run (``supervised.py``) is trained as many times, without a query.
     """
     check_run(data, config, has_annotator=annotator is not None)
-    with open_run(out, config) as session:
+    with open_run(out, config, cluster=cluster) as session:
         prepare_initial(
             session.project, config, session.data, lambda step: on_progress(session.round, step)
         )
@@ -139,7 +144,7 @@ def run_config(
     return rows
 
 
-def open_run(out: Path, config: ProjectConfig) -> Session:
+def open_run(out: Path, config: ProjectConfig, *, cluster: str = "") -> Session:
     """Open the run in ``out`` to go on with it, or begin one.
 
     Raises
@@ -147,7 +152,9 @@ def open_run(out: Path, config: ProjectConfig) -> Session:
     InputError
         If there is a run with other settings.
     """
-    return Session.open(out) if holds_run(out, config) else Session.create(out, config)
+    if holds_run(out, config):
+        return Session.open(out, cluster=cluster)
+    return Session.create(out, config, cluster=cluster)
 
 
 def holds_run(out: Path, config: ProjectConfig) -> bool:

@@ -18,13 +18,15 @@ from napari_al.processors import n_cores
 from napari_al.session.project.config import ProjectConfig
 from napari_al.session.project.folder import Project
 from napari_al.session.project.shared_cache import SharedCache
-from napari_al.session.rounds.job_function import JobProgress, JobResult, Stopped
+from napari_al.session.rounds.cluster import connected
+from napari_al.session.rounds.job_function import JobProgress, JobResult, Stopped, perform
 from napari_al.session.rounds.job_process import Job
 from napari_al.simulate.runner import holds_run, run_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from napari_al.session.rounds.cluster import Cluster
     from napari_al.simulate.sweep_plan import PlannedRun
 
     OnProgress = Callable[["PlannedRun", JobProgress], None]
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 RUNS = "runs"
 """Folder of the runs in that of a sweep."""
+PERFORM_RUN = "napari_al.simulate.sweep:perform_run"
 ROUND = "round"
 """Stage of the progress that says how many trainings of a run are ``done``."""
 
@@ -46,6 +49,7 @@ def run_sweep(
     out: Path,
     *,
     jobs: int | None = None,
+    cluster: str = "",
     on_progress: OnProgress = lambda _run, _progress: None,
     on_finished: OnFinished = lambda _run, _result: None,
 ) -> None:
@@ -58,7 +62,9 @@ def run_sweep(
     out
         Folder of the sweep; a run's is ``runs/NAME`` in it.
     jobs
-        Runs at a time; by default what `default_jobs` says.
+        Runs at a time; by default what `default_jobs` says, or as many as a cluster takes.
+    cluster
+        Address of one that the runs are done on (``session/rounds/cluster.py``).
     on_progress, on_finished
         Called in this thread. A run that was finished before is reported at once.
 
@@ -73,6 +79,9 @@ def run_sweep(
             on_finished(run, JobResult("done"))
         else:
             waiting.append(run)
+    if cluster:
+        _run_on_cluster(waiting, out, connected(cluster), jobs, on_progress, on_finished)
+        return
     limit = jobs or default_jobs([run.config for run in waiting])
     events: SimpleQueue[tuple[PlannedRun, JobProgress | JobResult]] = SimpleQueue()
     running: dict[str, Job] = {}
@@ -123,7 +132,12 @@ def perform_run(
         n_done = int(row["round"]) + config.method.starts_from_labels
         progress(JobProgress(ROUND, n_done, n_rounds))
 
-    data = DataFolder.open(Path(config.data), skip_broken=config.skip_broken, rules=config.images)
+    data = DataFolder.open(
+        Path(config.data),
+        skip_broken=config.skip_broken,
+        rules=config.images,
+        check_labels=False,  # they were looked at when the sweep was planned
+    )
     out = Path(args["out"])
     if not holds_run(out, config):
         Project.create(out, config)
@@ -134,15 +148,45 @@ def perform_run(
     return rows[-1] if rows else {}
 
 
+def _args_of(run: PlannedRun, out: Path) -> dict[str, Any]:
+    return {
+        "config": run.config.model_dump(mode="json"),
+        "n_rounds": run.n_rounds,
+        "out": str(run_folder(out, run)),
+        "shared": str(out / "shared"),
+        "device": run.config.training.device,
+    }
+
+
+def _run_on_cluster(
+    runs: Sequence[PlannedRun],
+    out: Path,
+    cluster: Cluster,
+    jobs: int | None,
+    on_progress: OnProgress,
+    on_finished: OnFinished,
+) -> None:
+    """Have each run done as one task of a cluster."""
+    out.mkdir(parents=True, exist_ok=True)
+    cluster.check_sees(out.absolute())
+    run_of = {str(run_folder(out.absolute(), run)): run for run in runs}
+    done = cluster.results(
+        PERFORM_RUN,
+        [_args_of(run, out.absolute()) for run in runs],
+        at_a_time=jobs,
+        on_progress=lambda args, progress: on_progress(run_of[args["out"]], progress),
+    )
+    for args, result in done:
+        run = run_of[args["out"]]
+        finished = perform(lambda *_, result=result: result(), args, lambda _: None, lambda: False)
+        _keep_details(run, out, finished)
+        on_finished(run, finished)
+
+
 def _start(run: PlannedRun, out: Path, events: SimpleQueue[Any]) -> Job:
     job = Job(
-        "napari_al.simulate.sweep:perform_run",
-        {
-            "config": run.config.model_dump(mode="json"),
-            "n_rounds": run.n_rounds,
-            "out": str(run_folder(out, run)),
-            "shared": str(out / "shared"),
-        },
+        PERFORM_RUN,
+        _args_of(run, out),
         threads=run.config.training.threads,
         on_progress=lambda progress: events.put((run, progress)),
         on_finished=lambda result: events.put((run, result)),

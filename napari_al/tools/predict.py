@@ -6,9 +6,10 @@ output is there as a whole or not at all; files that are there are not written a
 
 from __future__ import annotations
 
+import threading
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,7 +23,10 @@ from napari_al.formats.images import MAX_PIXELS, Header, write_png
 from napari_al.formats.listing import walk
 from napari_al.formats.raster_output import new_ome_zarr, write_class_tiff
 from napari_al.formats.rasters import RASTER_SUFFIXES, open_raster, pixel_size
+from napari_al.session.rounds.cluster import connected
+from napari_al.session.rounds.job_function import JobProgress, Stopped
 from napari_al.tools.output_folder import output_folder
+from napari_al.tools.trained_model import Model, open_model
 from napari_al.writing import remove_left_overs, write_atomic
 
 if TYPE_CHECKING:
@@ -33,12 +37,13 @@ if TYPE_CHECKING:
 
     from napari_al.formats.rasters import Raster
     from napari_al.learning.devices import DeviceName
-    from napari_al.tools.trained_model import Model
+    from napari_al.session.rounds.cluster import Cluster
 
     KeepProbs = Callable[[slice, slice, NDArray[np.float32]], None]
 
 RECORD: Final = "prediction.json"
 """What a folder of predictions was made with."""
+_OPENING = threading.Lock()
 
 
 def predict_images(
@@ -49,6 +54,7 @@ def predict_images(
     device: DeviceName = "auto",
     probabilities: bool = False,
     skip_broken: bool = False,
+    cluster: str = "",
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> dict[Path, str]:
     """Write the class map of each image, and ``classes.json``.
@@ -67,6 +73,9 @@ def predict_images(
         colours of the classes as channels, and the image's scale and unit.
     skip_broken : bool
         Leave out images that cannot be used.
+    cluster : str
+        Address of one on whose workers images are predicted, each by one
+        (``session/rounds/cluster.py``).
     on_progress : callable
         Is told how many parts of how many are done.
 
@@ -100,21 +109,87 @@ def predict_images(
     for image in places:
         with using(image):
             n_parts[image] = predictor.look(image)
-    total, done = sum(n_parts.values()), 0
+    n_done = dict.fromkeys(n_parts, 0)
 
-    def report(before: int, n_done: int) -> None:
-        on_progress(before + n_done, total)
+    def report(image: Path, n: int) -> None:
+        n_done[image] = n
+        on_progress(sum(n_done.values()), sum(n_parts.values()))
 
     record = {"model": model.fingerprint, "probabilities": probabilities}
     with output_folder(out, RECORD, record):
         write_atomic(out / "classes.json", classes_to_json(model.classes).encode())
         for folder in {place.parent for place in places.values()}:
             remove_left_overs(folder)
-        for image, n in n_parts.items():
+        if cluster:
+            common = {"file": str(model.file.absolute()), "device": device, **record}
+            workers = connected(cluster)
+            workers.check_sees(out.absolute())
+            predicted = _predicted_by(workers, common, places, n_parts, report)
+        else:
+            predicted = (
+                (image, partial(predictor.predict, image, places[image], partial(report, image)))
+                for image in n_parts
+            )
+        for image, finish in predicted:
             with using(image):
-                predictor.predict(image, places[image], partial(report, done))
-            done += n
+                finish()
+            report(image, n_parts[image])
     return left_out
+
+
+def predict_image(
+    args: dict[str, Any], progress: Callable[[JobProgress], None], should_stop: Callable[[], bool]
+) -> None:
+    """Write the files of one image: a job function (``session/rounds/job_function.py``).
+
+    Parameters
+    ----------
+    args : dict
+        ``file`` of the model, ``model`` (its fingerprint), ``device``, ``probabilities``;
+        ``image`` and ``place`` (paths), ``n_parts`` of the image.
+    progress, should_stop : see there
+    """
+
+    def report(n_done: int) -> None:
+        if should_stop():
+            raise Stopped
+        progress(JobProgress("predicting", n_done, args["n_parts"]))
+
+    with _OPENING:  # once, for all threads of a worker
+        predictor = _predictor(*(args[n] for n in ("file", "model", "device", "probabilities")))
+    predictor.predict(Path(args["image"]), Path(args["place"]), report)
+
+
+@lru_cache(maxsize=1)
+def _predictor(file: str, fingerprint: str, device: DeviceName, probabilities: bool) -> _Predictor:
+    from napari_al.learning.devices import resolve_device
+
+    model = open_model(Path(file))
+    if model.fingerprint != fingerprint:
+        raise InputError(f"{file} is another file on this worker; have all machines see the same")
+    model.segmenter.eval()  # now: threads of a worker that predict share it
+    return _Predictor(model, resolve_device(device), probabilities)
+
+
+def _predicted_by(
+    cluster: Cluster,
+    common: dict[str, Any],
+    places: dict[Path, Path],
+    n_parts: dict[Path, int],
+    report: Callable[[Path, int], None],
+) -> Iterator[tuple[Path, Callable[[], None]]]:
+    """Have a cluster predict images; yield each that is done, with what raises its error."""
+    image_of = {str(image.absolute()): image for image in n_parts}
+    tasks = [
+        {**common, "image": path, "place": str(places[image].absolute()), "n_parts": n_parts[image]}
+        for path, image in image_of.items()
+    ]
+    for args, finish in cluster.results(
+        f"{__name__}:predict_image",
+        tasks,
+        on_progress=lambda args, step: report(image_of[args["image"]], step.done),
+    ):
+        yield image_of[args["image"]], finish
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,9 @@ class AnnotationLog:
         Nothing can be added, the folder may be read-only, and another program may be writing.
         Shows the log as it was when it was opened; ``refresh`` reads on.
 
+    elsewhere : bool
+        Who writes does so on another machine; it is read from a copy.
+
     Raises
     ------
     InputError
@@ -63,20 +66,23 @@ class AnnotationLog:
     May be used from several threads; calls wait for each other.
     """
 
-    def __init__(self, path: Path, *, read_only: bool = False) -> None:
-        self.path = path
+    def __init__(self, path: Path, *, read_only: bool = False, elsewhere: bool = False) -> None:
+        self.path, self._elsewhere = path, elsewhere
         self.read_only = read_only
         self._turn = threading.RLock()
         self._entries: list[Entry] = []
         self._answers: dict[str, Answer] = {}  # every answer ever given, in force or not
         self._n_corrections = 0
         self._history = History()
-        self._opened = log_file.open_read_only(path) if read_only else log_file.open_to_write(path)
+        self._opened = self._open_to_read() if read_only else log_file.open_to_write(path)
         try:
             self.refresh()
         except BaseException:
             self._opened.close()
             raise
+
+    def _open_to_read(self) -> log_file.Opened:
+        return log_file.open_read_only(self.path, elsewhere=self._elsewhere)
 
     @property
     def _connection(self) -> sqlite3.Connection:
@@ -149,7 +155,7 @@ class AnnotationLog:
         with self._turn:
             before = len(self._entries)
             if self._opened.is_outdated(self.path):
-                opened = log_file.open_read_only(self.path)
+                opened = self._open_to_read()
                 self._opened.close()
                 self._opened = opened
             try:

@@ -123,17 +123,18 @@ def open_to_write(path: Path) -> Opened:
     return Opened(connection)
 
 
-def open_read_only(path: Path) -> Opened:
+def open_read_only(path: Path, *, elsewhere: bool = False) -> Opened:
     """Open a log for reading, also beside a writer and in a folder that cannot be written.
 
     Nothing is left beside it: SQLite makes a -wal and a -shm file where there are none, also to
     read, and those of another user would keep the log's own from writing. So a log that nobody has
-    open is read from a copy, and so is one of an older version.
+    open is read from a copy, and so are one of an older version, and one that is written
+    ``elsewhere``, on another machine: those do not share the memory that the -shm file stands for.
     """
     if not path.is_file():
         raise InputError(f"{path}: there is no annotation log here")
     try:
-        if all(file.exists() for file in _files(path)):
+        if not elsewhere and all(file.exists() for file in _files(path)):
             # an error: they were left by a killed program of another user
             with suppress(sqlite3.OperationalError, _Older):
                 return _checked(Opened(_connect(uri_of(path.resolve()) + "?mode=ro")), path)

@@ -152,10 +152,13 @@ def open_data(project: Project, config: ProjectConfig) -> DataFolder:
     )
 
 
-def open_snapshot(path: Path, log_seq: int, *, cache: Path | None = None) -> Snapshot:
+def open_snapshot(
+    path: Path, log_seq: int, *, cache: Path | None = None, elsewhere: bool = False
+) -> Snapshot:
     """Open a project for a job: as of a position of its log, beside whoever annotates.
 
-    With a ``cache``, what the job makes goes there, and nothing into the project.
+    With a ``cache``, what the job makes goes there, and nothing into the project. ``elsewhere``:
+    on another machine than that of who annotates.
     """
     project = Project.open(path, read_only=cache is not None)
     config = project.read_config()
@@ -163,7 +166,12 @@ def open_snapshot(path: Path, log_seq: int, *, cache: Path | None = None) -> Sna
     maps = RegionMaps(project, data, config)
     if cache is not None:
         project = Project(path, read_only=True, cache=cache)
-    with AnnotationLog(project.log_file, read_only=True) as log:
+    with AnnotationLog(project.log_file, read_only=True, elsewhere=elsewhere) as log:
+        if log.last_seq < log_seq:
+            raise InputError(
+                f"{project.log_file} has {log.last_seq} entries here, and {log_seq} where it is "
+                "written; have the shared folder show changes at once (docs/clusters.md)"
+            )
         return snapshot_of(project, config, data, maps, log, log_seq)
 
 

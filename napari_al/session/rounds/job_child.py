@@ -20,13 +20,11 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any, Final
 
-from napari_al.session.rounds.job_function import JobProgress, JobResult, perform
+from napari_al.session.rounds.job_function import JobProgress, JobResult, ProgressFilter, perform
 from napari_al.session.rounds.job_process import STOP
 
 PARENT_GONE_GRACE_S: Final = 2.0
 """How long a job without a parent may take to end by itself."""
-MIN_BETWEEN_S: Final = 0.25
-"""Between two progress messages of a stage: each has a window paint something."""
 
 
 def main() -> None:
@@ -102,17 +100,11 @@ class _Messages:
         os.dup2(2, 1)
         sys.stdout = sys.stderr
         self._turn = threading.Lock()
-        self._last: tuple[str, float] = ("", 0.0)
+        self._shows = ProgressFilter()
 
     def send_progress(self, progress: JobProgress) -> None:
-        stage, sent_s = self._last
-        now_s = time.monotonic()
-        last = progress.done >= progress.total
-        urgent = last or progress.published
-        if progress.stage == stage and now_s - sent_s < MIN_BETWEEN_S and not urgent:
-            return
-        self._last = (progress.stage, now_s)
-        self._send({"progress": asdict(progress)})
+        if self._shows(progress):
+            self._send({"progress": asdict(progress)})
 
     def send_result(self, result: JobResult) -> None:
         self._send({"result": asdict(result)})

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 import sys
+import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache, partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_al.errors import InputError
 from napari_al.processors import threads_of_job
 from napari_al.session.log.snapshot import Snapshot, open_snapshot
+from napari_al.session.rounds.cluster import connected
 from napari_al.session.rounds.job_function import JobProgress, Stopped
 from napari_al.writing import WriteError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from concurrent.futures import Future
 
     import torch
@@ -27,6 +32,14 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 Progress = Callable[[JobProgress], None]
 ShouldStop = Callable[[], bool]
+Results = Iterable[tuple[str, Callable[[], Result]]]
+"""Images, each with a function that waits for its result."""
+Step = Callable[["JobContext"], Callable[[Iterable[str]], Results[Result]]]
+"""A top-level function: what it returns does something with each image of a work."""
+
+N_IMAGES_A_BLOCK = 8
+"""Of a cluster, at most: work for seconds, so that sending it does not count."""
+_PREPARING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -44,6 +57,10 @@ class JobContext:
         benchmark are never of less than they seem to be.
     left_out : dict of str to str
         Images, and why; filled while the work goes on.
+    cluster : str
+        Address of the cluster that does what is done with each image (``cluster.py``); "" = here.
+    log_seq : int
+        Position of the log that the snapshot is of.
     """
 
     snapshot: Snapshot
@@ -52,6 +69,8 @@ class JobContext:
     should_stop: ShouldStop = lambda: False
     live: bool = False
     left_out: dict[str, str] = field(default_factory=dict)
+    cluster: str = ""
+    log_seq: int = 0
 
     @classmethod
     def of_job(
@@ -59,9 +78,24 @@ class JobContext:
     ) -> JobContext:
         """Open a job's project as of its position of the log."""
         cache = Path(args["cache"]) if "cache" in args else None
-        snapshot = open_snapshot(Path(args["project"]), args["log_seq"], cache=cache)
-        live = bool(args.get("live", False))
-        return cls(snapshot, int(args["round"]), progress, should_stop, live)
+        log_seq, live = int(args["log_seq"]), bool(args.get("live", False))
+        snapshot = open_snapshot(
+            Path(args["project"]), log_seq, cache=cache, elsewhere=bool(args.get("elsewhere"))
+        )
+        cluster = str(args.get("cluster", ""))
+        return cls(snapshot, int(args["round"]), progress, should_stop, live, {}, cluster, log_seq)
+
+    @property
+    def args_elsewhere(self) -> dict[str, Any]:
+        """Arguments of a job that does a part of this one on another machine."""
+        return {
+            "project": str(self.snapshot.project.path.absolute()),
+            "round": self.round,
+            "log_seq": self.log_seq,
+            "live": self.live,
+            "elsewhere": True,
+            "device": self.snapshot.config.training.device,
+        }
 
     @property
     def n_threads(self) -> int:
@@ -119,6 +153,26 @@ class JobContext:
         finally:
             threads.shutdown(cancel_futures=True)
 
+    def each_image(self, step: Step[Result], images: Iterable[str]) -> Results[Result]:
+        """Do a step with each image, here or in blocks on the workers of the cluster."""
+        if not self.cluster:
+            return step(self)(images)
+        return self._on_cluster(f"{step.__module__}:{step.__name__}", images)
+
+    def _on_cluster(self, step: str, images: Iterable[str]) -> Iterator[Any]:
+        cluster, turns = connected(self.cluster), self.turns(images)
+        cluster.check_sees(self.snapshot.project.path.absolute())
+        model = self.snapshot.project.model_file(self.round)
+        made_ns = model.stat().st_mtime_ns if model.exists() else 0  # of a round trained again
+        args = {**self.args_elsewhere, "step": step, "made_ns": made_ns}
+        n_images = len(self.snapshot.data.train)
+        size = min(N_IMAGES_A_BLOCK, 1 + n_images // max(1, 2 * cluster.n_slots))
+        blocks = iter(lambda: list(islice(turns, size)), [])
+        tasks = ({**args, "images": block} for block in blocks)
+        for _, results in cluster.results(f"{__name__}:do_block", tasks, check=self.check):
+            for image, value in results():
+                yield image, partial(_value, value)
+
     def each(
         self, stage: str, images: Sequence[str], do: Callable[[str], object]
     ) -> tuple[str, ...]:
@@ -154,3 +208,45 @@ def _use_one_thread() -> None:
         import torch
 
         torch.set_num_threads(1)
+
+
+# ---- on a worker of a cluster
+
+
+def do_block(args: dict[str, Any], progress: Progress, should_stop: ShouldStop) -> list[Any]:
+    """Do a step with a block of images (``JobContext.each_image``).
+
+    Returns
+    -------
+    list of (str, result or InputError)
+    """
+    images = args["images"]
+    key = json.dumps({name: value for name, value in args.items() if name != "images"})
+    with _PREPARING:  # once, for all threads
+        step = _prepared(key)
+    done: list[Any] = []
+    for image, result in step(images):
+        if should_stop():
+            raise Stopped
+        try:
+            done.append((image, result()))
+        except WriteError:  # that is no fault of the image's
+            raise
+        except InputError as error:
+            done.append((image, InputError(str(error))))
+    return done
+
+
+@lru_cache(maxsize=2)
+def _prepared(key: str) -> Callable[[Iterable[str]], Results[Any]]:
+    """Return a step with what it reads: the project as of then, a model."""
+    args = json.loads(key)
+    module, _, name = args["step"].partition(":")
+    step: Step[Any] = getattr(importlib.import_module(module), name)
+    return step(JobContext.of_job(args, lambda _: None, lambda: False))
+
+
+def _value(value: Result | InputError) -> Result:
+    if isinstance(value, InputError):
+        raise value
+    return value

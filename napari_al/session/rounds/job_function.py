@@ -6,6 +6,7 @@ and result are what JSON can hold. ``simulate`` calls it directly, a window thro
 
 from __future__ import annotations
 
+import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ Stage = Literal[
 ]
 Status = Literal["done", "stopped", "failed"]
 
+MIN_BETWEEN_S: Final = 0.25
+"""Between two progress messages of a stage: each has a window paint something."""
 _OUT_OF_MEMORY: Final = ("out of memory", "can't allocate memory", "cannot allocate memory")
 
 
@@ -81,6 +84,22 @@ class JobResult:
 
 class Stopped(Exception):
     """Raised by a job function that ends early because ``should_stop`` said so."""
+
+
+class ProgressFilter:
+    """``filter(progress)`` says whether to pass it on: not more often than anybody looks."""
+
+    def __init__(self) -> None:
+        self._last: tuple[str, float] = ("", 0.0)
+
+    def __call__(self, progress: JobProgress) -> bool:
+        """Whether it is the first of its stage, the last, published, or some time has passed."""
+        (stage, passed_s), now_s = self._last, time.monotonic()
+        urgent = progress.done >= progress.total or progress.published
+        if progress.stage == stage and now_s - passed_s < MIN_BETWEEN_S and not urgent:
+            return False
+        self._last = (progress.stage, now_s)
+        return True
 
 
 JobFunction = Callable[[dict[str, Any], Callable[[JobProgress], None], Callable[[], bool]], Any]

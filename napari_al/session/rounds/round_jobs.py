@@ -2,18 +2,21 @@
 
 Each job (``job_function.py``) gets a project folder, a round and a position of the log, reads the
 rest from the folder and writes its results there. So it runs alike in the benchmark's process, in a
-child of the window, or on another executor, and again after a crash, with the same result.
+child of the window, or on a cluster, and again after a crash, with the same result.
 """
 
 from __future__ import annotations
 
 import json
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_al.core.metrics import mean_iou, per_class_iou
+from napari_al.errors import InputError
+from napari_al.session.rounds.cluster import connected
 from napari_al.session.rounds.encodings import Predictor
 from napari_al.session.rounds.job_context import JobContext
 from napari_al.session.rounds.scoring import make_scores
@@ -26,10 +29,16 @@ from napari_al.session.rounds.training_labels import (
 from napari_al.writing import write_atomic
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from numpy.typing import NDArray
 
+    from napari_al.formats.dataset import Split
     from napari_al.session.project.config import ProjectConfig
-    from napari_al.session.rounds.job_context import Progress, ShouldStop
+    from napari_al.session.rounds.job_context import Progress, Results, ShouldStop
+
+SHARED_FOLDER_S = 60.0
+"""How long a shared folder may take to show what another machine has written."""
 
 
 def train_round(
@@ -41,8 +50,9 @@ def train_round(
     ----------
     args : dict
         ``project`` (path), ``round``, ``log_seq`` (the answers up to it count), ``row`` (the
-        columns of rounds.csv that the caller knows); perhaps ``live`` (see ``JobContext``) and
-        ``batch_size`` (in the place of the project's, where that does not fit the memory).
+        columns of rounds.csv that the caller knows); perhaps ``live``, ``cluster`` (see
+        ``JobContext``) and ``batch_size`` (in the place of the project's, where that does not fit
+        the memory).
     progress, should_stop : see ``job_function.py``
 
     Returns
@@ -50,7 +60,7 @@ def train_round(
     dict
         The content of ``models/round_NN.json``, whose presence makes the round count as done.
     """
-    return _train_round(JobContext.of_job(args, progress, should_stop), args)
+    return _train_somewhere(JobContext.of_job(args, progress, should_stop), args)
 
 
 def score_round(
@@ -65,7 +75,7 @@ def train_and_score(
 ) -> dict[str, Any]:
     """Both in turn: what the window runs in its child process."""
     work = JobContext.of_job(args, progress, should_stop)
-    result = _train_round(work, args) | _score_round(work)
+    result = _train_somewhere(work, args) | _score_round(work)
     if work.snapshot.config.retrain_after is not None:
         work.snapshot.project.drop_older_models()  # no image needs their scores any more
     return result
@@ -76,15 +86,54 @@ def encode_images(
 ) -> dict[str, Any]:
     """Encode all images ahead of the first training (``args`` as of ``train_round``)."""
     work = JobContext.of_job(args, progress, should_stop)
-    encodings = Predictor(work, start_segmenter(work, round_number=1)).encodings
-    if encodings is not None:
-        data = work.snapshot.data
-        for n_done, name in enumerate(work.turns(data.train), start=1):
+    data = work.snapshot.data
+    splits = ((encoded, data.train), (encoded_to_validate, data.val if data.has_val else ()))
+    for step, names in splits if work.snapshot.config.training.frozen else ():
+        images = work.each_image(step, names) if names else ()
+        for n_done, (name, done) in enumerate(images, start=1):
             with work.using(name):
-                encodings(name)
-            work.report("encoding", n_done, len(data.train))
-        work.each("encoding", data.val if data.has_val else (), lambda name: encodings(name, "val"))
+                done()
+            work.report("encoding", n_done, len(names))
     return {"left_out": work.left_out}
+
+
+def encoded(work: JobContext, split: Split = "train") -> Callable[[Iterable[str]], Results[None]]:
+    """Return what encodes images; the encodings stay in the cache."""
+    encodings = Predictor(work, start_segmenter(work, round_number=1)).encodings
+
+    def encode(name: str) -> None:
+        if encodings is not None:
+            encodings(name, split)
+
+    return lambda names: ((name, partial(encode, name)) for name in work.turns(names))
+
+
+def encoded_to_validate(work: JobContext) -> Callable[[Iterable[str]], Results[None]]:
+    """Return what encodes validation images."""
+    return encoded(work, "val")
+
+
+def _train_somewhere(work: JobContext, args: dict[str, Any]) -> dict[str, Any]:
+    """Train here, or as one task of the cluster."""
+    if not work.cluster:
+        return _train_round(work, args)
+    cluster, project = connected(work.cluster), work.snapshot.project
+    cluster.check_sees(project.path.absolute())
+    there = {**args, **work.args_elsewhere, "cluster": ""}
+    result: dict[str, Any] = cluster.run(
+        f"{__name__}:train_round", there, work.progress, work.should_stop
+    )
+    give_up_s = time.monotonic() + SHARED_FOLDER_S
+    while not project.round_file(work.round).exists():  # a network's folder shows it in a while
+        if time.monotonic() > give_up_s:
+            raise InputError(
+                f"{project.round_file(work.round)} was written by a worker and is not seen here; "
+                "the project lies on a folder that all machines have at the same path"
+            )
+        work.check()
+        time.sleep(0.1)
+    work.left_out.update(result["left_out"])
+    return result
 
 
 def _train_round(work: JobContext, args: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ Images are scored in random order, the one on screen first; the scores do not de
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,13 +22,12 @@ from napari_al.methods.regions import merged_regions
 from napari_al.session.pool.scores import PoolScores
 from napari_al.session.project import cache_files
 from napari_al.session.rounds.encodings import Predictor
+from napari_al.session.rounds.job_context import Results
 from napari_al.session.rounds.pool_columns import EncodedRegions, columns_without_model
 from napari_al.session.rounds.region_tables import write_table
 from napari_al.session.rounds.training import start_segmenter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
     import torch
     from numpy.typing import NDArray
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from napari_al.session.rounds.job_function import Stage
     from napari_al.session.rounds.region_tables import Table
 
+RowsOfImages = Callable[[Iterable[str]], Results["ImageRows"]]
 Scalar = TypeVar("Scalar", bound=np.generic)
 
 MIN_BETWEEN_S = 0.5
@@ -45,7 +46,7 @@ PUBLISHING_SHARE = 0.1
 
 
 @dataclass(frozen=True)
-class _ImageRows:
+class ImageRows:
     """What is kept of one image."""
 
     region_id: NDArray[np.int32]
@@ -75,7 +76,10 @@ def make_scores(work: JobContext) -> PoolScores:
     if scores is not None and set(snapshot.data.train) <= set(scores.images):
         return scores
     by_model = project.has_trained_model(work.round) and needs_model(snapshot.config)
-    rows = _rows_by_model(work) if by_model else _rows_without_model(work)
+    images = work.each_image(rows_by_model if by_model else rows_without_model, _shuffled(work))
+    encodes = "features" in columns_to_score(snapshot.config, by_model=False)
+    stage: Stage = "scoring" if by_model or encodes else "superpixels"
+    rows = _pass(work, stage, images, by_model=by_model)
     in_order = {name: rows[name] for name in snapshot.data.train if name in rows}
     scores = _assemble(snapshot, in_order, by_model=by_model)
     scores.save(path)
@@ -83,27 +87,26 @@ def make_scores(work: JobContext) -> PoolScores:
     return scores
 
 
-def _rows_without_model(work: JobContext) -> dict[str, _ImageRows]:
-    """Cut each image, several side by side (OpenCV leaves the interpreter free)."""
+def rows_without_model(work: JobContext) -> RowsOfImages:
+    """Return what cuts images, several side by side (OpenCV leaves the interpreter free)."""
     snapshot = work.snapshot
     features = None
     if "features" in columns_to_score(snapshot.config, by_model=False):
         features = EncodedRegions(work, Predictor(work, start_segmenter(work, round_number=1)))
 
-    def rows_of(image: str) -> _ImageRows:
+    def rows_of(image: str) -> ImageRows:
         n_regions = int(snapshot.maps(image).max()) + 1
         ids = np.arange(n_regions, dtype=np.int32)
         columns = columns_without_model(snapshot, work.round, image, ids)
         if features is not None:
             columns["features"] = features(image)
-        return _ImageRows(ids, columns)
+        return ImageRows(ids, columns)
 
-    stage: Stage = "superpixels" if features is None else "scoring"
-    return _pass(work, stage, work.side_by_side(_shuffled(work), rows_of), by_model=False)
+    return lambda images: work.side_by_side(images, rows_of)
 
 
-def _rows_by_model(work: JobContext) -> dict[str, _ImageRows]:
-    """Predict each image, and write its prediction."""
+def rows_by_model(work: JobContext) -> RowsOfImages:
+    """Return what predicts images, and writes their predictions."""
     from napari_al.learning.inference import class_map_of, predict_disagreement
 
     snapshot, project = work.snapshot, work.snapshot.project
@@ -111,7 +114,7 @@ def _rows_by_model(work: JobContext) -> dict[str, _ImageRows]:
     names = columns_to_score(snapshot.config)
     encoded = EncodedRegions(work, predictor) if "features" in names else None
 
-    def rows_of(image: str) -> _ImageRows:
+    def rows_of(image: str) -> ImageRows:
         probs, features = predictor.features(image)
         table = _table(snapshot, image, probs)
         by_base: dict[str, NDArray[np.floating[Any]]] = {}
@@ -131,19 +134,18 @@ def _rows_by_model(work: JobContext) -> dict[str, _ImageRows]:
         cache_files.write_class_map(project.prediction_file(work.round, image), prediction)
         return rows
 
-    images = predictor.for_each(_shuffled(work), rows_of)
-    return _pass(work, "scoring", images, by_model=True)
+    return lambda images: predictor.for_each(images, rows_of)
 
 
 def _pass(
     work: JobContext,
     stage: Stage,
-    images: Iterable[tuple[str, Callable[[], _ImageRows]]],
+    images: Results[ImageRows],
     *,
     by_model: bool,
-) -> dict[str, _ImageRows]:
+) -> dict[str, ImageRows]:
     """Collect the rows of all images; publish them on the way if the work is live."""
-    rows: dict[str, _ImageRows] = {}
+    rows: dict[str, ImageRows] = {}
     n_images = len(work.snapshot.data.train)
     next_s = 0.0
     for n_done, (image, rows_of_image) in enumerate(images, start=1):
@@ -199,7 +201,7 @@ def _reduce(
     table: Table,
     by_base: dict[str, NDArray[np.floating[Any]]],
     names: tuple[str, ...],
-) -> _ImageRows:
+) -> ImageRows:
     """Reduce an image's base regions to what is asked about, and to what scores it.
 
     ``by_base`` are further columns of the base regions: means over their pixels.
@@ -220,8 +222,8 @@ def _reduce(
     columns = {name: held[name] if name in held else getattr(table, name) for name in names}
     predicted = table.dominant.astype(np.int32)
     if not isinstance(table, CorrectionTable):
-        return _ImageRows(region_id, columns, predicted=predicted, group=group)
-    return _ImageRows(
+        return ImageRows(region_id, columns, predicted=predicted, group=group)
+    return ImageRows(
         region_id,
         columns,
         pixel=table.representative.astype(np.int32),
@@ -230,7 +232,7 @@ def _reduce(
     )
 
 
-def _assemble(snapshot: Snapshot, rows: dict[str, _ImageRows], *, by_model: bool) -> PoolScores:
+def _assemble(snapshot: Snapshot, rows: dict[str, ImageRows], *, by_model: bool) -> PoolScores:
     """Put images' rows together and score them."""
     parts = list(rows.values())
     columns = {

@@ -91,3 +91,24 @@ def surroundings(
         "main": sys.modules["__main__"].__spec__.name,  # type: ignore[union-attr]
         "args": args,
     }
+
+
+def until_cancelled(
+    args: dict[str, Any], progress: Progress, should_stop: ShouldStop
+) -> dict[str, Any]:
+    while not should_stop():
+        threading.Event().wait(0.01)
+    Path(args["ended"]).touch()
+    raise Stopped
+
+
+def at_a_time(args: dict[str, Any], progress: Progress, should_stop: ShouldStop) -> int:
+    """The most that were under way at a time, this one among them."""
+    mine = Path(args["folder"]) / f"{args['device']}-{threading.get_ident()}"
+    mine.touch()
+    most = 0
+    for _ in range(15):
+        most = max(most, len(list(mine.parent.glob(f"{args['device']}-*"))))
+        threading.Event().wait(0.01)
+    mine.unlink()
+    return most
