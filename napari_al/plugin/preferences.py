@@ -25,6 +25,7 @@ class Preferences:
     random_share: float = 0.05
     train_when_spent: bool = True
     review_corrections: bool = True
+    cluster: str = ""
     context: int = 5
     keep_zoom: bool = False
     dim: int = 40
@@ -61,6 +62,7 @@ def load() -> Preferences:
         random_share=new.random_share,
         train_when_spent=new.train_when_spent,
         review_corrections=new.review_corrections,
+        cluster=new.cluster.strip(),
         context=view.context,
         keep_zoom=view.keep_zoom,
         dim=view.dim,

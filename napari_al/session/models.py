@@ -37,7 +37,13 @@ SCORING_STAGES = ("superpixels", "scoring")
 
 
 class ProjectModels(ProjectMaps):
-    """An open project whose models can be trained; parameters as of ``Session``."""
+    """An open project whose models can be trained; parameters as of ``Session``.
+
+    Attributes
+    ----------
+    cluster : str
+        As of ``Session``; another one counts from the next job on.
+    """
 
     def __init__(
         self,
@@ -48,7 +54,7 @@ class ProjectModels(ProjectMaps):
         cluster: str = "",
     ) -> None:
         super().__init__(project, config)
-        self._cluster = cluster
+        self.cluster = cluster
         self._looked_at = ""
         self._score_s: float | None = None
         self._runner = JobRunner(
@@ -75,7 +81,7 @@ class ProjectModels(ProjectMaps):
                     model_round,
                     on_progress,
                     should_stop,
-                    cluster=self._cluster,
+                    cluster=self.cluster,
                     log_seq=self._log.log.last_seq,
                 )
             )
@@ -202,7 +208,7 @@ class ProjectModels(ProjectMaps):
             "project": str(self.project.path),
             "round": round_number,
             "log_seq": self._log.log.last_seq,
-            "cluster": self._cluster,
+            "cluster": self.cluster,
             "row": {
                 **known,
                 "n_regions": self.n_regions if self.scores_are_complete else None,

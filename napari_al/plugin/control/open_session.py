@@ -78,6 +78,7 @@ class OpenSession:
     ) -> None:
         events, preferences, dispatch = bench.events, bench.preferences, bench.dispatch
         self.session = session
+        session.cluster = preferences.cluster
         self.events, self.keys = events, bench.keys
         self.preferences = preferences
         self.pause: Pause = ""
