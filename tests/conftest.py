@@ -2,11 +2,16 @@ from __future__ import annotations
 
 import os
 import tempfile
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from grounded_sam_models import write_detector, write_sam, write_sam2
-from scenes import write_data
+from scenes import write_data, write_initial, write_run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -20,6 +25,14 @@ def pytest_configure(config: pytest.Config) -> None:
 def data_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny data folder; not to be written to."""
     return write_data(tmp_path_factory.mktemp("scenes") / "data")
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The project of two rounds of a method, made once for all tests; not to be written to."""
+    folder = tmp_path_factory.mktemp("runs")
+    data_path = write_initial(write_data(folder / "data"))
+    return cache(lambda method: write_run(folder / method, data_path, method))
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The commands, by duty; ``cli.py`` makes one program of them.
+"""The commands by topic; ``cli.py`` combines them.
 
-Typer reads the annotations of their arguments, so these modules have no postponed ones.
+Typer evaluates the annotations, so these modules do not use ``from __future__ import annotations``.
 """

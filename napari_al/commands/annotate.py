@@ -69,7 +69,7 @@ def demo(
 
 
 def _check_while_there_is_a_terminal(path: Path | None, method: str | None) -> None:
-    """Find out what a window would only say after it has opened."""
+    """Check arguments on the terminal, before a window opens."""
     from napari_al.session.project.folder import Project
     from napari_al.session.project.settings import method_named
 

@@ -1,4 +1,4 @@
-"""What this machine has of what the program needs: ``doctor``."""
+"""Check the installation and the machine: ``doctor``."""
 
 import json
 from dataclasses import asdict

@@ -1,4 +1,4 @@
-"""Options that several commands have, and the settings that they make."""
+"""Options shared by several commands, and the settings made from them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What there is to choose from: ``methods``."""
+"""List methods and settings: ``methods``."""
 
 from typing import Annotated
 

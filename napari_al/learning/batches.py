@@ -1,7 +1,7 @@
-"""Training batches, made ahead of time on background threads.
+"""Training batches, prepared in advance on background threads.
 
-What a batch holds depends on (seed, step, batch size) alone, not on which thread was faster: each
-crop draws from a generator of its own.
+A batch depends on (seed, step, batch size) only, not on thread timing: each crop has its own random
+generator.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 N_THREADS = 2
 N_AHEAD = 3
-"""Batches in the making while one is trained on."""
+"""Batches prepared in advance."""
 N_TRIES = 10
-"""Samples drawn for one place in a batch until one has a labelled pixel."""
+"""Samples tried for one place in a batch until one has a labelled pixel."""
 
 Draw = Callable[["Sample", np.random.Generator], "Sample"]
 
@@ -56,19 +56,19 @@ class Sample:
     candidates: NDArray[np.bool_] | None = None
 
     def labelled(self) -> NDArray[np.bool_]:
-        """(H, W) bool: the pixels that there is something to learn from."""
+        """(H, W) bool: the pixels with a training signal."""
         out = np.zeros(self.image.shape[:2], bool)
         if self.class_map is not None:
             out |= self.class_map != IGNORE
         if self.region_map is not None and self.candidates is not None:
-            # the row appended last is the one that -1 looks up
+            # the last row, which -1 indexes, stands for no region
             out |= np.append(self.candidates.any(axis=1), False)[self.region_map]
         return out
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Crops, ready to be trained on.
+    """A batch of crops on one device.
 
     Attributes
     ----------
@@ -89,7 +89,7 @@ class Batch:
 
     @property
     def has_labels(self) -> bool:
-        """Whether there is anything to learn from."""
+        """Whether any pixel has a training signal."""
         return (self.class_map is not None and bool((self.class_map != IGNORE).any())) or (
             self.region_map is not None and bool((self.region_map >= 0).any())
         )
@@ -147,7 +147,7 @@ class BatchLoader:
         self._threads.shutdown(cancel_futures=True)
 
     def get(self, step: int) -> Batch:
-        """The batch of a step; those of the next steps are started."""
+        """Return the batch of a step and start preparing the next ones."""
         while self._pending and self._pending[0][0] < step:
             self._pending.popleft()
         begun = self._pending[-1][0] + 1 if self._pending else step
@@ -214,7 +214,7 @@ def _stack(crops: list[Sample]) -> Batch:
 
 
 def _own_regions(crop: Sample) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """A crop's regions numbered from 0, with their rows of candidates: those in view alone."""
+    """Renumber the regions visible in a crop from 0, with their rows of candidates."""
     region_map, candidates = crop.region_map, crop.candidates
     if region_map is None or candidates is None:
         raise ValueError("a sample with a region_map needs candidates, and all samples alike")

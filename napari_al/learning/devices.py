@@ -1,4 +1,4 @@
-"""Where tensors live: ``auto``, ``cpu`` or ``cuda``."""
+"""Choose a torch device: ``auto``, ``cpu`` or ``cuda``."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Grounded-SAM: objects by the names of their classes, with masks.
+"""Grounded-SAM: find objects by class names and segment them.
 
 Grounding DINO finds boxes for words, SAM or SAM 2 makes a mask of each box. Both are read from
 folders in the model hub's layout (config, safetensors, tokenizer, ``preprocessor_config.json``)
-through transformers; nothing is fetched. Images are prepared here and not by transformers, whose
-classes for that want torchvision.
+through transformers, without the network. Images are preprocessed here because transformers' image
+processors need torchvision.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _BOXES_AT_ONCE: Final = 32
 
 @dataclass(frozen=True)
 class Boxes:
-    """What was found in an image.
+    """Objects found in an image.
 
     Attributes
     ----------
@@ -99,7 +99,7 @@ class Detector:
         )
 
     def _prompts(self, phrases: Phrases) -> Iterator[Phrases]:
-        """Part phrases so that each part's tokens fit into a prompt."""
+        """Split phrases so that each part's tokens fit into a prompt."""
         room = self._model.config.max_text_len
         part: list[tuple[int, str]] = []
         for phrase in phrases:
@@ -161,7 +161,7 @@ class MaskMaker:
             if padded != (inner_height, inner_width):
                 whole = F.interpolate(logits, padded, mode="bilinear", align_corners=False)
                 logits = whole[..., :inner_height, :inner_width]
-            for one in logits:  # one by one: each has the image's size
+            for one in logits:  # one at a time: each logit map has the image's size
                 mask = F.interpolate(one[None], (height, width), mode="bilinear")[0, 0] > 0
                 yield mask.cpu().numpy()
 
@@ -181,7 +181,7 @@ class MaskMaker:
 
 @dataclass(frozen=True)
 class Preparation:
-    """How a network wants its images, as ``preprocessor_config.json`` says it.
+    """A network's image preprocessing, as configured in ``preprocessor_config.json``.
 
     Attributes
     ----------
@@ -236,7 +236,7 @@ class Preparation:
             ) from error
 
     def __call__(self, image: NDArray[np.uint8]) -> tuple[Tensor, tuple[int, int]]:
-        """Prepare an image (H, W, 3) uint8.
+        """Preprocess an image (H, W, 3) uint8.
 
         Returns
         -------

@@ -1,8 +1,8 @@
 """Class probabilities (and features) of whole images, in bounded memory for large ones.
 
-A large image goes through the network in tiles. A tile's outer ``MARGIN_PX`` are dropped, for the
-network saw too little around them, and over ``RAMP_PX`` a tile fades into the next one, so that no
-seam shows. Where the network looks no farther than the margin, the result is that of one pass.
+A large image is processed in tiles. A tile's outer ``MARGIN_PX`` are dropped because the network
+lacks their context, and over ``RAMP_PX`` neighbouring tiles are blended to avoid seams. If the
+receptive field does not exceed the margin, the result equals that of a single pass.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def predict_probs(segmenter: Segmenter, image: NDArray[np.generic], device: torc
 def predict_features(
     segmenter: Segmenter, image: NDArray[np.generic], device: torch.device
 ) -> tuple[Tensor, Tensor]:
-    """Class probabilities of one image and the features that they come from.
+    """Class probabilities of one image and the features they are computed from.
 
     Returns
     -------
@@ -78,14 +78,14 @@ def predict_features(
         ``segmenter.upsample`` brings it to the image's grid.
     """
     size = (image.shape[0], image.shape[1])
-    # not inference_mode: what comes out may be learnt from
+    # not inference_mode: the result may be used in training
     with _evaluating(segmenter, device), torch.no_grad():
         features = _whole(segmenter, segmenter.features, image, device)
         return _probs(segmenter, features, size), features[0]
 
 
 def encode(segmenter: Segmenter, image: NDArray[np.generic], device: torch.device) -> list[Tensor]:
-    """What the encoder of a frozen segmenter makes of one image; in any thread.
+    """Encoder maps of a frozen segmenter for one image; thread-safe.
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ def predict_disagreement(segmenter: Segmenter, features: Tensor, size: tuple[int
 
 def class_map_of(probs: Tensor) -> NDArray[np.uint8]:
     """(H, W) the most probable class of each pixel of (C, H, W), the lowest one on a tie."""
-    # on CPUs max is six times as fast as argmax
+    # max is six times as fast as argmax on CPUs
     return probs.max(dim=0).indices.to("cpu", torch.uint8).numpy()
 
 
@@ -183,7 +183,7 @@ def predict_blocks(
             above = band.own.start * stride
             for left in range(0, width, step):
                 cols = slice(left, min(left + step, width))
-                before = min(left // stride, 1)  # a map pixel more on each side, to upsample from
+                before = min(left // stride, 1)  # one more map pixel on each side, for upsampling
                 part = band.maps[..., left // stride - before : -(-cols.stop // stride) + 1]
                 skip = before * stride
                 grid = (above + rows.stop - top, skip + cols.stop - left)
@@ -198,7 +198,7 @@ def block_px(segmenter: Segmenter) -> int:
 
 
 def n_blocks(segmenter: Segmenter, size: tuple[int, int]) -> int:
-    """How many blocks ``predict_blocks`` gives for an image of size (H, W)."""
+    """Number of blocks that ``predict_blocks`` yields for an image of size (H, W)."""
     if math.prod(size) <= MAX_WHOLE_PX:
         return 1
     return math.prod(-(-length // block_px(segmenter)) for length in size)
@@ -218,7 +218,7 @@ def _whole(
     image: NDArray[np.generic],
     device: torch.device,
 ) -> Tensor:
-    """(1, D, h, w) maps that ``run`` makes of an image, in one pass or in tiles."""
+    """(1, D, h, w) maps that ``run`` computes for an image, in one pass or in tiles."""
     size = (image.shape[0], image.shape[1])
     if math.prod(size) <= MAX_WHOLE_PX:
         return in_half(run, _to_tensor(image, device))
@@ -232,7 +232,7 @@ def _add_tile(
     start: tuple[int, int],
     maps: Sequence[Tensor],
 ) -> None:
-    """Add what the encoder makes of the tile at a pixel, faded, to the maps of the whole image."""
+    """Add the weighted encoder maps of the tile at a pixel to the maps of the whole image."""
     if segmenter.frozen is None:
         return
     strides, device = segmenter.frozen.strides, maps[0].device
@@ -269,7 +269,7 @@ def _bands(
     size: tuple[int, int],
     device: torch.device,
 ) -> Iterator[_Band]:
-    """What ``run`` makes of an image's tiles, blended; one row of tiles after the other."""
+    """Blended maps that ``run`` computes for an image's tiles, one row of tiles after the other."""
     stride, n_own = segmenter.stride, block_px(segmenter) // segmenter.stride
     n_rows, n_cols = (-(-length // stride) for length in size)
     above = carried = None  # of the row of tiles before: its last own row, and what fades out
@@ -312,7 +312,7 @@ def _tile(
 
 @contextmanager
 def _evaluating(segmenter: Segmenter, device: torch.device) -> Iterator[None]:
-    """Have it on the device and in evaluation mode meanwhile."""
+    """Context: the network is on the device and in evaluation mode."""
     was_training = segmenter.training
     if was_training or segmenter.mean.device != device:
         network_to(segmenter, device)

@@ -1,8 +1,8 @@
 """Training batches of a frozen segmenter: labelled pixels with the encoder's maps as channels.
 
-The pixels are drawn once a training, spread over the labelled regions, and are held in memory. Each
-batch draws regions, and of each the same number of pixels (``px_of_region``): a region's size does
-not matter, but how rare its classes are does (``region_weights``).
+Pixels are sampled once per training, spread over the labelled regions, and kept in memory. Each
+batch samples regions and the same number of pixels from each (``px_of_region``), so that a region's
+weight depends on how rare its classes are (``region_weights``), not on its size.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
     Encode = Callable[[int, Sample], Sequence[Tensor]]
 
 MEMORY_BYTES = 2**28
-"""For the maps of all pixels that are held."""
+"""Memory for the maps of all sampled pixels."""
 MAX_PX_OF_REGION = 64
-"""Pixels held of a region."""
+"""Pixels sampled from a region."""
 MIN_PX_OF_PART = 1024
-"""A region is cut into parts only if it has several times as many pixels."""
+"""A region is split only if it has this many times as many pixels."""
 MAX_DRAWN_PX_OF_REGION = 8
 """Pixels of a region in a batch, where there are few regions."""
 DRAWN_PX = 8000
-"""Of all labelled regions together, if each were drawn once: of many regions fewer pixels each."""
+"""Pixels of all labelled regions together: with many regions, fewer of each."""
 PX_PER_CROP = 96
-"""Pixels in a batch that stand for a crop in ``batch_size``."""
+"""Pixels in a batch for each crop of ``batch_size``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class _ImagePixels:
 
 
 class PixelLoader:
-    """Batches of labelled pixels, step by step; it depends on (seed, step, batch size) alone.
+    """Batches of labelled pixels; each depends on (seed, step, batch size) only.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ class PixelLoader:
         regions = np.searchsorted(self._shares, rng.random(n_regions) * self._shares[-1])
         within = rng.random((len(regions), n_of_region)) * self._counts[regions, None]
         pixels = torch.from_numpy((self._starts[regions, None] + within.astype(np.intp)).ravel())
-        # contiguous: torch draws noise of another layout seven times as slowly
+        # contiguous: torch samples noise seven times as slowly in another memory layout
         maps = self._maps[pixels].float().T.contiguous()[None, :, None]
         if self._candidates is not None:
             rows = torch.arange(len(regions)).repeat_interleave(n_of_region)
@@ -147,7 +147,7 @@ class PixelLoader:
 
 
 def px_of_region(n_regions: int) -> int:
-    """Pixels of a region in a batch: with many regions others say more than further pixels do.
+    """Pixels of a region in a batch: with many regions, other regions are more informative.
 
     Parameters
     ----------
@@ -163,10 +163,10 @@ def px_of_region(n_regions: int) -> int:
 
 
 def region_weights(classes: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """How often a region is drawn, relative to others: by the rarity of its classes.
+    """Relative sampling weight of a region: the rarer its classes, the higher.
 
-    With weights of 1 / n a class of two regions would be learnt by heart; with the same weight for
-    every region it would hardly be seen. The square root is between the two.
+    Weights of 1 / n would overfit a class with two regions, equal weights would hardly ever sample
+    it. The square root is between the two.
 
     Parameters
     ----------
@@ -189,7 +189,7 @@ def _pixels(
     n_images: int,
     rng: np.random.Generator,
 ) -> _ImagePixels | None:
-    """Draw an image's share of the pixels; None where none is labelled."""
+    """Sample an image's share of the pixels; None if none is labelled."""
     labelled = np.flatnonzero(sample.labelled())
     if not len(labelled):
         return None
@@ -219,7 +219,7 @@ def _pixels(
 def _large_ones_in_parts(
     ids: NDArray[np.generic], starts: NDArray[np.intp], counts: NDArray[np.intp]
 ) -> tuple[NDArray[np.generic], NDArray[np.intp], NDArray[np.intp]]:
-    """Cut runs of pixels that are far longer than others into parts that count as regions.
+    """Split regions that are far larger than others into parts that count as regions.
 
     Regions of one kind stay whole. Where all pixels are labelled, sizes differ without limit (sky,
     a sign), and a large region is worth more than a small one.

@@ -1,7 +1,7 @@
-"""How a new segmenter scales its input: mean and deviation of each channel, in the images' units.
+"""Input normalisation of a new segmenter: mean and standard deviation of each channel.
 
-Robust, and channel by channel: a band of nodata values in one image, a few hot pixels, or a channel
-with another range change nothing for the rest.
+Robust statistics, in the images' units, per channel: nodata values in one image, a few hot pixels
+or a channel with another range do not affect the rest.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def input_normalisation(
     left = _looked_at(images)
     first = next(left, None)
     if pretrained and first is not None and first.dtype == np.uint8 and first.shape[1] == 3:
-        mean, std = info.normalisation  # no other image has to be read
+        mean, std = info.normalisation  # no further image has to be read
         return [255 * value for value in mean], [255 * value for value in std]
     found = [] if first is None else [first, *left]
     if pretrained and info.family == "efficientnet-lite":
@@ -70,7 +70,7 @@ def input_normalisation(
 def usual_range(
     images: Iterable[NDArray[np.generic]],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Where most pixels of each channel lie, in most images.
+    """Range of most pixels of each channel, in most images.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ def input_statistics(
     low, high = usual_range(found)
     width = high - low
     pixels = np.concatenate(found).astype(np.float64)
-    if found[0].dtype != np.uint8:  # 8 bits leave no room for outliers
+    if found[0].dtype != np.uint8:  # 8-bit values have no outliers
         pixels = np.clip(pixels, low - width, high + width)
     finite = np.isfinite(pixels)
     n_finite = np.maximum(finite.sum(axis=0), 1)

@@ -1,4 +1,4 @@
-"""Segmenters as ONNX, for programs without torch: the whole way from pixels to class ids."""
+"""Export segmenters as ONNX, from pixels to class ids, for programs without torch."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OUTPUTS = ("class_ids", "probabilities")
 
 
 class _Whole(nn.Module):
-    """A segmenter with what follows it: upsampling, softmax, the likeliest class."""
+    """A segmenter with upsampling, softmax and argmax."""
 
     def __init__(self, segmenter: Segmenter) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ def write_onnx(path: Path, segmenter: Segmenter, class_names: Sequence[str]) -> 
             f"writing ONNX needs {error.name}: pip install 'napari-al[onnx]'"
         ) from error
     whole = _Whole(segmenter).eval()
-    side = 2 * segmenter.trunk.multiple + 1  # any; sizes stay open
+    side = 2 * segmenter.trunk.multiple + 1  # any image; the graph accepts other sizes
     example = torch.zeros(2, segmenter.n_channels, side, side + 1)
     logger = logging.getLogger("torch.onnx")
     level = logger.level

@@ -1,4 +1,4 @@
-"""Half precision where a GPU has it: bfloat16, or float16 on older ones; never on the CPU."""
+"""Half precision on GPUs that support it: bfloat16, or float16 on older ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FLOAT16_SINCE = (7, 0)
 
 
 def half_dtype(device: torch.device) -> torch.dtype | None:
-    """What to compute networks in beside float32; None where that would not be faster."""
+    """The half-precision type of a device; None where float32 is as fast."""
     if device.type != "cuda":
         return None
     capability = torch.cuda.get_device_capability(device)

@@ -1,8 +1,8 @@
-"""Features of regions, by what a frozen encoder makes of images: for distances between regions.
+"""Feature vectors of regions from a frozen encoder, for distances between regions.
 
-An encoder's maps have hundreds of channels of different ranges. Each is scaled to deviation 1, and
-all are projected at random to ``N_DIMENSIONS``, which keeps distances to about a tenth (Johnson and
-Lindenstrauss), so that the regions of a large pool fit the memory.
+An encoder's maps have hundreds of channels of different ranges. Each channel is scaled to standard
+deviation 1 and all are projected at random to ``N_DIMENSIONS``, which preserves distances to about
+10 % (Johnson and Lindenstrauss), so that the regions of a large pool fit into memory.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ N_DIMENSIONS = 64
 
 
 class RegionFeatures:
-    """``features(maps, region_map, n_regions)`` are the regions of an image in that space.
+    """``features(maps, region_map, n_regions)`` are the feature vectors of an image's regions.
 
     Parameters
     ----------
@@ -74,14 +74,14 @@ class RegionFeatures:
         """
         stride = self._strides[0]
         size = (maps[0].shape[1], maps[0].shape[2])
-        # a projection is linear: it may come before the upsampling, where there are fewer pixels
+        # the projection is linear, so it is applied before upsampling, to fewer pixels
         projected = torch.zeros(N_DIMENSIONS, *size, device=maps[0].device)
         for part, own, matrix in zip(maps, self._strides, self._projections, strict=True):
             values = torch.einsum("kd,dhw->khw", matrix.to(part.device), part.float())
             projected += upsample(values[None], own // stride, size)[0]
         flat = projected.flatten(1).cpu().numpy()
         ids = region_map[stride // 2 :: stride, stride // 2 :: stride]
-        rows = np.full(size, -1, np.int64)  # a last row or column may have no centre
+        rows = np.full(size, -1, np.int64)  # the last row or column may contain no block centre
         rows[: ids.shape[0], : ids.shape[1]] = ids
         inside = np.flatnonzero(rows.ravel() >= 0)
         order = inside[np.argsort(rows.ravel()[inside], kind="stable")]

@@ -1,7 +1,7 @@
-"""What every segmenter is: raw images in, logits at the network's own stride out.
+"""The segmenter: raw images in, logits at the network's stride out.
 
-A segmenter is a trunk (a row of ``catalogue.py``) between an input normalisation that it carries
-along and a classifier. It takes images of any size and channel count in the units of their files.
+A segmenter consists of an input normalisation, a trunk (a row of ``catalogue.py``) and a
+classifier. It takes images of any size and channel count, in the units of their files.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
 ClassifierName = Literal["linear", "cosine"]
 MAX_DEVIATION = 10.0
-"""Of a normalised pixel from the mean, in standard deviations; what is beyond is cut off."""
+"""Largest distance of a normalised pixel from the mean, in standard deviations; clipped."""
 
 
 class Trunk(Protocol):
-    """What a network has to offer to become a segmenter (it is a ``torch.nn.Module``).
+    """Protocol of a network between normalisation and classifier, a ``torch.nn.Module``.
 
     Attributes
     ----------
@@ -120,7 +120,7 @@ class Segmenter(nn.Module):
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, -1, 1, 1))
 
     def features(self, images: Tensor) -> Tensor:
-        """The map that enters the classifier.
+        """The feature map, which is the classifier's input.
 
         Parameters
         ----------
@@ -141,7 +141,7 @@ class Segmenter(nn.Module):
 
     @property
     def backbone(self) -> Backbone | EfficientNetLite | None:
-        """The part that can have learnt before, if there is one."""
+        """The part that can have pretrained weights, if there is one."""
         from napari_al.learning.networks.backbones import Backbone
 
         parts = self.trunk.modules() if isinstance(self.trunk, nn.Module) else ()
@@ -149,7 +149,7 @@ class Segmenter(nn.Module):
 
     @property
     def frozen(self) -> FrozenTrunk | None:
-        """Its trunk, if the encoder of that does not learn."""
+        """The trunk if its encoder is frozen, else None."""
         return self.trunk if isinstance(self.trunk, FrozenTrunk) else None
 
     def encode(self, images: Tensor) -> list[Tensor]:
@@ -158,11 +158,11 @@ class Segmenter(nn.Module):
         return self._through(trunk.encoder, trunk.strides, images)
 
     def refine(self, maps: Sequence[Tensor]) -> Tensor:
-        """Make features of what ``encode`` gave; ``refine(encode(images))`` is ``features``."""
+        """Features from encoder maps; ``refine(encode(images))`` equals ``features(images)``."""
         return self._frozen_trunk().refine(maps)
 
     def head(self) -> Head:
-        """A frozen segmenter from the encoder's maps on."""
+        """The trainable part of a frozen segmenter, applied to encoder maps."""
         return Head(self._frozen_trunk(), self.classifier)
 
     def _frozen_trunk(self) -> FrozenTrunk:
@@ -188,21 +188,21 @@ class Segmenter(nn.Module):
         strides: Sequence[int],
         images: Tensor,
     ) -> list[Tensor]:
-        """Normalise, pad to what the trunk takes, and cut what belongs to the padding."""
+        """Normalise, pad to the trunk's multiple, and crop the padding from the result."""
         if images.shape[1] != self.n_channels:
             raise InputError(
                 f"this model takes images of {self.n_channels} channel(s), got {images.shape[1]}; "
                 "train a new model for them"
             )
         height, width = images.shape[-2:]
-        # a pixel that is not a number counts as one of the mean value
+        # NaN pixels get the mean value
         normalised = torch.nan_to_num((images - self.mean) / self.std, 0.0, 0.0, 0.0)
-        # what is far outside of the usual range is no signal, and would drown its surroundings
+        # extreme outliers carry no signal and would dominate their surroundings
         normalised = normalised.clamp(-MAX_DEVIATION, MAX_DEVIATION)
         multiple = self.trunk.multiple
         pad = (0, -width % multiple, 0, -height % multiple)
         padded = F.pad(normalised, pad, mode="replicate") if any(pad) else normalised
-        # on CPUs several times faster than the other layout (the upsampling above all)
+        # several times faster than the other memory layout on CPUs (upsampling above all)
         out = network(padded.contiguous(memory_format=torch.channels_last))
         # not -(-n // stride): in an exported ONNX graph a division rounds towards 0
         return [

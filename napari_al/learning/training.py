@@ -1,8 +1,8 @@
 """The training loop.
 
-On the CPU the same arguments, the same number of threads (``torch.set_num_threads``) and the same
-machine give the same weights, bit for bit; all randomness comes from ``seed``. On CUDA they do
-not: the gradients of bilinear upsampling and of the loss are summed in no fixed order there.
+All randomness comes from ``seed``. On the CPU of one machine the same arguments and number of
+threads (``torch.set_num_threads``) give the same weights, bit for bit. On CUDA they do not: the
+gradients of bilinear upsampling and of the loss are summed in no fixed order.
 """
 
 from __future__ import annotations
@@ -199,7 +199,7 @@ def train(
         n_steps = round(settings.steps * factor)
         segmenter.frozen.scale_dropout = scale_dropout(factor)
     optimizer = torch.optim.AdamW(_groups(segmenter), weight_decay=settings.weight_decay)
-    # float16 alone has too short a range for gradients; without it this changes nothing
+    # float16 has too small a range for gradients; with other types this has no effect
     scaler = torch.amp.GradScaler(device.type, enabled=half_dtype(device) == torch.float16)
     recorded: list[float] = []
     started = time.monotonic()
@@ -249,9 +249,9 @@ def train(
 
 
 def label_factor(n_regions: int) -> float:
-    """How much longer a frozen segmenter learns than from few labels.
+    """Factor by which the steps of a frozen segmenter grow with the number of labels.
 
-    With few answers more steps learn them by heart; with many, as few would not see most of them.
+    With few answers more steps overfit; with many, few steps would not see most of them.
 
     Parameters
     ----------
@@ -268,7 +268,7 @@ def label_factor(n_regions: int) -> float:
 
 
 def scale_dropout(factor: float) -> float:
-    """Chance of a frozen segmenter's maps to be hidden: the higher, the fewer labels there are.
+    """Scale dropout of a frozen segmenter: the fewer labels, the higher.
 
     Parameters
     ----------
@@ -284,7 +284,7 @@ def scale_dropout(factor: float) -> float:
 
 
 def _groups(segmenter: Segmenter) -> list[dict[str, Any]]:
-    """What learns, and at which share of the learning rate."""
+    """Parameter groups, with the factor of the learning rate of each."""
     learning = [part for part in segmenter.parameters() if part.requires_grad]
     backbone = set() if segmenter.backbone is None else set(segmenter.backbone.parameters())
     slow = [part for part in learning if part in backbone]
@@ -305,7 +305,7 @@ def _step(
         return math.nan
     logits = in_half(model, batch.images)
     size = (batch.images.shape[2], batch.images.shape[3])
-    # a frozen segmenter's members each learn by themselves
+    # each member of a frozen segmenter's ensemble has its own loss
     n_members = model.n_members if isinstance(model, Head) else 1
     parts = upsample(logits, model.stride, size).chunk(n_members)
     loss = torch.stack([settings.loss(part, batch) for part in parts]).mean()
@@ -325,7 +325,7 @@ def _step(
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether it is a GPU's memory or the CPU's that ran out; the latter has no type of its own."""
+    """Whether an error means that GPU or CPU memory ran out (the latter has no type of its own)."""
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 

@@ -1,4 +1,4 @@
-"""Segmenters on disk: safetensors, never pickle."""
+"""Save and load segmenters as safetensors, never as pickle."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MAX_MEMBERS = 64
 
 
 def save_segmenter(path: Path, segmenter: Segmenter, metadata: Mapping[str, str]) -> None:
-    """Write a segmenter so that a reader sees the old file or the new one, never half of it.
+    """Write a segmenter atomically: readers see the old file or the new one.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def load_segmenter(path: Path) -> Segmenter:
         n_channels, n_classes = int(header["n_channels"]), int(header["n_classes"])
         n_members = int(header.get("n_members", "1"))
         if n_channels > MAX_CHANNELS or n_classes > IGNORE or not 1 <= n_members <= MAX_MEMBERS:
-            # before memory is taken for them
+            # before memory is allocated for them
             raise ValueError(f"{n_channels} channels, {n_classes} classes, {n_members} members")
         build = partial(
             build_segmenter,
@@ -94,7 +94,7 @@ def load_segmenter(path: Path) -> Segmenter:
             noise=float(header.get("noise", "0")),
             backbone=_backbone_config(header),
         )
-        with torch.device("meta"):  # takes no memory for the weights
+        with torch.device("meta"):  # allocates no memory for the weights
             skeleton = build().state_dict()
         if _shapes(skeleton) != _shapes(tensors):
             raise ValueError("its header and its weights are of different networks")
@@ -112,7 +112,7 @@ def load_segmenter(path: Path) -> Segmenter:
 
 def _backbone_config(header: Mapping[str, str]) -> dict[str, Any] | None:
     config = json.loads(header.get("backbone", "null"))
-    if not isinstance(config, dict | None):  # a text would name a folder to load from
+    if not isinstance(config, dict | None):  # a string would name a folder to load from
         raise ValueError(f"backbone is {config!r}")
     return config
 
@@ -148,7 +148,7 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
 
 
 def encoder_fingerprint(segmenter: Segmenter) -> str:
-    """A name for what a frozen segmenter's encoder makes of images: equal if and only if that is.
+    """Hash of a frozen segmenter's encoder: equal if and only if its maps are equal.
 
     It depends on the encoder's kind and weights and on the input's normalisation.
     """

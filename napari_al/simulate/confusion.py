@@ -1,4 +1,4 @@
-"""Classes mistaken for their look-alikes: how simulated annotators and initial labels go wrong."""
+"""Errors of simulated annotators and initial labels: classes confused with similar ones."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ N_IMAGES_LOOKED_AT = 20
 
 @dataclass(frozen=True)
 class Confusion:
-    """A chance of error, and what an error turns each class into.
+    """Probability of an error, and the class confusion of errors.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class Confusion:
     def given(self, class_id: int, rng: np.random.Generator) -> int:
         """Class given for ``class_id``; ``IGNORE`` is never mistaken.
 
-        Draws two numbers whatever happens, so that one error does not shift the next.
+        Always draws two numbers, so that one error does not shift the next.
         """
         chance, which = rng.random(2)
         if class_id == IGNORE or chance >= self.error_rate:

@@ -111,7 +111,7 @@ def draw_curves(
 
 
 def _line(curve: Curve) -> str:
-    """Dashed for what belongs to a curve; dash-dotted where colours and markers come again."""
+    """Line style: dashed for companions of a curve, dash-dotted when colours repeat."""
     if curve.dashed:
         return "--"
     return "-" if curve.style < len(COLOURS) else "-."
@@ -153,7 +153,7 @@ def _name_ends(axes: Axes, curves: Sequence[Curve], levels: Mapping[str, float])
 
 
 def moved_apart(heights: Sequence[float], gap: float) -> list[float]:
-    """Ascending heights, moved as little as it takes to be ``gap`` apart.
+    """Ascending heights, moved as little as possible to be ``gap`` apart.
 
     Heights that are too near form a group, evenly spaced around its mean.
     """

@@ -1,7 +1,7 @@
 """Labels for correction methods to start from, made for a project (``--init noisy|model``).
 
-They are written once, image by image, to ``initial/`` in the project folder; what is there is
-left alone, so a run that was stopped goes on with the same labels.
+They are written once per image to ``initial/`` in the project folder; existing files are kept, so a
+run that was stopped goes on with the same labels.
 """
 
 from __future__ import annotations

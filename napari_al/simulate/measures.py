@@ -1,7 +1,7 @@
 """Quality of a run's regions, answers and targets by ground truth, beyond ``rounds.csv``.
 
-Only reads, also beside somebody who is annotating. What the cache does not hold any more is not
-known; nothing is trained or predicted again.
+Read-only, also while somebody annotates. Figures whose files are missing from the cache are
+unknown; nothing is trained or predicted again.
 """
 
 from __future__ import annotations

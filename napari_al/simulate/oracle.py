@@ -1,4 +1,4 @@
-"""An annotator that reads ground truth: exact, or wrong now and then, always in the same places."""
+"""An annotator that reads ground truth: exact, or with reproducible errors."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ N_KEPT = 8
 
 
 class Annotator(Protocol):
-    """Whatever answers queries in a run without a window."""
+    """Protocol of what answers queries in a run without a window."""
 
     def answer(self, query: Query) -> Answer:
         """Answer a query: of the project's query type, with the query in it."""

@@ -1,6 +1,6 @@
 """The page of a report: one HTML file that contains its figures and tables.
 
-``report_page.html`` is the template; this module computes what stands in it.
+``report_page.html`` is the template; this module computes its values.
 """
 
 from __future__ import annotations

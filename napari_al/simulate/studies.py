@@ -1,7 +1,7 @@
-"""Runs, grouped for a report.
+"""Runs grouped for a report.
 
-Runs that differ in nothing but the seed are one line, mean and standard deviation over the seeds;
-runs on different data are never mixed.
+Runs that differ only in the seed form one line with mean and standard deviation over seeds; runs on
+different data are never mixed.
 """
 
 from __future__ import annotations
@@ -209,7 +209,7 @@ def _lines(runs: Sequence[Run]) -> tuple[Line, ...]:
 
 
 def _label(key: tuple[tuple[str, str], ...], others: Sequence[tuple[tuple[str, str], ...]]) -> str:
-    """Name of the method, with the settings that tell it from others of the same name."""
+    """Name of the method, with the settings that distinguish it from others of the same name."""
     fields = dict(key)
     same = [dict(other) for other in others if dict(other)["method.name"] == fields["method.name"]]
     telling = [
@@ -222,7 +222,7 @@ def _label(key: tuple[tuple[str, str], ...], others: Sequence[tuple[tuple[str, s
 
 
 def _short_names(folders: Sequence[Path]) -> list[str]:
-    """Last part of each path that says something; with a number where two are alike."""
+    """Last informative part of each path; numbered where two are equal."""
     names: list[str] = []
     for folder in folders:
         short = folder.parent.name if folder.name == "data" else folder.name

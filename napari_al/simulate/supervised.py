@@ -1,8 +1,8 @@
 """Fully supervised reference: the same network, trained as long, on all labels at once.
 
-It is a project like any other: a correction method whose initial labels are ground truth, so that
-nothing is left to ask. Its round k has seen as many steps as the model that a method has after its
-k-th training, with the weights kept or fresh as the settings say.
+It is an ordinary project of a correction method whose initial labels are ground truth, so that
+there are no queries. Its round k has had as many training steps as a method's model after its k-th
+training, with weights kept or new as the settings say.
 """
 
 from __future__ import annotations

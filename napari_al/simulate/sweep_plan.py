@@ -1,4 +1,4 @@
-"""What a sweep runs, from one TOML or JSON file (``docs/sweeps.md``).
+"""The runs of a sweep, from one TOML or JSON file (``docs/sweeps.md``).
 
 A method is the name of a row, or a table of columns that makes a new one. Runs with the same seed
 come first, so that a sweep that is stopped early has something to compare.

@@ -1,4 +1,4 @@
-"""The tables of a report: numbers as they are for CSV, means and spreads over seeds for a page."""
+"""The tables of a report: values of each run for CSV, means and spreads over seeds for the page."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Table:
 
 
 def tables_of(study: Study) -> list[Table]:
-    """All tables that there is something to say in."""
+    """All tables that are not empty."""
     makers = (
         _reach, _rounds, _model_iou, _data_iou, _asked, _regions, _sieve, _corrections,
     )  # fmt: skip

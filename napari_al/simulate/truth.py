@@ -1,4 +1,4 @@
-"""What a careful annotator would say about a region, read from ground truth.
+"""Ground-truth answers about a region.
 
 Pure functions: a class map and a region in, class ids out. ``IGNORE`` is a value like any other
 where a region is judged as a whole, and never an answer.

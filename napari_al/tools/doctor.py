@@ -1,7 +1,7 @@
-"""What this machine has of what the program needs, and what to do where something is missing.
+"""Check the machine and the installation, with advice where something is missing.
 
-Nothing is changed and no network is used. Each check stands in ``CHECKS``; one that fails itself
-becomes a finding.
+Changes nothing and does not use the network. The checks are listed in ``CHECKS``; a check that
+raises an error becomes a finding.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Labels of a project as files of other programs.
 
-An export is prepared before it is written: every class map is made and counted, so that what it
-will hold can be stated (`ExportSummary`) and declined.
+An export is prepared before it is written: every class map is computed and counted, so that the
+user can look at a summary (`ExportSummary`) and decline.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Labels that are there as answers to a project's questions, as if they had been given one by one.
+"""Existing labels as answers to a project's queries, as if given one by one.
 
 Each base region gets the answer that its labels give to the project's kind of question. All answers
 are one entry of the log, which one undo takes back; they cost no clicks.

@@ -1,4 +1,4 @@
-"""Labels of other programs as a data folder, or as answers of a project: ``napari-al import``."""
+"""Import labels of other programs as a data folder or as answers: ``napari-al import``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Folders that a command fills and may go on filling: what made them is written into them first."""
+"""Output folders of resumable commands: a record of the inputs is written into them first."""
 
 from __future__ import annotations
 

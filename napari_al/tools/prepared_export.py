@@ -1,4 +1,4 @@
-"""An export between being counted and being written: a folder that needs the project no more."""
+"""A prepared export: a folder with class maps that can be written without the project."""
 
 from __future__ import annotations
 

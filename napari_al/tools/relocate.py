@@ -1,4 +1,4 @@
-"""A project whose data folder has moved: ``napari-al relocate``."""
+"""Set a new data folder of a project: ``napari-al relocate``."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Repeat, without a window, all steps of a project from its log.
+"""Repeat all steps of a project from its log, without a window.
 
-Answers carry their own pixels, so nothing has to be asked, and the same targets and models come out
-(bit for bit where training is the same on the same machine).
+Answers contain their pixels, so the pool need not be scored; targets and models are the same (bit
+for bit on the CPU of one machine).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A trained model by its path: a file, a project's newest, or a folder that was exported."""
+"""Open a trained model by its path: a file, a project's newest model, or an exported folder."""
 
 from __future__ import annotations
 

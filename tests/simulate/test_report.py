@@ -25,7 +25,7 @@ from napari_al.simulate.studies import headline, read_run, studies_of
 from napari_al.simulate.supervised import SUPERVISED
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from napari_al.methods.table import Method
@@ -172,8 +172,10 @@ def test_runs_with_another_class_are_another_study(tmp_path: Path, data: DataFol
     assert (tmp_path / "report" / f"curves_{second.name}.csv").exists()
 
 
-def test_a_class_that_no_model_knows_yet(data_path: Path, tmp_path: Path) -> None:
-    run = scenes.write_run(tmp_path / "run", data_path, "classbal")
+def test_a_class_that_no_model_knows_yet(
+    finished_run: Callable[[str], Path], tmp_path: Path
+) -> None:
+    run = shutil.copytree(finished_run("classbal"), tmp_path / "run")
     with Session.open(run) as session:
         more = ClassInfo(id=4, name="bike", color="#112233")
         session.edit_classes((*session.config.classes, more))
@@ -227,9 +229,12 @@ def test_the_headline_compares_with_random(tmp_path: Path, data: DataFolder) -> 
 
 @pytest.mark.parametrize("name", ["achievable_accuracy", "boundary_recall"])
 def test_a_measure_that_is_not_a_number_is_not_known(
-    tmp_path: Path, data_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    tmp_path: Path,
+    finished_run: Callable[[str], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
 ) -> None:
-    run = scenes.write_run(tmp_path / "run", data_path, "adaptive-superpixel")
+    run = finished_run("adaptive-superpixel")
 
     def quality(*_: Any) -> RegionQuality:
         return replace(RegionQuality(20.0, 0.9, 0.8, 0.1), **{name: float("nan")})

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 import imageio.v3 as iio
 import numpy as np
 import pytest
-from scenes import CLASSES, project_config
+from scenes import CLASSES
 from typer.testing import CliRunner
 
-from napari_al import Session, open_model
+from napari_al import open_model
 from napari_al.cli import app
-from napari_al.simulate.oracle import Oracle
 from napari_al.tools.bioimageio_package import _identifiers, training_summary
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 spec = pytest.importorskip("bioimageio.spec")
@@ -25,28 +25,16 @@ pytestmark = [  # the library leaves files open for a while
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
-WHO = ("--licence", "CC-BY-4.0", "--author", "A. N. Notator")
 
 
 @pytest.fixture(scope="module")
-def project(data_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("zoo") / "project"
-    with Session.create(path, project_config(data_path)) as session:
-        oracle = Oracle(session.data)
-        session.prepare()
-        while (query := session.query()) is not None:
-            session.submit(oracle.answer(query))
-        session.train()
-    return path
+def project(finished_run: Callable[[str], Path]) -> Path:
+    return finished_run("classbal")
 
 
 @pytest.fixture(scope="module")
-def package(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("zoo-export") / "model"
-    command = ["export-model", str(project), "--out", str(out), "--bioimageio", *WHO]
-    done = CliRunner().invoke(app, command, catch_exceptions=False)
-    assert done.exit_code == 0, done.output
-    return out / "model.bioimageio.zip"
+def package(exported: Path) -> Path:
+    return exported / "model.bioimageio.zip"
 
 
 @pytest.fixture(scope="module")

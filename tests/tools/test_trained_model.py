@@ -11,13 +11,12 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 import torch
-from scenes import CLASSES, project_config
+from scenes import CLASSES
 
-from napari_al import Session, export_model, open_model, predict_images
+from napari_al import export_model, open_model, predict_images
 from napari_al.errors import InputError
 from napari_al.learning.inference import predict_probs
 from napari_al.learning.segmenter import build_segmenter
-from napari_al.simulate.oracle import Oracle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,24 +28,8 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
-def project(data_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project with a model of one round; not to be written to."""
-    path = tmp_path_factory.mktemp("models") / "project"
-    with Session.create(path, project_config(data_path)) as session:
-        oracle = Oracle(session.data)
-        session.prepare()
-        while (query := session.query()) is not None:
-            session.submit(oracle.answer(query))
-        session.train()
-    return path
-
-
-@pytest.fixture(scope="module")
-def exported(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    pytest.importorskip("onnxscript")
-    out = tmp_path_factory.mktemp("exported") / "model"
-    export_model(open_model(project), out, onnx=True)
-    return out
+def project(finished_run: Callable[[str], Path]) -> Path:
+    return finished_run("classbal")
 
 
 def weights_of(model: Model) -> torch.Tensor:
@@ -68,12 +51,8 @@ def test_a_file_alone_has_classes_without_names(project: Path, tmp_path: Path) -
     assert [c.name for c in open_model(file).classes] == [f"class {i}" for i in range(4)]
 
 
-def test_the_second_stages_model_comes_first(data_path: Path, tmp_path: Path) -> None:
-    with Session.create(tmp_path / "p", project_config(data_path, "multi-class")) as session:
-        session.prepare()
-        session.submit(Oracle(session.data).answer(session.query()))
-        session.train()
-    assert open_model(tmp_path / "p").file.name == "round_01_stage_2.safetensors"
+def test_the_second_stages_model_comes_first(finished_run: Callable[[str], Path]) -> None:
+    assert open_model(finished_run("multi-class")).file.name == "round_02_stage_2.safetensors"
 
 
 def test_an_exported_model_predicts_as_the_project_does(

@@ -1,8 +1,8 @@
-"""Backbones of transformers as what gives maps at several strides.
+"""Backbones from transformers, wrapped to return feature maps at several strides.
 
-transformers is imported when one is built, never before. A backbone is built from the few values
-of its config that decide its architecture (``catalogue.py``), so that nothing else in a file that
-somebody made can have an effect.
+transformers is imported only when a backbone is built. A backbone is built from the few config
+values that determine its architecture (``catalogue.py``); other values in a file are ignored, since
+the file may come from an unknown source.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ OUTPUT_STRIDE = 16
 
 
 class Backbone(nn.Module):
-    """A model of transformers, images in, maps out.
+    """A transformers model: images in, feature maps out.
 
     Attributes
     ----------
     config : dict
-        What rebuilds it, with the row of the catalogue and the number of channels.
+        With the catalogue row and the number of channels it suffices to rebuild the backbone.
     channels, strides : tuple of int
         Of its maps, finest first.
     rate : float
-        Its learning rate, by that of the rest.
+        Factor of its learning rate, relative to the rest of the network.
     """
 
     channels: tuple[int, ...]
@@ -76,7 +76,7 @@ class Backbone(nn.Module):
         hidden = self.model(images, output_hidden_states=True).hidden_states
         if self._type == "segformer":
             return list(hidden)
-        # of ResNet the stem comes first, then a map a stage; of MobileNetV2 a map a block
+        # ResNet: the stem, then one map per stage; MobileNetV2: one map per block
         return [hidden[1], hidden[-1]]
 
 
@@ -169,7 +169,7 @@ def _settings(info: SegmenterInfo, config: Mapping[str, Any], n_channels: int) -
 
 
 def _problem(info: SegmenterInfo, config: Mapping[str, Any]) -> str:
-    """Say what is wrong with a config; empty if it may be built from."""
+    """Return what is wrong with a config; "" if a backbone can be built from it."""
     if config.keys() != info.config.keys():
         return f"it has {sorted(config)}, expected {sorted(info.config)}"
     for key, default in info.config.items():
@@ -208,7 +208,7 @@ def _low_and_high(model: Any, model_type: str) -> tuple[int, ...]:
 
 
 def _dilated(model: Any, info: SegmenterInfo) -> nn.Module:
-    """Take the last stride out of a ResNet; its filters reach as far as before by dilation."""
+    """Replace the last stride of a ResNet by dilation, which keeps its receptive field."""
     if info.model_type == "resnet":
         for index, block in enumerate(model.encoder.stages[-1].layers):
             for module in block.modules():
@@ -220,7 +220,7 @@ def _dilated(model: Any, info: SegmenterInfo) -> nn.Module:
 
 
 def _set_channels(model: nn.Module, n_old: int, n_new: int) -> None:
-    """Adapt the first convolution to the images."""
+    """Adapt the first convolution to the number of image channels."""
     if n_old == n_new:
         return
     cast("Any", model).config.num_channels = n_new

@@ -1,4 +1,4 @@
-"""The table of segmenters: facts alone; listing them needs neither torch nor transformers."""
+"""The table of segmenters: data only, so that listing them loads neither torch nor transformers."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class SegmenterInfo:
 
     @property
     def has_weights(self) -> bool:
-        """Whether its backbone can begin with weights from elsewhere."""
+        """Whether there are pretrained weights for its backbone."""
         return bool(self.hub_id) or self.family == "efficientnet-lite"
 
 
@@ -235,7 +235,7 @@ SEGMENTERS: Final[Mapping[str, SegmenterInfo]] = {
 
 
 def segmenter_info(name: str) -> SegmenterInfo:
-    """Row of the table.
+    """Return a row of the table.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Fitting a segmenter that has been trained to classes that were added or merged since."""
+"""Adapt a trained segmenter to classes that were added or merged after its training."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def fit_classes(segmenter: Segmenter, n_classes: int, merged: Mapping[int, int]) -> None:
-    """Give a segmenter so many classes, in place; what it knows of the others stays.
+    """Change a segmenter's number of classes in place; weights of the other classes stay.
 
     Parameters
     ----------

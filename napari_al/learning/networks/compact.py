@@ -34,8 +34,8 @@ class _Block(nn.Module):
 class Compact(nn.Module):
     """Plain convolutions at strides 4 to 32, image-wide context, a sum of scales at stride 8.
 
-    Images are halved first: for the same time that gives more steps and a wider view, and on two
-    CPU cores those are what is short (``benchmarks/network.py``).
+    Images are halved first: in the same time this allows more steps and a wider receptive field,
+    which matter most on two CPU cores (``benchmarks/network.py``).
     """
 
     n_features = 64

@@ -1,4 +1,4 @@
-"""What turns a backbone's maps into a trunk: DeepLabv3+, SegFormer, a light head."""
+"""Decoders, which combine a backbone's maps into one: DeepLabv3+, SegFormer, a light head."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class DeepLabV3Plus(nn.Module):
         self.branches = nn.ModuleList(
             [_conv(n_high, 256), *(_separable(n_high, 256, rate) for rate in ASPP_RATES)]
         )
-        # no batch normalisation: of one image there is a single pixel
+        # no batch normalisation: with one image there is a single pixel
         self.image_wide = nn.Sequential(nn.Conv2d(n_high, 256, 1), nn.ReLU(inplace=True))
         self.project = _conv(5 * 256, 256)
         self.low = _conv(n_low, N_LOW)

@@ -1,7 +1,7 @@
 """``filters``: colour and texture at six scales, from fixed filters; only a small head learns.
 
-Needs no weights from anywhere. What it gives of a pixel depends on its surroundings up to about 100
-pixels away, and not on where in the image it is.
+Needs no pretrained weights. A pixel's features depend on its surroundings up to about 100 pixels
+away, not on its position in the image.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Filters(nn.Module):
         per_level = 2 * n_channels + 2 + N_ORIENTATIONS
         self.channels = (N_LEVELS * per_level + (N_LEVELS - 2) * n_channels,)
         binomial = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
-        # made anew with every network, hence no part of a saved model
+        # computed when the network is built, hence not saved with the model
         self.register_buffer("blur_kernel", binomial[:, None] * binomial, persistent=False)
         self.register_buffer("gabor", _gabor_pairs()[:, None], persistent=False)
 

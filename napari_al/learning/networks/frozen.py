@@ -1,8 +1,8 @@
 """Segmenters whose encoder is frozen: an ensemble of small networks learns on its maps.
 
-What the encoder makes of an image is the same in every round, so it can be cached: one map for
-each stride, each at its own size. The small networks see one pixel at a time; a round trains them
-on labelled pixels alone (``labelled_pixels.py``), which takes seconds without a GPU.
+The encoder's output for an image is the same in every round, so it is cached: one map per stride,
+each at its own size. The small networks see one pixel at a time; a round trains them on labelled
+pixels only (``labelled_pixels.py``), which takes seconds without a GPU.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ UNKNOWN_LOGIT = -100.0
 
 
 class Encoder(Protocol):
-    """What makes maps of images (it is a ``torch.nn.Module``).
+    """Protocol of an encoder, a ``torch.nn.Module`` that returns feature maps.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class Encoder(Protocol):
 
 
 class PixelNetwork(nn.Module):
-    """Two layers that see one pixel at a time: all maps there in, features out."""
+    """Two layers applied to each pixel: values of all maps in, features out."""
 
     def __init__(self, n_maps: int) -> None:
         super().__init__()
@@ -72,7 +72,7 @@ class PixelNetwork(nn.Module):
 
 
 class FrozenTrunk(nn.Module):
-    """An encoder that stays as it is, and an ensemble of pixel networks that learns.
+    """A fixed encoder and a trainable ensemble of pixel networks.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ class FrozenTrunk(nn.Module):
         self.members = nn.ModuleList(PixelNetwork(self.n_maps) for _ in range(n_members))
 
     def train(self, mode: bool = True) -> FrozenTrunk:
-        """Train the pixel networks; the encoder stays as for prediction."""
+        """Switch the pixel networks to training mode; the encoder stays in evaluation mode."""
         super().train(mode)
         self.encoder.eval()
         return self
@@ -127,7 +127,7 @@ class FrozenTrunk(nn.Module):
         ]
 
     def _normalised(self, maps: Sequence[Tensor]) -> list[Tensor]:
-        """Apply the normalisation's statistics, each map its own part of them."""
+        """Normalise each map by its part of the input statistics."""
         means = torch.split(cast("Tensor", self.norm.running_mean), list(self.channels))
         variances = torch.split(cast("Tensor", self.norm.running_var), list(self.channels))
         # the layout in which upsampling is fast on CPUs; sums of two layouts are slow
@@ -138,7 +138,7 @@ class FrozenTrunk(nn.Module):
         ]
 
     def _disturbed(self, maps: list[Tensor]) -> list[Tensor]:
-        """While learning, add noise and hide maps."""
+        """In training mode, add noise and hide maps (scale dropout)."""
         if not self.training:
             return maps
         if self.noise:
@@ -160,7 +160,7 @@ class Ensemble(nn.Module):
         self.members = nn.ModuleList(members)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Each member's logits, to learn by: (N, members * D, h, w) to (members * N, K, h, w)."""
+        """Each member's logits, for training: (N, members * D, h, w) to (members * N, K, h, w)."""
         return torch.cat(self._logits(features))
 
     def mean_log_probs(self, features: Tensor, n_known: int) -> Tensor:
@@ -199,7 +199,7 @@ def _mean_log_probs(log_probs: Tensor) -> Tensor:
 
 
 class Head(nn.Module):
-    """A frozen segmenter from the encoder's maps on: what a round trains.
+    """The part of a frozen segmenter after the encoder, which a round trains.
 
     It is a view: its parameters are the segmenter's own.
     """

@@ -1,7 +1,6 @@
-"""Models of others: folders in the hub's layout, and the hub's cache on this machine.
+"""Published models: folders in the layout of the Hugging Face hub, and the hub's local cache.
 
-``fetch`` alone uses the network, and runs when somebody asks for it. Weights are read from
-safetensors and nothing else.
+Only ``fetch`` uses the network, on the user's request. Weights are read from safetensors only.
 """
 
 from __future__ import annotations

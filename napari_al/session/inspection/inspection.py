@@ -1,8 +1,8 @@
-"""Read-only access to a project, live or finished: what was in force in each of its rounds.
+"""Read-only access to the rounds of a project, which may be finished or in use.
 
-Nothing is written into the project, so that another program may be running it. What its ``cache/``
-no longer holds is read from a cache of the reader's own, which a job (``rounds/rebuild_cache.py``)
-fills on request. No call here trains, predicts or imports torch.
+Nothing is written into the project, so another program may use it meanwhile. Files missing from its
+``cache/`` are read from the reader's own cache, which a job (``rounds/rebuild_cache.py``) fills on
+request. No call here trains, predicts or imports torch.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The overlays of one image in one round: a table of them, from the bottom up.
+"""The table of overlays of one image in one round, in drawing order.
 
-Each is computed from what the round stored; ``NotThereError`` says what is missing and whether it
-can be rebuilt.
+Each is computed from files of the round; ``NotThereError`` says what is missing and whether it can
+be rebuilt.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Previews of other choices: another epsilon, other superpixels, another acquisition function.
 
-Arithmetic on what a round stored, without a model: fast enough to follow a slider.
+Computed from a round's files without a model, fast enough to follow a slider.
 """
 
 from __future__ import annotations

@@ -104,7 +104,7 @@ class BufferedLog:
         if not self._held:
             return self.log.undo()
         held = self._held.pop()
-        self._keep_in(None)  # that has it still
+        self._keep_in(None)  # the log still has it
         self._on_unsaved(self.n_unsaved)
         return held
 
@@ -162,7 +162,7 @@ class BufferedLog:
     def _keep_in(self, path: Path | None) -> None:
         """Delete the earlier file of held answers, remember this one; None: the log has them."""
         if self._rescue_file is not None:
-            with suppress(OSError):  # what it holds is known by its ids
+            with suppress(OSError):  # its answers are recognised by their ids
                 self._rescue_file.unlink(missing_ok=True)
         self._rescue_file = path
 
@@ -180,5 +180,5 @@ class BufferedLog:
                 self._held += [new] if new else []
                 self.rescued += len(new)
             if self.save():
-                with suppress(OSError):  # the log knows its answers by now
+                with suppress(OSError):  # the log has its answers by now
                     path.unlink()

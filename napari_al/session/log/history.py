@@ -1,11 +1,11 @@
-"""Which records are in force after a sequence of log entries; undo and redo are two stacks."""
+"""Records in force after a sequence of log entries; undo and redo are two stacks."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-# At run time too: the log's reader builds its checks from these types.
+# Needed at run time: the log's reader builds its validation from these types.
 from napari_al.formats.classes import ClassInfo  # noqa: TC001
 from napari_al.methods.queries import Answer, AutomaticCorrection
 
@@ -21,7 +21,7 @@ class ClassEdit:
 
 
 Record = Answer | AutomaticCorrection | ClassEdit
-"""What an entry of the log adds, and an undo takes back."""
+"""Content of a log entry, which an undo takes back."""
 
 Kind = Literal["answer", "amend", "accept", "refuse", "classes", "undo", "redo"]
 

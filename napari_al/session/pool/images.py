@@ -1,4 +1,4 @@
-"""The pool image by image: how far each is answered, and its open regions as the model predicts."""
+"""The pool image by image: progress of the answers, and answers to open regions as predicted."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ImageProgress:
-    """How far an image is answered.
+    """Progress of the answers in an image.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""The order in which regions are asked: by one model's scores, or two while the newer's come in.
+"""The order of queries: by one model's scores, or by two models' while the newer one is scoring.
 
 A newer model's scores replace the older's image by image. Scores of two models cannot be compared,
 but ranks can: each region keeps its relative rank among its own model's regions, and both orders
@@ -151,7 +151,7 @@ class Pool:
         return merged
 
     def _image_numbers(self) -> NDArray[np.int64]:
-        """Of each row of ``order``: a number that stands for its image."""
+        """Image number of each row of ``order``."""
         n_before = np.cumsum([0, *(len(part.scores.images) for part in self.parts)])
         of_row = [p.scores.image_index + n for p, n in zip(self.parts, n_before, strict=False)]
         return np.concatenate(of_row)[self.order] if of_row else np.empty(0, np.int64)
@@ -214,7 +214,7 @@ def _images_that_count(
     shapes: Mapping[str, tuple[int, int]],
     taken: Mapping[str, object],
 ) -> NDArray[np.bool_]:
-    """Of each image: whether it is there, has the size that it had, and is not ``taken``."""
+    """Whether each image exists, has the size it had when scored, and is not in ``taken``."""
     return np.array(
         [
             name not in taken and shapes.get(name) == (height, width)
@@ -225,7 +225,7 @@ def _images_that_count(
 
 
 def _ranked(part: ModelScores, images: NDArray[np.bool_], seed: int) -> NDArray[np.int64]:
-    """Rows of these images, the best first."""
+    """Rows of these images, best first."""
     order = rank(part.scores.score, np.random.default_rng([seed, part.round]))
     return order if images.all() else order[images[part.scores.image_index[order]]]
 

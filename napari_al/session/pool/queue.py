@@ -1,4 +1,4 @@
-"""Which query comes next: what the answers add up to, and the regions that are still open."""
+"""The next query: totals of the answers in force, and the regions that are still open."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _NONE: frozenset[int] = frozenset()
 
 
 class AnsweredState:
-    """What the answers in force add up to, kept up to date an answer at a time.
+    """Totals of the answers in force, updated with each answer.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ class AnsweredState:
             self.add(answer)
 
     def add(self, answer: Answer) -> None:
-        """Take one more answer into account."""
+        """Add an answer to the totals."""
         region = answer.query.region
         counted = as_counted([answer], self.snapshot.config.classes)
         self.answers.extend(counted)
@@ -83,7 +83,7 @@ class AnsweredState:
             self._put_off.setdefault(region.image, set()).update(region.ids)
 
     def take_back(self) -> Answer:
-        """Forget the newest answer, and return it."""
+        """Remove the newest answer from the totals, and return it."""
         answer = self.answers.pop()
         image = answer.query.region.image
         left = self.snapshot.answers[image]
@@ -140,7 +140,7 @@ class QueryQueue:
         self.pool, self._head = pool, 0
 
     def reopen(self, region: Region) -> None:
-        """Ask about a region whose answer was taken back."""
+        """Make a region askable again after its answer was undone."""
         self._asked = None
         if self.pool is not None:
             self._head = min(self._head, self.pool.first_place(region.image, region.ids))

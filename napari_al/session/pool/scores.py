@@ -1,6 +1,6 @@
-"""Scores of a pool, or of a part of it: one row a region that may be asked; and their files.
+"""Scores of a pool or a part of it, one row per region that may be asked; their file format.
 
-They refer to images by name, so they stay valid for those images that are still there.
+Scores refer to images by name, so they stay valid when other images are removed.
 """
 
 from __future__ import annotations

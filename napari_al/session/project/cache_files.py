@@ -1,4 +1,4 @@
-"""Files of ``cache/``: class maps and id maps as PNG, arrays with a CRC-32 as safetensors.
+"""File formats of ``cache/``: class maps and id maps as PNG, arrays with a CRC-32 as safetensors.
 
 A file that is missing, cut short or damaged reads as None and is computed again: the cache may be
 deleted at any time. Neither format can run code or unpack to more than its header says.

@@ -1,7 +1,7 @@
 """Labels and masks that correction methods start from.
 
-Those made for this project (``initial/`` in the project folder: ``simulate --init``, or a
-pseudo-labelling model) come before those of the data folder.
+Labels made for this project (``initial/`` in the project folder, by ``simulate --init`` or a
+pseudo-labelling model) take precedence over those of the data folder.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Base regions of each image: cut once, kept in ``cache/regions``, cut again if that is gone.
+"""Base regions of each image, computed once and cached in ``cache/regions``.
 
-Also caches the labels that an image started with; both are read for every query about it.
+Initial labels are cached in memory as well: both are read for every query about an image.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``rounds.csv``: a row of figures for each round."""
+"""``rounds.csv``: one row of figures per round."""
 
 from __future__ import annotations
 

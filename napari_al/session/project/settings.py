@@ -1,4 +1,4 @@
-"""A project's settings from what people write: ``training.steps=50``, a TOML or JSON file.
+"""Parse a project's settings: ``training.steps=50``, TOML or JSON files.
 
 A settings file has the fields of ``ProjectConfig``; ``method`` is the name of a row of the table of
 methods, or columns that change one::
@@ -208,7 +208,7 @@ def method_named(name: str) -> Method:
 
 
 def _check_segmenter(config: ProjectConfig) -> None:
-    """Refuse an acquisition function that reads what the segmenter does not have."""
+    """Refuse an acquisition function whose input the segmenter does not provide."""
     training, asked = config.training, set(columns_to_score(config))
     what = ""
     if asked.intersection(ENCODER_COLUMNS) and not training.frozen:
@@ -226,7 +226,7 @@ def _check_segmenter(config: ProjectConfig) -> None:
 
 
 def _agree(given: Mapping[str, Any] | ImageRules, rules: ImageRules) -> bool:
-    """Whether rules have all that was given for them."""
+    """Whether rules have all the given values."""
     wanted = given if isinstance(given, ImageRules) else image_rules({"images": given})
     return all(getattr(rules, name) == getattr(wanted, name) for name in wanted.model_fields_set)
 

@@ -1,8 +1,7 @@
-"""What runs on the same data would each make again, kept once: encodings and base regions.
+"""A cache shared by runs on the same data: encodings and base regions.
 
-A project's cache gets hard links to the files in a shared folder, and the shared folder links to
-what a project made. Both are whole files that are never changed in place, so that either side may
-delete its own.
+A project's cache and the shared folder hold hard links to the same files. Files are never changed
+in place, so either side may delete its own.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class SharedCache:
-    """The part of a shared folder that a run on some data, with some regions, can use.
+    """The part of a shared folder that a run can use: by data, regions and encoder.
 
     Parameters
     ----------
@@ -54,7 +53,7 @@ class SharedCache:
 
 
 def _images(data: DataFolder) -> list[tuple[str, int, int]]:
-    """Names, sizes and times of all image files."""
+    """Names, sizes and modification times of all image files."""
     files = [data.files(name, "train")["images"] for name in data.train]
     files += [data.files(name, "val")["images"] for name in data.val]
     return [(str(file), (s := file.stat()).st_size, s.st_mtime_ns) for file in files]

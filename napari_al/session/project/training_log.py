@@ -1,4 +1,4 @@
-"""``training.jsonl``: a line for each step of a training that was reported."""
+"""``training.jsonl``: one line per reported training step."""
 
 from __future__ import annotations
 

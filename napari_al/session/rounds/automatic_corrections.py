@@ -1,4 +1,4 @@
-"""Automatic corrections of a round: collects what ``methods/corrections.py`` learns from.
+"""Automatic corrections of a round: collects the input of ``methods/corrections.py``.
 
 A person may look at the proposals before they are applied.
 """
@@ -86,7 +86,7 @@ def _rows_of(scores: PoolScores, answers: Sequence[Answer]) -> NDArray[np.int64]
 def _majority_labels(
     snapshot: Snapshot, scores: PoolScores
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Of each row: the commonest current class (lowest on a tie), and whether it was answered."""
+    """Most frequent current class of each row (lowest on a tie), and whether it was answered."""
     labels = np.full(len(scores.score), IGNORE, np.int64)
     protected = np.zeros(len(scores.score), bool)
     for index, image in enumerate(scores.images):

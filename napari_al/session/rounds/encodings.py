@@ -1,7 +1,7 @@
-"""What a model says of a project's images; a frozen encoder's part is kept in ``cache/encodings``.
+"""Predictions for a project's images; maps of a frozen encoder are cached in ``cache/encodings``.
 
-That is computed once, in half precision, in files that may be deleted at any time; those written
-first go when all together need more room than they may (``training.encodings_gb``).
+Encoder maps are computed once and stored in half precision; the files may be deleted at any time.
+The oldest are deleted when all exceed ``training.encodings_gb``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _PART = ".maps.safetensors"
 
 
 class Encodings:
-    """``encodings(image)`` are the maps (D, h, w) that a frozen segmenter's encoder makes of it.
+    """``encodings(image)`` are its maps (D, h, w) from a frozen segmenter's encoder.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ class Encodings:
         maps = self._read(path, data.shape(image, split))
         if maps is None:
             encoded = encode(self._segmenter, data.image(image, split), self._work.device)
-            # in the layout of those that are read: another one would round otherwise
+            # same memory layout as maps read from the cache: another one rounds differently
             maps = [part.half().cpu().contiguous() for part in encoded]
             with suppress(WriteError):  # it can be computed again
                 self._write(path, maps)
@@ -95,14 +95,14 @@ class Encodings:
             self._n_bytes += len(data)
 
     def _make_room(self, n_bytes: int) -> int:
-        """Delete the oldest files until there is room; return how much the others take."""
+        """Delete the oldest files until there is room; return the bytes that the others take."""
         files = []
         for path in self._folder.rglob(f"*{_PART}"):
-            with suppress(OSError):  # it was deleted meanwhile
+            with suppress(OSError):  # deleted by another process
                 status = path.stat()
                 files.append((status.st_mtime_ns, status.st_size, path))
         total = sum(size for _, size, _ in files)
-        # a tenth more than needed, so that not every file makes this look through the folder
+        # a tenth more than needed, so that the folder is not searched for every file
         target = self._max_bytes * (0.9 if total + n_bytes > self._max_bytes else 1) - n_bytes
         for _, size, path in sorted(files):
             if total <= target:
@@ -114,7 +114,7 @@ class Encodings:
 
 
 class Predictor:
-    """A segmenter, for the images of a work.
+    """A segmenter applied to the images of a job.
 
     Attributes
     ----------
@@ -130,7 +130,7 @@ class Predictor:
     def for_each(
         self, images: Iterable[str], do: Callable[[str], Result]
     ) -> Iterator[tuple[str, Callable[[], Result]]]:
-        """Do something with the predictions of images (``JobContext.side_by_side``).
+        """Call a function with the predictions of each image (``JobContext.side_by_side``).
 
         A frozen segmenter's small networks gain more from several images at a time than from
         several threads; others, and a GPU, do one image at a time.

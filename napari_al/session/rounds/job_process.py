@@ -37,7 +37,7 @@ idle machine, but where something else wants the cores (two busy cores, measured
 took twice as long."""
 
 _KILL_AFTER_S: Final = 2.0
-"""From asking the operating system nicely to not asking."""
+"""Time between terminate and kill, in seconds."""
 _TAIL_BYTES: Final = 8000
 _NTSTATUS_ERROR: Final = 0xC0000000
 _NTSTATUS_NO_MEMORY: Final = (0xC0000017, 0xC000012D)
@@ -47,7 +47,7 @@ _FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
 class Child:
-    """A process for jobs, one at a time; it lives on between them, with what it has imported.
+    """A child process that runs jobs one at a time and keeps its imported modules between them.
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ class Job:
         self._on_progress, self._on_finished = on_progress, on_finished
         self._grace_s = grace_s
         self._process: subprocess.Popen[bytes] | None = None
-        self._asking = threading.Lock()  # a living child must not be stopped for another's sake
+        self._asking = threading.Lock()  # a late stop must not reach the child's next job
         self._stopping = threading.Event()
         self._abandoned = threading.Event()
         self._gone = threading.Event()
@@ -152,7 +152,7 @@ class Job:
         self.done: Future[JobResult] = Future()
 
     def start(self) -> None:
-        """Start the child process; once."""
+        """Start the child process; call it once."""
         # The interpreter does not wait for daemon threads: end the child, and with it the thread.
         atexit.register(self._end_now)
         self._supervisor.start()
@@ -230,10 +230,10 @@ class Job:
         return _died(return_code, output)
 
     def _talk(self, process: subprocess.Popen[bytes]) -> JobResult | None:
-        """Send the request and relay progress; return the child's word on its end."""
+        """Send the request and relay progress; return the child's result, None if it sent none."""
         if process.stdin is None or process.stdout is None:
             return None
-        with suppress(OSError):  # it may be gone already; reading will tell
+        with suppress(OSError):  # it may be gone already; reading then ends at once
             process.stdin.write(self._request)
             process.stdin.flush()
         self._process = process
@@ -250,7 +250,7 @@ class Job:
         return None
 
     def _insist(self) -> None:
-        """Ask, then end, then kill; each only if what came before was not enough."""
+        """Ask the job to stop, then terminate its process, then kill it."""
         with self._asking:
             if self._process is not None:  # else _talk asks
                 _ask_to_stop(self._process)
@@ -262,7 +262,7 @@ class Job:
                     getattr(self._process, how)()
 
     def _end_now(self) -> None:
-        """End the child because this interpreter ends; nobody is there to be told."""
+        """End the child when this interpreter exits; nothing is reported."""
         self.abandon()
         self._supervisor.join(_KILL_AFTER_S)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from napari_al.session.rounds.job_context import JobContext
 
 N_IMAGES_OF_SCALE = 16
-"""Images, spread evenly, that the scale of each channel is taken from."""
+"""Evenly spaced images from which each channel's scale is estimated."""
 
 
 def columns_without_model(
@@ -64,7 +64,7 @@ def _answered_as(
     region_id: NDArray[np.int32],
     group: NDArray[np.int32] | None,
 ) -> NDArray[np.bool_]:
-    """(P, C) classes that answers in force give each region, or part of it."""
+    """(P, C) bool: classes that answers in force give each region or a part of it."""
     answered_as = np.zeros((len(region_id), snapshot.data.n_classes), bool)
     for answer in snapshot.answers.get(image, ()):
         ids = np.array(answer.query.region.ids)
@@ -77,7 +77,7 @@ def _answered_as(
 
 
 class EncodedRegions:
-    """``encoded(image)`` are the features of an image's base regions by a frozen encoder.
+    """``encoded(image)`` are features of an image's base regions from a frozen encoder.
 
     Parameters
     ----------

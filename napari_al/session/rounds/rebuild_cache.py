@@ -1,7 +1,7 @@
-"""Rebuild what a deleted ``cache/`` held of a round, for inspection.
+"""Rebuild a round's files of a deleted ``cache/``, for inspection.
 
-It is written to a cache of the reader's own, never into the project, which another program may be
-writing to. The steps are those of the round itself, so the results are the same.
+They are written to the reader's own cache, never into the project, which another program may be
+writing to. The steps are those of the round itself, so the results are equal.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def _restore_targets(work: JobContext) -> None:
     snapshot = work.snapshot
     predict = predictor_of_targets(work)
     predictor = None
-    if snapshot.config.method.targets == "localise":  # then there is a second stage
+    if snapshot.config.method.targets == "localise":  # has a second stage
         predictor = Predictor(work, snapshot.load_model(work.round))
     for image, error in snapshot.lost_images():
         work.leave_out(image, error)

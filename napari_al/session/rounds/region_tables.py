@@ -45,7 +45,7 @@ _N_COLUMNS: Final = {
     "similarity_cil_by_class": 1,
     "label_histogram": 1,
 }
-"""Of columns by class: how many more than classes they have."""
+"""Columns by class that have more entries than classes, and how many more."""
 
 
 def write_table(path: Path, table: Table) -> None:

@@ -1,4 +1,4 @@
-"""The model of a round: first weights, training, validation."""
+"""The model of a round: initial weights, training, validation."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ N_IMAGES_FOR_STATISTICS = 64
 
 
 def start_segmenter(work: JobContext, round_number: int) -> Segmenter:
-    """Return the last round's segmenter, or a fresh one, by choice."""
+    """Return the last round's segmenter, or a new one, as the settings say."""
     data, config = work.snapshot.data, work.snapshot.config
     if config.training.keep_weights and work.snapshot.project.model_file(round_number - 1).exists():
         segmenter = work.snapshot.load_model(round_number - 1)
@@ -51,7 +51,7 @@ def new_segmenter(
     images: Iterable[NDArray[np.generic]],
     classifier: Classifier = "linear",
 ) -> Segmenter:
-    """Return a segmenter as the settings say, from its first weights.
+    """Return a new segmenter with its initial weights, as the settings say.
 
     Parameters
     ----------

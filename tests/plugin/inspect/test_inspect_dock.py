@@ -19,7 +19,7 @@ import pytest
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QPushButton
-from scenes import answer_round, project_config, write_data, write_initial, write_run
+from scenes import answer_round, project_config
 
 from napari_al.formats.classes import ClassInfo
 from napari_al.formats.dataset import DataFolder
@@ -95,15 +95,6 @@ class Bench:
         return PICTURES[key].make(RoundImage(self.inspector.inspection, record, self.project.image))
 
 
-@pytest.fixture(scope="session")
-def runs(tmp_path_factory):
-    """A finished run of some methods; not to be written to."""
-    folder = tmp_path_factory.mktemp("runs")
-    data = write_initial(write_data(folder / "data"))
-    methods = ("adaptive-superpixel", "a2lc")
-    return {method: write_run(folder / method, data, method) for method in methods}
-
-
 @pytest.fixture
 def bench(make_napari_viewer: Any, qtbot: Any) -> Iterator[Bench]:
     viewer = make_napari_viewer(show=True)
@@ -117,8 +108,8 @@ def bench(make_napari_viewer: Any, qtbot: Any) -> Iterator[Bench]:
 
 
 @pytest.mark.smoke
-def test_rounds_are_stepped_through(bench, runs):
-    bench.open(runs["adaptive-superpixel"])
+def test_rounds_are_stepped_through(bench, finished_run):
+    bench.open(finished_run("adaptive-superpixel"))
     assert bench.inspector.record.number == 2
     for key in ("queried", "queried_lines"):
         assert np.array_equal(bench.inspector.layers.picture(key), bench.expected(key))
@@ -136,8 +127,8 @@ def test_rounds_are_stepped_through(bench, runs):
 
 
 @pytest.mark.parametrize("method", ["adaptive-superpixel", "a2lc"])
-def test_every_switch_shows_its_picture(bench, runs, method):
-    bench.open(runs[method])
+def test_every_switch_shows_its_picture(bench, finished_run, method):
+    bench.open(finished_run(method))
     for key in ("queried", "queried_lines"):
         bench.switch(key)
     assert bench.inspector.layers.shown == ()
@@ -152,8 +143,8 @@ def test_every_switch_shows_its_picture(bench, runs, method):
     assert [name for name in names if name in order] == order
 
 
-def test_the_eye_and_the_bin_of_the_layer_list(bench, runs):
-    bench.open(runs["adaptive-superpixel"])
+def test_the_eye_and_the_bin_of_the_layer_list(bench, finished_run):
+    bench.open(finished_run("adaptive-superpixel"))
     bench.viewer.layers[KINDS["queried"].name].visible = False
     assert bench.project.shown_keys == {"queried_lines"}
     assert not bench.dock.overlays._switches["queried"].isChecked()
@@ -166,8 +157,8 @@ def test_the_eye_and_the_bin_of_the_layer_list(bench, runs):
 
 
 @pytest.mark.smoke
-def test_a_clicked_region_is_described(bench, runs):
-    bench.open(runs["adaptive-superpixel"])
+def test_a_clicked_region_is_described(bench, finished_run):
+    bench.open(finished_run("adaptive-superpixel"))
     record = bench.inspector.record
     answer = next(a for a in record.answers if a.query.region.image == bench.project.image)
     row, col = answer.query.region.mask.central_pixel()
@@ -189,8 +180,8 @@ def test_a_clicked_region_is_described(bench, runs):
 
 
 @pytest.mark.smoke
-def test_other_choices_are_tried(bench, runs):
-    bench.open(runs["adaptive-superpixel"])
+def test_other_choices_are_tried(bench, finished_run):
+    bench.open(finished_run("adaptive-superpixel"))
     bench.dock.tabs.setCurrentIndex(2)
     tries, layers = bench.dock.previews, bench.inspector.layers
     for name, switch in tries.switches.items():
@@ -215,9 +206,9 @@ def test_other_choices_are_tried(bench, runs):
     assert layers.picture("try_cut") is None
 
 
-def test_a_result_that_was_overtaken_is_never_shown(bench, runs, monkeypatch):
+def test_a_result_that_was_overtaken_is_never_shown(bench, finished_run, monkeypatch):
     """A slow picture of one round comes in when the slider stands at another."""
-    bench.open(runs["adaptive-superpixel"])
+    bench.open(finished_run("adaptive-superpixel"))
     make = PICTURES["queried"].make
     go_on, begun = threading.Event(), threading.Event()
 
@@ -245,8 +236,8 @@ def test_a_result_that_was_overtaken_is_never_shown(bench, runs, monkeypatch):
     assert shown.count(("queried", 2)) == 1
 
 
-def test_another_round_and_at_once_another_image(bench, runs):
-    bench.open(runs["adaptive-superpixel"])
+def test_another_round_and_at_once_another_image(bench, finished_run):
+    bench.open(finished_run("adaptive-superpixel"))
     images = bench.inspector.inspection.data.train
     other = images[images.index(bench.project.image) - 1]
     bench.press("◀")
@@ -257,9 +248,9 @@ def test_another_round_and_at_once_another_image(bench, runs):
     assert bench.dock.bar._round.text() == "Round 1"
 
 
-def test_a_deleted_cache_is_made_again(bench, runs, tmp_path):
+def test_a_deleted_cache_is_made_again(bench, finished_run, tmp_path):
     bare = tmp_path / "bare"
-    shutil.copytree(runs["adaptive-superpixel"], bare)
+    shutil.copytree(finished_run("adaptive-superpixel"), bare)
     shutil.rmtree(bare / "cache")
     bench.open(bare)
     bench.switch("merged_counts")
@@ -272,9 +263,9 @@ def test_a_deleted_cache_is_made_again(bench, runs, tmp_path):
     bench.until(lambda: "no model" in bench.dock.overlays._reasons["merged_counts"].text())
 
 
-def test_making_again_can_be_stopped(bench, runs, tmp_path):
+def test_making_again_can_be_stopped(bench, finished_run, tmp_path):
     bare = tmp_path / "bare"
-    shutil.copytree(runs["adaptive-superpixel"], bare)
+    shutil.copytree(finished_run("adaptive-superpixel"), bare)
     shutil.rmtree(bare / "cache")
     bench.open(bare)
     bench.switch("prediction")
@@ -350,11 +341,11 @@ def test_classes_edited_meanwhile_are_taken_up(bench, tmp_path, data_path):
         bench.until(lambda: made_with[asked].name in panel.history.text())
 
 
-def test_dropping_another_project_looks_at_that(bench, runs):
-    bench.open(runs["adaptive-superpixel"])
+def test_dropping_another_project_looks_at_that(bench, finished_run):
+    bench.open(finished_run("adaptive-superpixel"))
     bench.viewer.layers.clear()
-    read = reader.get_reader(str(runs["a2lc"]))
-    assert read(str(runs["a2lc"])) == [(None,)]
+    read = reader.get_reader(str(finished_run("a2lc")))
+    assert read(str(finished_run("a2lc"))) == [(None,)]
     bench.until(lambda: bench.inspector.inspection.config.method.name == "a2lc")
     bench.until(lambda: bench.inspector.layers.picture("queried") is not None)
     assert viewers.find_workbench(bench.viewer) is None
@@ -379,9 +370,9 @@ def left_open(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("meanwhile", ["another is opened", "the widget goes"])
 def test_a_project_that_nobody_waits_for_any_more_is_closed(
-    bench, runs, left_open, monkeypatch, meanwhile
+    bench, finished_run, left_open, monkeypatch, meanwhile
 ):
-    first, second = runs["adaptive-superpixel"], runs["a2lc"]
+    first, second = finished_run("adaptive-superpixel"), finished_run("a2lc")
     go_on, begun, opened = threading.Event(), threading.Event(), threading.Event()
     open_log = inspection.AnnotationLog
 
@@ -418,8 +409,8 @@ def test_a_project_that_nobody_waits_for_any_more_is_closed(
         gc.enable()
 
 
-def test_leaving_takes_everything_along(bench, runs):
-    bench.open(runs["adaptive-superpixel"])
+def test_leaving_takes_everything_along(bench, finished_run):
+    bench.open(finished_run("adaptive-superpixel"))
     bench.switch("merged_cells")
     bench.until(lambda: bench.inspector.layers.picture("merged_cells") is not None)
     n_callbacks = len(bench.viewer.mouse_drag_callbacks)
@@ -439,10 +430,10 @@ def test_leaving_takes_everything_along(bench, runs):
 
 
 @pytest.mark.parametrize("area", ["left", "right", "right, then left"])
-def test_a_small_window_does_not_grow(bench, runs, area):
+def test_a_small_window_does_not_grow(bench, finished_run, area):
     dock = InspectDock(bench.viewer)
     bench.viewer.window.add_dock_widget(dock, name=INSPECT_NAME, area=area.partition(",")[0])
-    bench.open(runs["a2lc"])
+    bench.open(finished_run("a2lc"))
     assert bench.dock is dock
     if area == "right, then left":
         dock.window().addDockWidget(Qt.DockWidgetArea.LeftDockWidgetArea, dock.parentWidget())
@@ -454,9 +445,9 @@ def test_a_small_window_does_not_grow(bench, runs, area):
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
-def test_nothing_is_cut_off_at_340_pixels(bench, runs, theme):
+def test_nothing_is_cut_off_at_340_pixels(bench, finished_run, theme):
     bench.viewer.theme = theme
-    bench.open(runs["a2lc"])
+    bench.open(finished_run("a2lc"))
     bench.dock.resize(340, 600)
     for index in range(bench.dock.tabs.count()):
         page = bench.dock.tabs.widget(index).widget()

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scenes import answer_round, project_config, write_data, write_initial, write_run
+from scenes import answer_round, project_config
 
 from napari_al.core import IGNORE
 from napari_al.errors import InputError
@@ -33,14 +33,6 @@ from napari_al.simulate.oracle import Oracle
 
 METHODS = ("adaptive-superpixel", "multi-class", "a2lc")
 N_ROUNDS = 2
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """A finished run of each method; not to be written to."""
-    folder = tmp_path_factory.mktemp("runs")
-    data_path = write_initial(write_data(folder / "data"))
-    return {method: write_run(folder / method, data_path, method) for method in METHODS}
 
 
 def _inspect(path, tmp_path):
@@ -68,8 +60,8 @@ def _picture(shown, key):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_rounds_are_those_of_the_run(finished, tmp_path, method):
-    inspection = _inspect(finished[method], tmp_path)
+def test_rounds_are_those_of_the_run(finished_run, tmp_path, method):
+    inspection = _inspect(finished_run(method), tmp_path)
     first = 0 if method == "a2lc" else 1
     assert inspection.rounds == tuple(range(first, N_ROUNDS + 2))
     n_queries = 0
@@ -87,13 +79,13 @@ def test_rounds_are_those_of_the_run(finished, tmp_path, method):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_every_picture_again_without_a_cache(finished, tmp_path, method):
+def test_every_picture_again_without_a_cache(finished_run, tmp_path, method):
     """With its cache deleted, a project gives the same pictures, and nothing is written to it."""
     bare = tmp_path / "bare"
-    shutil.copytree(finished[method], bare)
+    shutil.copytree(finished_run(method), bare)
     shutil.rmtree(bare / "cache")
     before = sorted(path.relative_to(bare) for path in bare.rglob("*"))
-    full, emptied = _inspect(finished[method], tmp_path), Inspection(bare, tmp_path / "other")
+    full, emptied = _inspect(finished_run(method), tmp_path), Inspection(bare, tmp_path / "other")
     number = N_ROUNDS
     image = _image_of(full.record(number))
     looks = [RoundImage(i, i.record(number), image) for i in (full, emptied)]
@@ -106,8 +98,8 @@ def test_every_picture_again_without_a_cache(finished, tmp_path, method):
     assert sorted(path.relative_to(bare) for path in bare.rglob("*")) == before
 
 
-def test_what_was_merged_and_sieved(finished, tmp_path):
-    inspection = _inspect(finished["adaptive-superpixel"], tmp_path)
+def test_what_was_merged_and_sieved(finished_run, tmp_path):
+    inspection = _inspect(finished_run("adaptive-superpixel"), tmp_path)
     record = inspection.record(2)
     image = _image_of(record)
     shown = RoundImage(inspection, record, image)
@@ -141,8 +133,8 @@ def test_what_was_merged_and_sieved(finished, tmp_path):
     assert facts.view.distance_to_seed < epsilon
 
 
-def test_the_first_round_says_that_there_was_no_model(finished, tmp_path):
-    inspection = _inspect(finished["adaptive-superpixel"], tmp_path)
+def test_the_first_round_says_that_there_was_no_model(finished_run, tmp_path):
+    inspection = _inspect(finished_run("adaptive-superpixel"), tmp_path)
     record = inspection.record(1)
     shown = RoundImage(inspection, record, _image_of(record))
     facts = region_facts(shown, record.answers[0].query.region.mask.central_pixel())
@@ -158,9 +150,9 @@ def test_the_first_round_says_that_there_was_no_model(finished, tmp_path):
         region_facts(shown, (-1, 3))
 
 
-def test_a_model_that_is_gone_is_named(finished, tmp_path):
+def test_a_model_that_is_gone_is_named(finished_run, tmp_path):
     copy = tmp_path / "copy"
-    shutil.copytree(finished["adaptive-superpixel"], copy)
+    shutil.copytree(finished_run("adaptive-superpixel"), copy)
     shutil.rmtree(copy / "cache")
     inspection = _inspect(copy, tmp_path)
     record = inspection.record(2)
@@ -173,8 +165,8 @@ def test_a_model_that_is_gone_is_named(finished, tmp_path):
     assert caught.value.missing is None
 
 
-def test_previews_meet_the_round_at_its_own_settings(finished, tmp_path):
-    inspection = _inspect(finished["adaptive-superpixel"], tmp_path)
+def test_previews_meet_the_round_at_its_own_settings(finished_run, tmp_path):
+    inspection = _inspect(finished_run("adaptive-superpixel"), tmp_path)
     record = inspection.record(2)
     shown = RoundImage(inspection, record, _image_of(record))
     merged = merge_at(shown, inspection.config.acquisition.epsilon)
@@ -189,8 +181,8 @@ def test_previews_meet_the_round_at_its_own_settings(finished, tmp_path):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_acquisition_functions_are_compared(finished, tmp_path, method):
-    inspection = _inspect(finished[method], tmp_path)
+def test_acquisition_functions_are_compared(finished_run, tmp_path, method):
+    inspection = _inspect(finished_run(method), tmp_path)
     record = inspection.record(2)
     shown = RoundImage(inspection, record, _image_of(record))
     own = compare_acquisitions(shown, inspection.config.method.acquisition)
@@ -291,8 +283,8 @@ def test_classes_of_a_region_are_stripes():
 
 
 @pytest.mark.parametrize("kind", ["missing", "rubbish", "other", "short", "zeros"])
-def test_a_stored_table_that_does_not_add_up_is_none(finished, tmp_path, kind):
-    inspection = _inspect(finished["adaptive-superpixel"], tmp_path)
+def test_a_stored_table_that_does_not_add_up_is_none(finished_run, tmp_path, kind):
+    inspection = _inspect(finished_run("adaptive-superpixel"), tmp_path)
     image = inspection.data.train[0]
     table = inspection.table(1, image)
     path = tmp_path / "table.safetensors"
@@ -313,9 +305,9 @@ def test_a_stored_table_that_does_not_add_up_is_none(finished, tmp_path, kind):
     assert region_tables.read_curves(path) is None or kind == "other"
 
 
-def test_a_prediction_of_a_damaged_cache_is_made_again(finished, tmp_path):
+def test_a_prediction_of_a_damaged_cache_is_made_again(finished_run, tmp_path):
     copy = tmp_path / "copy"
-    shutil.copytree(finished["multi-class"], copy)
+    shutil.copytree(finished_run("multi-class"), copy)
     inspection = _inspect(copy, tmp_path)
     image = inspection.data.train[0]
     path = inspection.project.prediction_file(1, image)

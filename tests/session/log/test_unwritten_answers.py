@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from disks import no_file_grows_beyond
-from scenes import project_config, write_data
+from scenes import project_config
 
 from napari_al.errors import InputError
 from napari_al.session.log.log import LogWriteError
@@ -18,34 +18,15 @@ from napari_al.simulate.oracle import Oracle
 from napari_al.writing import WriteError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from napari_al.methods.queries import Answer
-
-
-@pytest.fixture
-def data_path(tmp_path: Path) -> Path:
-    """A data folder of this test's own: it may be spoilt."""
-    return write_data(tmp_path / "data")
-
-
-@pytest.fixture
-def session(data_path: Path, tmp_path: Path) -> Iterator[Session]:
-    with Session.create(tmp_path / "p", project_config(data_path)) as session:
-        session.prepare()
-        yield session
 
 
 def next_answer(session: Session) -> Answer:
     query = session.query()
     assert query is not None
     return Oracle(session.data).answer(query)
-
-
-def answer_round(session: Session) -> None:
-    while session.query() is not None:
-        session.submit(next_answer(session))
 
 
 def test_answers_are_held_while_the_log_cannot_be_written(session: Session, tmp_path: Path) -> None:
@@ -94,8 +75,8 @@ def test_whatever_is_written_next_takes_held_answers_along(session: Session) -> 
     assert session.undo()[0].id == held.id
 
 
-def test_closing_writes_held_answers(data_path: Path, tmp_path: Path) -> None:
-    with Session.create(tmp_path / "p", project_config(data_path)) as session:
+def test_closing_writes_held_answers(own_data_path: Path, tmp_path: Path) -> None:
+    with Session.create(tmp_path / "p", project_config(own_data_path)) as session:
         session.prepare()
         session.hold(next_answer(session))
     with Session.open(tmp_path / "p") as session:

@@ -12,7 +12,7 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 from disks import no_file_grows_beyond
-from scenes import project_config, write_data
+from scenes import answer_round, project_config
 
 from napari_al.core.clicks import Clicks
 from napari_al.errors import InputError
@@ -21,40 +21,14 @@ from napari_al.session.session import Session
 from napari_al.simulate.oracle import Oracle
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from napari_al.methods.queries import Query
-
-
-@pytest.fixture
-def data_path(tmp_path: Path) -> Path:
-    """A data folder of this test's own: it may be spoilt."""
-    return write_data(tmp_path / "data")
-
-
-@pytest.fixture
-def session(data_path: Path, tmp_path: Path) -> Iterator[Session]:
-    with Session.create(tmp_path / "p", project_config(data_path)) as session:
-        session.prepare()
-        yield session
-
-
-def next_answer(session: Session) -> Answer:
-    query = session.query()
-    assert query is not None
-    return Oracle(session.data).answer(query)
-
-
-def answer_round(session: Session) -> None:
-    while session.query() is not None:
-        session.submit(next_answer(session))
 
 
 # ---- the disk is full while a model trains
 
 
 def test_training_on_a_full_disk_gives_the_round_back(session: Session) -> None:
-    answer_round(session)
+    answer_round(session, Oracle(session.data))
     before = session.answers()
     ended = []
     session.events.job_finished.connect(ended.append)
@@ -72,7 +46,7 @@ def test_training_on_a_full_disk_gives_the_round_back(session: Session) -> None:
 
 def test_what_cannot_be_written_is_no_images_fault(session: Session) -> None:
     """An image that is left out is not asked until the project is opened again."""
-    answer_round(session)
+    answer_round(session, Oracle(session.data))
     session.train()
     shutil.rmtree(session.project.cache)
     in_the_way = session.project.prediction_file(1, "scene_1")
@@ -104,7 +78,7 @@ def test_a_log_older_than_the_rounds_is_told(session: Session, tmp_path: Path) -
     session.close()
     older = (tmp_path / "p" / "annotations.sqlite").read_bytes()
     with Session.open(tmp_path / "p") as again:
-        answer_round(again)
+        answer_round(again, Oracle(again.data))
         again.train()
     (tmp_path / "p" / "annotations.sqlite").write_bytes(older)
     for read_only in (False, True):
@@ -117,7 +91,7 @@ def test_a_log_older_than_the_rounds_is_told(session: Session, tmp_path: Path) -
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks into /proc")
 def test_a_killed_training_is_tried_with_a_smaller_batch(session: Session) -> None:
-    answer_round(session)
+    answer_round(session, Oracle(session.data))
     warned, ended, killed = [], [], []
     session.events.warned.connect(warned.append)
     session.events.job_finished.connect(ended.append)
@@ -148,11 +122,11 @@ def children() -> list[int]:
 # ---- images change
 
 
-def test_training_goes_on_without_an_image_and_says_so(data_path: Path, tmp_path: Path) -> None:
-    shutil.rmtree(data_path / "train" / "labels")
-    images = data_path / "train" / "images"
+def test_training_goes_on_without_an_image_and_says_so(own_data_path: Path, tmp_path: Path) -> None:
+    shutil.rmtree(own_data_path / "train" / "labels")
+    images = own_data_path / "train" / "images"
     shutil.copytree(images, tmp_path / "whole")
-    with Session.create(tmp_path / "p", project_config(data_path, budget=8)) as session:
+    with Session.create(tmp_path / "p", project_config(own_data_path, budget=8)) as session:
         session.prepare()
         for query in one_of_each_image(session):
             session.submit(labelled(query))
