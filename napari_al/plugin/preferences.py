@@ -22,6 +22,7 @@ class Preferences:
     budget: int = 100
     first_training: int = 30
     retrain_after: int = 20
+    validate_every: int = 5
     random_share: float = 0.05
     train_when_spent: bool = True
     review_corrections: bool = True
@@ -34,10 +35,12 @@ class Preferences:
 
     def settings(self, method: Method) -> dict[str, Any]:
         """Return them as settings of a new project of a method (``make_config``)."""
+        is_live = can_be_live(method)
         return {
             "budget": self.budget,
             "first_training": self.first_training,
-            "retrain_after": self.retrain_after or None if can_be_live(method) else None,
+            "retrain_after": self.retrain_after or None if is_live else None,
+            "validate_every": self.validate_every if is_live else 1,
             "acquisition": {"random_share": self.random_share},
             "training": {"device": self.device},
         }
@@ -59,6 +62,7 @@ def load() -> Preferences:
         budget=new.budget,
         first_training=new.first_training,
         retrain_after=new.retrain_after,
+        validate_every=new.validate_every,
         random_share=new.random_share,
         train_when_spent=new.train_when_spent,
         review_corrections=new.review_corrections,

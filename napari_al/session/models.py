@@ -172,6 +172,19 @@ class ProjectModels(ProjectMaps):
         goes_on = self.is_live and self.is_busy and self.round > 1
         return super().budget_is_spent and not goes_on
 
+    def set_retrain_after(self, n_answers: int | None) -> None:
+        """From now on train live, again after so many answers (1 or more), or by rounds: None.
+
+        ``config.json`` keeps it. It only says when the next training is due: each training has its
+        position of the log, so that a replay makes the same labels.
+        """
+        if self.project.read_only:
+            raise InputError(f"{self.project.path} is open for reading only; nothing is changed")
+        change = {"retrain_after": n_answers}
+        made_with = self._made_with.model_copy(update=change)
+        self.project.write_config(made_with)
+        self._made_with, self.config = made_with, self.config.model_copy(update=change)
+
     def propose_corrections(self) -> tuple[AutomaticCorrection, ...]:
         """Return the automatic corrections that this round's answers justify, to look at.
 

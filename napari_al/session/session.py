@@ -112,7 +112,7 @@ class Session(ProjectModels):
 
     def query_in(self, image: str) -> Query | None:
         """Return the best region of one image that has no answer yet; None as of `query`."""
-        return self._queue.next_in(image, self._answered, self.round) if self._asks else None
+        return next(iter(self.upcoming(1, image)), None)
 
     def query_at(self, image: str, pixel_rc: tuple[int, int]) -> Query | None:
         """Return the query about the open region of the pool at a (row, column), as picked there.

@@ -80,10 +80,12 @@ class ProjectState:
             self._adopt(self._pools.newest())
             failed.pop_all()
 
-    def upcoming(self, n: int) -> list[Query]:
-        """Return the next ``n`` queries, the current one first."""
+    def upcoming(self, n: int, image: str = "") -> list[Query]:
+        """Return the next ``n`` queries, the current one first; of one image, or "" = of any."""
         if not self._asks:
             return []
+        if image:
+            return list(islice(self._queue.queries_in(image, self._answered, self.round), n))
         return list(islice(self._queue.queries(self._answered, self.round), n))
 
     def query_about(self, region: Region) -> Query | None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scenes import project_config
 
+from napari_al.errors import InputError
 from napari_al.session.project import folder
 from napari_al.session.project.config import TrainingSettings
 from napari_al.session.rounds.round_jobs import train_and_score
@@ -121,6 +122,46 @@ def test_undo_across_a_training_and_a_replay_have_the_same_targets(
             ]
         for image in session.data.train:
             np.testing.assert_array_equal(again.targets(image), session.targets(image))
+
+
+def test_live_is_switched_on_and_off_and_a_replay_has_the_same_targets(
+    session: Session, tmp_path: Path
+) -> None:
+    answer(session, 5)
+    session.train()
+    session.prepare()
+    session.set_retrain_after(None)
+    assert not session.is_live
+    assert answer(session, 6) == 6, "by rounds the clicks end a round"
+    assert not session.budget_is_spent
+    session.set_retrain_after(4)
+    assert session.budget_is_spent, "six answers are more than four"
+    session.train()
+    assert session.project.read_config().retrain_after == 4
+    assert session.config.classes == session.made_with.classes
+    with begin_again(session, tmp_path / "again") as again:
+        for step in steps_of(session):
+            repeat(step, again)
+        assert trained_on(again) == trained_on(session) == [5, 11]
+        for image in session.data.train:
+            np.testing.assert_array_equal(again.targets(image), session.targets(image))
+    with (
+        Session.open(session.project.path, read_only=True) as reader,
+        pytest.raises(InputError, match="for reading only"),
+    ):
+        reader.set_retrain_after(None)
+
+
+def test_not_every_model_is_validated(data_path: Path, tmp_path: Path) -> None:
+    config = project_config(data_path, "bvsb", **LIVE, validate_every=2)
+    with Session.create(tmp_path / "p", config) as session:
+        session.prepare()
+        for n_answers in (5, 3, 3):
+            answer(session, n_answers)
+            session.train()
+            session.prepare()
+        assert [row["model_miou"] != "" for row in session.rounds()] == [True, False, True]
+    assert config.validates(0), "the model of labels to correct is the first"
 
 
 @pytest.mark.parametrize("live", [True, False])

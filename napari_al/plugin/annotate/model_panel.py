@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
 
 from napari_al.core.stopping import (
@@ -17,8 +17,10 @@ from napari_al.core.stopping import (
     estimate_gain,
 )
 from napari_al.plugin.control.answer_statistics import count, duration
+from napari_al.plugin.preferences import can_be_live
 from napari_al.plugin.widgets.form_parts import button, text
 from napari_al.plugin.widgets.line_chart import MAX_POINTS, LineChart
+from napari_al.plugin.widgets.retrain_box import RetrainBox
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from napari_al.methods.prequential import PrequentialAccuracy
     from napari_al.plugin.preferences import Preferences
     from napari_al.plugin.widgets.theme import ThemeColors
+    from napari_al.session.project.config import ProjectConfig
     from napari_al.session.rounds.job_function import JobProgress
 
 _STAGES = {
@@ -50,6 +53,8 @@ class ModelPanel(QWidget):
     train_wanted = Signal()
     stop_wanted = Signal()
     auto_changed = Signal(bool)
+    retrain_changed = Signal(object)
+    """Answers after which the model is trained again, or None: by rounds."""
     inspect_wanted = Signal()
 
     def __init__(self) -> None:
@@ -66,6 +71,12 @@ class ModelPanel(QWidget):
         self._auto.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._auto.setChecked(True)
         self._auto.toggled.connect(self.auto_changed.emit)
+        self.retrain = RetrainBox()
+        self.retrain.valueChanged.connect(
+            lambda _: self.retrain_changed.emit(self.retrain.retrain_after)
+        )
+        self._retrain = QWidget()
+        self._validated = text("", "muted")
         self._bar = QProgressBar()
         self._stage = text("", "muted")
         self.loss = LineChart("Loss", "step", digits=2)
@@ -89,11 +100,17 @@ class ModelPanel(QWidget):
         column.addWidget(self._bar)
         column.addWidget(self._stage)
         column.addWidget(self._auto)
+        row = QHBoxLayout(self._retrain)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(text("Train again", wrap=False))
+        row.addWidget(self.retrain, 1)
+        column.addWidget(self._retrain)
         column.addWidget(self.loss)
         column.addWidget(self.predicted)
         column.addWidget(self._predicted)
         column.addWidget(self._by_class)
         column.addWidget(self.miou)
+        column.addWidget(self._validated)
         column.addWidget(self._advice)
         column.addWidget(
             button(
@@ -108,6 +125,15 @@ class ModelPanel(QWidget):
     def set_preferences(self, preferences: Preferences) -> None:
         """Start with the user's preferences."""
         self._auto.setChecked(preferences.train_when_spent)
+
+    def set_config(self, config: ProjectConfig, *, has_validation: bool) -> None:
+        """Show when a project's model is trained again, and how often it is validated."""
+        self._retrain.setVisible(can_be_live(config.method))
+        with QSignalBlocker(self.retrain):
+            self.retrain.setValue(config.retrain_after or 0)
+        every = config.validate_every
+        self._validated.setVisible(has_validation and every > 1)
+        self._validated.setText(f"Measured after the first training and every {every} trainings.")
 
     def set_colors(self, colors: ThemeColors) -> None:
         """Use a theme's colours."""

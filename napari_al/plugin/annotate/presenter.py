@@ -57,6 +57,7 @@ class AnnotationPresenter:
         data = self._session.data
         are_rgb = data.n_channels == 3 and data.rules.pixel_type == "uint8"
         self._annotate.view.channels.set_channels(data.n_channels, are_rgb=are_rgb)
+        self._annotate.model.set_config(self._session.config, has_validation=data.has_val)
         self._annotate.model.show_rounds(self._session.rounds())
         last_training = self._session.project.read_last_training()
         self._annotate.model.show_last_training(last_training)
@@ -110,6 +111,7 @@ class AnnotationPresenter:
             (page.classes_wanted, self.toggle_editor),
             (page.model.train_wanted, opened.train),
             (page.model.stop_wanted, opened.training.stop),
+            (page.model.retrain_changed, self.on_retrain_changed),
             (page.model.auto_changed, opened.set_train_when_spent),
             (page.view.shown, display.set_wanted),
             (page.view.channels.changed, display.set_channels),
@@ -152,7 +154,7 @@ class AnnotationPresenter:
         """Show the question."""
         classes, state = self._session.config.classes, self._opened.questions.state
         self._annotate.show_query(query, self._opened.pause, classes)
-        self._annotate.images.show_only_in(self._opened.only_in, self._opened.display.image)
+        self._annotate.images.show_only_in(self._opened.updates.only_in, self._opened.display.image)
         if state is not None:
             self._annotate.show_picked(state.replaced, out_of_turn=state.out_of_turn)
             self._annotate.show_n_selected(len(self._opened.questions.selected))
@@ -240,6 +242,11 @@ class AnnotationPresenter:
         session = self._session
         number = session.round - 1 if session.is_training else session.model_round
         self._annotate.show_status(job_text(progress, number or 0))
+
+    def on_retrain_changed(self, n_answers: int | None) -> None:
+        """Train live or by rounds from now on."""
+        self._opened.training.set_retrain_after(n_answers)
+        self._opened.updates.schedule()
 
     def on_job_changed(self) -> None:
         """Show whether a job runs, and how the last one ended."""

@@ -36,6 +36,11 @@ class DeferredUpdates:
     events : WorkbenchEvents
     display : ImageDisplay
     statistics : StatisticsController
+
+    Attributes
+    ----------
+    only_in : str
+        The image that the next queries come from; "" = any.
     """
 
     def __init__(
@@ -47,6 +52,7 @@ class DeferredUpdates:
     ) -> None:
         self._session, self._events = session, events
         self._display, self._statistics = display, statistics
+        self.only_in = ""
         self._later = timer(LATER_MS, self._update)
         self._idle = timer(IDLE_MS, display.layers.refresh_thumbnails)
         self._scored = timer(SETTLE_MS, self._on_scores_settled)
@@ -94,6 +100,6 @@ class DeferredUpdates:
         """Load the images of the next queries, so that a key need not wait for one."""
         if not self._session.has_scores:
             return ()
-        upcoming = tuple(self._session.upcoming(N_AHEAD))
+        upcoming = tuple(self._session.upcoming(N_AHEAD, self.only_in))
         self._display.request(dict.fromkeys(q.region.image for q in upcoming), overlays=True)
         return upcoming

@@ -65,8 +65,6 @@ class OpenSession:
     ----------
     pause : Pause
         Why there is no query on screen.
-    only_in : str
-        The image that the next questions come from; "" = any.
     """
 
     def __init__(
@@ -82,7 +80,6 @@ class OpenSession:
         self.events, self.keys = events, bench.keys
         self.preferences = preferences
         self.pause: Pause = ""
-        self.only_in = ""  # the image that next questions come from; "" = any
         self._undone: list[Query] = []  # to be asked about before any other, the next one first
         self.display = ImageDisplay(
             bench.layers, session, preferences, dispatch, placement, sources
@@ -136,11 +133,13 @@ class OpenSession:
         """Return the next query; None: what it waits for has been started, if that was possible."""
         for _ in range(2):  # training begins another round
             query = self._next_undone() or (
-                self.session.query_in(self.only_in) if self.only_in else self.session.query()
+                self.session.query_in(self.updates.only_in)
+                if self.updates.only_in
+                else self.session.query()
             )
             if query is not None:
                 return query
-            if self.only_in and self.session.query() is not None:
+            if self.updates.only_in and self.session.query() is not None:
                 self.pause = "complete"
                 return None
             self.pause = self.training.prepare_query()
@@ -231,14 +230,14 @@ class OpenSession:
         state = self.questions.state
         if state is not None and (state.out_of_turn or state.replaced is not None):
             self.ask()
-        elif self.only_in and (state is not None or self.pause == "complete"):
+        elif self.updates.only_in and (state is not None or self.pause == "complete"):
             self.stay_in("")
 
     def stay_in(self, image: str) -> None:
         """Ask in one image from now on; "": in any."""
         if self.pause in BUSY:
             return
-        self.only_in = image
+        self.updates.only_in = image
         if image and image != self.display.image:
             self.display.show_image(image)
         self.ask()

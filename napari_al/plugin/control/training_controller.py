@@ -121,6 +121,11 @@ class TrainingController:
         ):
             self.train(waits_for_budget=True)
 
+    def set_retrain_after(self, n_answers: int | None) -> None:
+        """Train live, again after so many answers, or by rounds (None); in this project."""
+        if self._events.attempt(lambda: self._session.set_retrain_after(n_answers)):
+            self.advanced.emit("")
+
     def stop(self) -> None:
         """Stop the job that is running."""
         self._events.attempt(self._session.stop_job)

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from napari_al.plugin.start.viewer_images import ViewerImages
     from napari_al.session.session import Session
 
+N_PROBLEMS = 4
+"""Of a project, that are told one by one when it is opened."""
 IDLE_MS = 300
 """After the dock has opened, while the user still chooses a folder."""
 
@@ -207,8 +209,8 @@ class SessionOpener:
         except InputError as error:
             problems = (str(error), *problems)
         self._bench.open(opened.session, placement, sources)
-        for problem in problems[:1]:
-            self._bench.events.told.emit(problem)
+        if problems:
+            self._bench.events.told.emit(problems_text(problems))
 
     # ---- preview
 
@@ -280,6 +282,14 @@ class SessionOpener:
             action()
         except (InputError, OSError) as error:
             self._page.show_message(str(error))
+
+
+def problems_text(problems: Sequence[str]) -> str:
+    """Return problems a line each: the first ones, and how many there are besides."""
+    lines = list(problems[:N_PROBLEMS])
+    if len(problems) > N_PROBLEMS:
+        lines.append(f"And {len(problems) - N_PROBLEMS} more like these.")
+    return "\n".join(lines)
 
 
 def _close_session(result: Any) -> None:

@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_al.errors import InputError
-from napari_al.plugin.preferences import can_be_live
+from napari_al.plugin.preferences import Preferences, can_be_live
 from napari_al.plugin.start.class_list import ClassList
 from napari_al.plugin.start.existing_labels_box import ExistingLabelsBox
 from napari_al.plugin.start.method_choice import MethodChoice
@@ -31,14 +31,13 @@ from napari_al.plugin.start.new_session import StartChoice, suggest_project
 from napari_al.plugin.start.pseudo_label_box import PseudoLabelBox
 from napari_al.plugin.start.recent_list import RecentList, listed
 from napari_al.plugin.start.region_size_box import RegionSizeBox
-from napari_al.plugin.start.retrain_box import RetrainBox
 from napari_al.plugin.widgets.form_parts import button, choice, scrolled, text
+from napari_al.plugin.widgets.retrain_box import RetrainBox
 
 if TYPE_CHECKING:
     from qtpy.QtGui import QDragEnterEvent, QDropEvent
 
     from napari_al.formats.dataset import ClassInfo, DataFolder
-    from napari_al.plugin.preferences import Preferences
     from napari_al.plugin.start.new_session import FolderContents
     from napari_al.plugin.start.viewer_images import ViewerImages
     from napari_al.session.project.config import ProjectConfig
@@ -68,7 +67,8 @@ class StartPage(QWidget):
         self.source: Path | ViewerImages | None = None
         self._classes_of_folder: tuple[ClassInfo, ...] = ()
         self._own_project = self._can_correct = False
-        self._given: dict[str, Any] = {}  # settings that this page does not show
+        self._preferences = Preferences()
+        self._given: dict[str, Any] = {}  # settings of a command, also such as are not shown here
         self.recent = RecentList("Go on with", can_forget=True)
         self.projects_of_folder = RecentList("Projects of this folder", can_forget=False)
         for projects in (self.recent, self.projects_of_folder):
@@ -95,11 +95,8 @@ class StartPage(QWidget):
         self.budget.setToolTip("clicks after which a model is trained on all answers so far")
         self.order = choice(_ORDERS, "of a round's queries; image by image the eye stays put")
         self.model = ModelChoice()
-        self.device = "auto"
-        self.first_training: int | None = None
         self.retrain_after = RetrainBox()
         self._retrain_label = text("Train again", wrap=False)
-        self.random_share = 0.0
         self.project = QLineEdit()
         self.project.setToolTip("a new folder; answers and models are kept there")
         self.project.textEdited.connect(self._on_own_project)
@@ -186,11 +183,9 @@ class StartPage(QWidget):
 
     def set_preferences(self, preferences: Preferences) -> None:
         """Start with the user's preferences."""
+        self._preferences = preferences
         self.budget.setValue(preferences.budget)
-        self.device = preferences.device
-        self.first_training = preferences.first_training
         self.retrain_after.setValue(preferences.retrain_after)
-        self.random_share = preferences.random_share
 
     def preset(self, project: Path | None, config: ProjectConfig, given: dict[str, Any]) -> None:
         """Start with a config; ``given``: its settings, which are kept even if not shown here."""
@@ -198,13 +193,8 @@ class StartPage(QWidget):
         self.question.choose(config.method)
         if "budget" in given:
             self.budget.setValue(config.budget)
-        if "first_training" in given:
-            self.first_training = config.first_training
         if "retrain_after" in given:
             self.retrain_after.setValue(config.retrain_after or 0)
-        if "random_share" in given.get("acquisition", {}):
-            self.random_share = config.acquisition.random_share
-        self.device = config.training.device
         self.model.preset(config.training)
         self.regions.preset(config.regions.n_per_image, config.method.regions)
         self.order.setCurrentIndex(self.order.findData(config.acquisition.order))
@@ -298,27 +288,37 @@ class StartPage(QWidget):
         project = self.project.text().strip()
         if not project:
             raise InputError("Name a folder for the project.")
+        method = self.question.method
         shown = {
             "budget": self.budget.value(),
-            "first_training": self.first_training,
-            "retrain_after": self.retrain_after.retrain_after(self.question.method),
+            "retrain_after": self.retrain_after.retrain_after if can_be_live(method) else None,
             "method": {"regions": self.regions.regions},
             "regions": {"n_per_image": self.regions.n_per_image},
-            "acquisition": {
-                "order": self.order.currentData(),
-                "random_share": self.random_share,
-            },
-            "training": {"device": self.device, **self.model.settings()},
+            "acquisition": {"order": self.order.currentData()},
+            "training": self.model.settings(),
         }
+        not_shown = merged(self._not_shown(), self._given)
         return StartChoice(
             self.source,
             self.class_list.classes(),
-            self.question.method.name,
+            method.name,
             Path(project).expanduser(),
-            merged(self._given, shown),
+            merged(not_shown, shown),
             self.existing_labels.labels(),
             self.existing_labels.use_of_layers,
         )
+
+    def _not_shown(self) -> dict[str, Any]:
+        """Return what the user prefers, of what this page does not show."""
+        preferred = self._preferences.settings(self.question.method)
+        by_rounds = {} if self.retrain_after.retrain_after else {"validate_every": 1}
+        return preferred | by_rounds
+
+    @property
+    def device(self) -> str:
+        """Where models are to run."""
+        given = self._given.get("training", {})
+        return str(given.get("device", self._preferences.device))
 
     def _start(self) -> None:
         try:

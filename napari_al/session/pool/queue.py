@@ -197,18 +197,17 @@ class QueryQueue:
             given.add(_place(query))
             yield query
 
-    def next_in(self, image: str, answered: AnsweredState, round_number: int) -> Query | None:
-        """Return the best open query of one image; None: all of it is answered."""
+    def queries_in(self, image: str, answered: AnsweredState, round_number: int) -> Iterator[Query]:
+        """Yield the open queries of one image, best first."""
         if self.pool is None:
-            return None
+            return
         if self._places_in is None or self._places_in[:2] != (self.pool, image):
             self._places_in = self.pool, image, self.pool.places_of(image)
         for place in self._places_in[2].tolist():
             row = int(self.pool.order[place])
             query = _query_of_row(self.pool, row, answered, round_number)
             if query is not None:
-                return query
-        return None
+                yield query
 
     def _ranked(self, answered: AnsweredState, round_number: int) -> Iterator[Query]:
         """Yield the queries about open regions in the pool's order."""

@@ -175,6 +175,11 @@ class ProjectConfig(Settings):
         description="live: answers that end each later round, which the window trains while it "
         "asks on; null: by rounds, which end when the budget is spent",
     )
+    validate_every: Positive = Field(
+        1,
+        description="trainings from one validation to the next, the first one validated; a round "
+        "without has no model mIoU",
+    )
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     skip_broken: bool = False
     images: ImageRules = ImageRules()
@@ -184,6 +189,10 @@ class ProjectConfig(Settings):
     targets: TargetSettings = TargetSettings()
     training: TrainingSettings = TrainingSettings()
     oracle: OracleSettings = OracleSettings()
+
+    def validates(self, round_number: int) -> bool:
+        """Whether the model of a round is measured on the validation images."""
+        return round_number == 0 or (round_number - 1) % self.validate_every == 0
 
     def budget_of(self, round_number: int) -> int:
         """Clicks of a round, 1 = the first; 0, which asks nothing, has those of the first."""

@@ -148,7 +148,8 @@ def _train_round(work: JobContext, args: dict[str, Any]) -> dict[str, Any]:
     has_model = outcome.has_learnt or project.has_trained_model(work.round - 1)
     if has_model and not outcome.has_learnt:  # the model stays the one of the round before
         predictor = Predictor(work, work.snapshot.load_model(work.round - 1))
-    validation = validate(work, predictor) if has_model else None
+    is_due = has_model and config.validates(work.round)
+    validation = validate(work, predictor) if is_due else None
     model_confusion = None if validation is None else validation.confusion
     project.save_model(work.round, predictor.segmenter)
     row = {
@@ -207,7 +208,7 @@ def _second_stage(
     if not config.training.keep_weights:
         predictor = Predictor(work, start_segmenter(work, round_number=0))
     train_model(work, predictor, images, config, stage=2)
-    validation = validate(work, predictor)
+    validation = validate(work, predictor) if config.validates(work.round) else None
     model_confusion = None if validation is None else validation.confusion
     work.snapshot.project.save_model(work.round, predictor.segmenter, stage=2)
     result["stage2_model_iou"] = _iou_or_none(model_confusion)

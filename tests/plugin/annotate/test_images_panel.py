@@ -71,6 +71,14 @@ def test_questions_come_from_a_clicked_image_until_it_is_left(desk_on_images: De
         desk.until_asked()
         assert desk.query.region.image == image
     assert [a.query.region.image for a in desk.session.answers()] == [image] * 3
+    coming = desk.session.upcoming(4, image)
+    assert coming[0] == desk.query
+    assert {query.region.image for query in coming} == {image}
+    shown = []
+    desk.dock.bench.events.upcoming_changed.connect(shown.append)
+    desk.dock.bench.opened.updates.schedule()
+    desk.until(lambda: shown)
+    assert {query.region.image for query in shown[-1]} == {image}, "the Queue tab shows the same"
     desk.until(lambda: {i.image: i.n_answered for i in panel.model.images}[image] == 3)
     desk.key(Qt.Key.Key_Escape)
     desk.until_asked()

@@ -1,4 +1,7 @@
-"""Texts of the model panel."""
+"""The model panel: its texts, and when the model is trained again."""
+
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
 
 from napari_al.core.stopping import GainEstimate, Share
 from napari_al.formats.classes import default_classes
@@ -22,6 +25,35 @@ def test_the_expected_gain_is_given_in_points_with_its_interval():
 def test_stopping_is_suggested_when_little_is_left_to_gain():
     assert "you may stop" in gain_text(GainEstimate(0.0, 0.001, 0.0, 0.002))
     assert "stop" not in gain_text(GainEstimate(0.001))
+
+
+def test_live_and_by_rounds_are_switched_in_an_open_project(open_session):
+    desk = open_session("bvsb", budget=50, first_training=None, retrain_after=None)
+    page, box = desk.dock.annotate, desk.dock.annotate.model.retrain
+    for _ in range(3):
+        desk.key(Qt.Key.Key_1)
+        desk.until_asked()
+    page.tabs.setCurrentIndex(1)
+    assert (box.isVisible(), box.text()) == (True, "when the clicks are spent")
+    box.setFocus()
+    box.selectAll()
+    QTest.keyClicks(box, "40")
+    assert desk.session.config.retrain_after is None, "not before the number is complete"
+    QTest.keyClick(box, Qt.Key.Key_Return)
+    assert desk.session.project.read_config().retrain_after == 40
+    desk.until(lambda: page._budget.format() == "3 of 40 answers")
+    QTest.keyClick(box, Qt.Key.Key_Home)
+    box.setValue(0)
+    assert desk.session.project.read_config().retrain_after is None
+    desk.until(lambda: page._budget.format() == "3 of 50 clicks")
+    assert not page.model._validated.isVisible()
+
+
+def test_how_often_the_model_is_measured_is_said(open_session):
+    desk = open_session("bvsb", retrain_after=5, validate_every=5)
+    desk.dock.annotate.tabs.setCurrentIndex(1)
+    assert desk.dock.annotate.model._validated.isVisible()
+    assert "every 5 trainings" in desk.dock.annotate.model._validated.text()
 
 
 def test_no_time_is_estimated_before_enough_steps(qtbot):

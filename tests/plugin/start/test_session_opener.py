@@ -10,6 +10,7 @@ import pytest
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QApplication
 
+from napari_al.plugin.start.session_opener import problems_text
 from napari_al.session.session import Session
 
 HOLD = """
@@ -39,6 +40,11 @@ def test_a_project_open_elsewhere_is_refused_and_opens_after_a_crash_there(open_
     desk.dock.opening.open(path, project=None, method=None, settings={})
     desk.until_asked()
     assert len(desk.session.answers()) == 1
+
+
+def test_all_problems_are_told_or_counted():
+    assert problems_text(["a.", "b."]) == "a.\nb."
+    assert problems_text([f"{n}." for n in range(9)]).endswith("3.\nAnd 5 more like these.")
 
 
 def _close_dock(desk):

@@ -16,12 +16,19 @@ from napari_al.session.project.settings import make_config
     ("given", "budget", "first_training"),
     [({}, 70, 20), ({"budget": 9, "first_training": 4}, 9, 4)],
 )
-def test_preferences_hold_where_no_setting_is_given(desk, data_path, given, budget, first_training):
-    page = desk.dock.start
-    page.set_preferences(Preferences(budget=70, first_training=20))
-    page.preset(None, make_config(DataFolder.open(data_path), given, "bvsb"), given)
+def test_preferences_hold_where_no_setting_is_given(
+    desk, data_path, tmp_path, given, budget, first_training
+):
+    page, data = desk.dock.start, DataFolder.open(data_path)
+    page.set_preferences(Preferences(budget=70, first_training=20, device="cpu"))
+    page.show_found(FolderContents(data_path, data=data))
+    page.preset(tmp_path / "p", make_config(data, given, "bvsb"), given)
     assert page.budget.value() == budget
-    assert page.first_training == first_training
+    chosen = page.choice().settings
+    assert (chosen["first_training"], chosen["validate_every"]) == (first_training, 5)
+    assert chosen["training"]["device"] == page.device == "cpu"
+    page.retrain_after.setValue(0)
+    assert page.choice().settings["validate_every"] == 1  # by rounds each model is measured
 
 
 @pytest.mark.parametrize(

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from qtpy.QtWidgets import QSpinBox
-
-from napari_al.plugin.preferences import can_be_live
-
-if TYPE_CHECKING:
-    from napari_al.methods.table import Method
 
 
 class RetrainBox(QSpinBox):
-    """A number of answers; 0 = when the clicks are spent."""
+    """A number of answers; 0 = by rounds, when the clicks are spent."""
 
     def __init__(self) -> None:
         super().__init__()
         self.setRange(0, 10_000)
+        self.setKeyboardTracking(False)  # a number counts once it is typed in full
         self.setPrefix("after ")
         self.setSuffix(" answers")
         self.setSpecialValueText("when the clicks are spent")
@@ -25,6 +19,7 @@ class RetrainBox(QSpinBox):
             "live: the model is trained again while you go on; 0: by rounds, as in the papers"
         )
 
-    def retrain_after(self, method: Method) -> int | None:
-        """Return the setting for a method; None: by rounds."""
-        return self.value() or None if can_be_live(method) else None
+    @property
+    def retrain_after(self) -> int | None:
+        """The setting; None: by rounds."""
+        return self.value() or None
