@@ -29,7 +29,7 @@ from napari_al.plugin.widgets.connection_list import ConnectionList
 from napari_al.session.log.history import ClassEdit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from napari.layers import Layer
 
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from napari_al.plugin.control.workbench import Workbench
     from napari_al.plugin.layers.camera import Placement
     from napari_al.plugin.layers.layer_kinds import LayerKind
+    from napari_al.plugin.layers.plane_slider import Plane
     from napari_al.session.rounds.job_function import JobResult
     from napari_al.session.session import Session
 
@@ -58,8 +59,8 @@ class OpenSession:
         Closed with this.
     placement : Placement, optional
         Where its images lie in the world.
-    sources : iterable of Layer
-        Layers that its images are from; hidden until `close`.
+    planes : sequence of Plane
+        Of layers that its images are from; these are hidden until `close`.
 
     Attributes
     ----------
@@ -72,7 +73,7 @@ class OpenSession:
         bench: Workbench,
         session: Session,
         placement: Placement | None = None,
-        sources: Iterable[Layer] = (),
+        planes: Sequence[Plane] = (),
     ) -> None:
         events, preferences, dispatch = bench.events, bench.preferences, bench.dispatch
         self.session = session
@@ -81,9 +82,7 @@ class OpenSession:
         self.preferences = preferences
         self.pause: Pause = ""
         self._undone: list[Query] = []  # to be asked about before any other, the next one first
-        self.display = ImageDisplay(
-            bench.layers, session, preferences, dispatch, placement, sources
-        )
+        self.display = ImageDisplay(bench.layers, session, preferences, dispatch, placement, planes)
         self.submission = AnswerSubmission(session, events, dispatch)
         self.questions = QuestionController(
             session, events, self.display, self.submission, self.keys

@@ -20,9 +20,8 @@ from napari_al.plugin.widgets.connection_list import ConnectionList
 from napari_al.plugin.widgets.main_thread import MainThread
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
-    from napari.layers import Layer
     from napari.viewer import Viewer
 
     from napari_al.methods.queries import Query
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from napari_al.plugin.control.training_controller import Pause
     from napari_al.plugin.layers.camera import Placement
     from napari_al.plugin.layers.displayed_image import ImageDisplay
+    from napari_al.plugin.layers.plane_slider import Plane
     from napari_al.session.session import Session
 
 
@@ -68,12 +68,12 @@ class Workbench:
         self,
         session: Session,
         placement: Placement | None = None,
-        sources: Iterable[Layer] = (),
+        planes: Sequence[Plane] = (),
     ) -> None:
         """Show a session instead of the layers its images are from; an earlier one is closed."""
         self.close()
         gc.freeze()  # a collection among napari's objects would stop everything for 0.2 s
-        self.opened = OpenSession(self, session, placement, sources)
+        self.opened = OpenSession(self, session, placement, planes)
         remember(session)
         self.events.opened.emit(self.opened)
         if self.keys.problem:

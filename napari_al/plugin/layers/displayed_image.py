@@ -23,9 +23,8 @@ from napari_al.plugin.layers.picture_store import (
 from napari_al.plugin.widgets.main_thread import timer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-    from napari.layers import Layer
     from numpy.typing import NDArray
 
     from napari_al.methods.queries import Region
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from napari_al.plugin.layers.highlight import Marks
     from napari_al.plugin.layers.layer_kinds import LayerKind
     from napari_al.plugin.layers.layer_set import LayerSet
+    from napari_al.plugin.layers.plane_slider import Plane
     from napari_al.plugin.preferences import Preferences
     from napari_al.plugin.widgets.main_thread import Dispatch
     from napari_al.session.session import Session
@@ -58,8 +58,8 @@ class ImageDisplay:
         Runs a function on the window's thread.
     placement : Placement, optional
         Where images lie in the world.
-    sources : iterable of Layer
-        Layers that are hidden until `close`.
+    planes : sequence of Plane
+        Of layers that its images are from: these are hidden until `close`, and keep their sliders.
 
     Attributes
     ----------
@@ -87,7 +87,7 @@ class ImageDisplay:
         preferences: Preferences,
         dispatch: Dispatch,
         placement: Placement | None = None,
-        sources: Iterable[Layer] = (),
+        planes: Sequence[Plane] = (),
     ) -> None:
         self.layers = layers
         self.image = ""
@@ -103,9 +103,11 @@ class ImageDisplay:
         self._view: tuple[ChannelView, ...] | None = None
         self._view_version = 0
         self._zoomed = timer(60, layers.fit_lines)
-        self._hidden = [layer for layer in sources if layer.visible]
+        self._hidden = [la for la in dict.fromkeys(p.layer for p in planes) if la.visible]
         for layer in self._hidden:
             layer.visible = False
+        self._slider = layers.plane_slider(planes)
+        self._slider.moved.connect(self._on_slider)
         layers.place(placement or Placement())
         rules = session.data.rules
         is_grey = session.data.n_channels == 1 and len(rules.ranges) == 1
@@ -117,6 +119,7 @@ class ImageDisplay:
         """Remove the session's layers and show the hidden ones again."""
         self.is_closing = True
         self._zoomed.stop()
+        self._slider.close()
         self._pictures.close()
         self.layers.clear()
         for layer in self._hidden:
@@ -141,12 +144,24 @@ class ImageDisplay:
 
     def _show_region(self) -> None:
         region = self._region
-        if region is not None and self.image == region.image:
+        if region is not None and self._is_seen(region):
             if self._moves:
                 self.layers.camera.focus(
                     region.mask, self._context, keep_zoom=self._preferences.keep_zoom
                 )
             self.layers.highlight(region.mask, self._marks)
+
+    def _is_seen(self, region: Region) -> bool:
+        """Whether a region can be seen now: on its image, or its place on a neighbouring plane."""
+        here = self.image == region.image
+        return here or self._slider.are_of_one_stack(self.image, region.image)
+
+    def _on_slider(self, image: str) -> None:
+        """Show the plane that the user has gone to; the question stays, and so does the view."""
+        self._wanted, self._moves = image, False
+        self._show_image(image)
+        if self._region is not None:
+            self._show_region()
 
     @property
     def _context(self) -> float:
@@ -163,8 +178,10 @@ class ImageDisplay:
             self.layers.camera.whole_image()
 
     def focus(self) -> None:
-        """Move the camera back to the region."""
-        if self._region is not None and self.image:
+        """Move the camera back to the region, and the sliders to its plane."""
+        if self._region is not None and self.image and self.image != self._region.image:
+            self.show_region(self._region, self._marks)
+        elif self._region is not None and self.image:
             self.layers.camera.focus(self._region.mask, self._context)
 
     def set_context(self, context: int) -> None:
@@ -237,6 +254,7 @@ class ImageDisplay:
 
     def _show_image(self, image: str) -> None:
         """Show an image with its overlays, or load it."""
+        self._slider.go_to(image)
         key = self._key(image, "image")
         if not self._pictures.is_ready(key):
             self.image = ""

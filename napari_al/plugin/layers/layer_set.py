@@ -29,6 +29,7 @@ from napari_al.plugin.layers.layer_kinds import (
     relative_dim,
     score_limits,
 )
+from napari_al.plugin.layers.plane_slider import PlaneSlider
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from napari_al.formats.dataset import ClassInfo
     from napari_al.plugin.layers.camera import Placement
     from napari_al.plugin.layers.picture_store import PictureKind
+    from napari_al.plugin.layers.plane_slider import Plane
 
 DIM_UNDER_OVERLAYS = 0.4
 """Share of the dimming that remains while the heatmap or labels are shown."""
@@ -119,6 +121,10 @@ class LayerSet:
 
     def _placed(self, kind: LayerKind) -> dict[str, Any]:
         return self.camera.placement.kwargs(self._k if kind == "query" else 1)
+
+    def plane_slider(self, planes: Sequence[Plane]) -> PlaneSlider:
+        """Return what keeps the viewer's sliders and the plane on screen together."""
+        return PlaneSlider(self._viewer, planes)
 
     # ---- visibility and colours
 

@@ -93,14 +93,14 @@ def labels_of_layers(images: ViewerImages, n_classes: int) -> Iterator[LabelledI
     """
     n_found = 0
     for name, layers, index in places(images):
-        shape = _data(layers[0]).shape
-        shape = shape[:-1] if layers[0].rgb else shape
+        shape = images.plane_shape(layers[0])
         fitting = (la for la in images.label_layers if _data(la).shape == shape)
         layer = next(fitting, None)
         if layer is None:
             continue
         n_found += 1
-        values = np.asarray(_data(layer)[index])
+        at = tuple(i for i in index if not isinstance(i, slice))
+        values = np.asarray(_data(layer)[at])
         if values.min() < 0 or values.max() > n_classes:
             raise InputError(
                 f"The layer {layer.name!r} has the value {values.max()}, and there are {n_classes} "

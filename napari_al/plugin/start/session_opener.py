@@ -23,9 +23,8 @@ from napari_al.plugin.widgets.main_thread import timer
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from napari.layers import Layer
-
     from napari_al.plugin.control.workbench import Workbench
+    from napari_al.plugin.layers.plane_slider import Plane
     from napari_al.plugin.start.existing_labels import ExistingLabels
     from napari_al.plugin.start.new_session import FolderContents, StartChoice
     from napari_al.plugin.start.start_page import StartPage
@@ -71,11 +70,16 @@ class SessionOpener:
         self._background = Background(bench.dispatch, n_threads=1)  # opening locks a project
         self._idle = timer(IDLE_MS, self._load_ahead)
         self._idle.start()
+        self._opened_image = timer(IDLE_MS, self._preselect)
+        self._opened_image.start()
+        bench.viewer.layers.events.inserted.connect(self._on_inserted)
         self._found: FolderContents | None = None
 
     def close(self) -> None:
         """End the thread; a session that it still opens is closed."""
         self._idle.stop()
+        self._opened_image.stop()
+        self._bench.viewer.layers.events.inserted.disconnect(self._on_inserted)
         self.preview.close()
         self._background.close()
 
@@ -167,10 +171,25 @@ class SessionOpener:
         self._attempt(lambda: self.look(sample_data_path()))
 
     def use_viewer_images(self) -> None:
-        """Use the images that are open in the viewer."""
-        from napari_al.plugin.start.viewer_images import images_of
+        """Use the images that are open in the viewer, and preview the plane on screen."""
+        self._attempt(self._use_viewer_images)
 
-        self._attempt(lambda: self._page.show_viewer_images(images_of(self._bench.viewer)))
+    def _use_viewer_images(self) -> None:
+        from napari_al.plugin.start.viewer_images import images_of, position_at
+
+        images = images_of(self._bench.viewer)
+        self._page.regions.image_index = position_at(images, self._bench.viewer.dims.point)
+        self._page.show_viewer_images(images)
+
+    def _preselect(self) -> None:
+        """Use images that are open already, where nothing else is chosen."""
+        if self._bench.opened is None and not isinstance(self._page.source, Path):
+            with suppress(InputError):  # none, or such as cannot be used: the button says why
+                self._use_viewer_images()
+
+    def _on_inserted(self, event: Any) -> None:
+        if "napari_al" not in event.value.metadata:
+            self._opened_image.start()
 
     def read_labels(self, folder: Path) -> None:
         """Use the classes of a folder of label images."""
@@ -193,22 +212,23 @@ class SessionOpener:
     def begin(self, choice: StartChoice) -> None:
         """Create a project and open it."""
         from napari_al.plugin.start.new_session import create
+        from napari_al.plugin.start.viewer_images import planes_of
 
         dispatch = self._bench.dispatch
         self._in_background(
             lambda: _Opened.of(*create(choice, dispatch)),
             lambda opened: self._on_opened(
-                opened, () if isinstance(choice.source, Path) else choice.source.layers
+                opened, () if isinstance(choice.source, Path) else planes_of(choice.source)
             ),
         )
 
-    def _on_opened(self, opened: _Opened, sources: Sequence[Layer] = ()) -> None:
+    def _on_opened(self, opened: _Opened, planes: Sequence[Plane] = ()) -> None:
         placement, problems = None, opened.problems
         try:
             placement = read_placement(opened.session.data.path)
         except InputError as error:
             problems = (str(error), *problems)
-        self._bench.open(opened.session, placement, sources)
+        self._bench.open(opened.session, placement, planes)
         if problems:
             self._bench.events.told.emit(problems_text(problems))
 

@@ -22,6 +22,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_al.errors import InputError
+from napari_al.plugin.control.answer_statistics import count
 from napari_al.plugin.preferences import Preferences, can_be_live
 from napari_al.plugin.start.class_list import ClassList
 from napari_al.plugin.start.existing_labels_box import ExistingLabelsBox
@@ -74,7 +75,7 @@ class StartPage(QWidget):
         for projects in (self.recent, self.projects_of_folder):
             projects.picked.connect(self.folder_wanted.emit)
         self._images = text("Choose a folder of images, or drop one here.", "muted")
-        self._as_channels = QCheckBox("The layers are channels of the same images")
+        self._as_channels = QCheckBox()
         self._as_channels.setVisible(False)
         self._as_channels.toggled.connect(self._on_as_channels)
         self.class_list = ClassList()
@@ -233,9 +234,11 @@ class StartPage(QWidget):
         self.source = images
         self.projects_of_folder.show_projects(())
         names = ", ".join(layer.name for layer in images.layers)
-        channels = f" of {len(images.layers)} channels" if images.are_channels else ""
-        self._images.setText(f"{images.n_planes} images{channels} of the viewer ({names})")
+        channels = f" of {images.n_channels} channels" if images.are_channels else ""
+        n = count(images.n_planes, "image")
+        self._images.setText(f"{n}{channels} of the viewer ({names})")
         self._as_channels.setVisible(images.can_be_channels)
+        self._as_channels.setText(images.channels_question)
         with QSignalBlocker(self._as_channels):
             self._as_channels.setChecked(images.are_channels)
         self._on_source(can_correct=False)
@@ -390,7 +393,7 @@ class StartPage(QWidget):
 def _kinds(data: DataFolder) -> str:
     """Say how many images there are, and of which kinds where there are several."""
     kinds = Counter(Path(data.file_name(name)).suffix.lower() for name in data.train)
-    n = f"{len(data.train)} image{'s' if len(data.train) > 1 else ''}"
+    n = count(len(data.train), "image")
     if len(kinds) == 1:
         return n
-    return f"{n} ({', '.join(f'{count} {kind}' for kind, count in sorted(kinds.items()))})"
+    return f"{n} ({', '.join(f'{k} {kind}' for kind, k in sorted(kinds.items()))})"

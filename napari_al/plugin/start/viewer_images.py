@@ -13,6 +13,7 @@ import numpy as np
 from napari_al.errors import InputError
 from napari_al.formats.classes import classes_to_json
 from napari_al.plugin.layers.camera import Placement
+from napari_al.plugin.layers.plane_slider import Plane
 from napari_al.plugin.start.placement_file import write_placement
 from napari_al.writing import write_atomic
 
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
     from napari_al.formats.image_rules import ImageRules
 
 
+MAX_CHANNELS = 8
+"""More planes on an axis that has no name are taken as a stack without asking."""
+_CHANNELS = ("c", "ch", "channel", "channels")
+_STACKS = ("z", "t", "time", "depth", "plane", "slice", "frame", "position", "p")
 _DEVICE = re.compile(r"con|prn|aux|nul|(com|lpt)\d", re.IGNORECASE)
 """Names that Windows keeps for devices, whatever their suffix."""
 
@@ -42,9 +47,12 @@ class ViewerImages:
     placement : Placement
         Of the first layer.
     can_be_channels : bool
-        Whether the layers may be channels of the same images: grey, of one shape, at one place.
+        Whether the layers may be channels of the same images: grey, of one shape, at one place;
+        or, with a ``channel_axis``, whether the planes on that axis may be.
     are_channels : bool
         Whether they are taken as such.
+    channel_axis : int or None
+        Axis of each layer; None: the layers themselves are meant.
     label_layers : tuple of napari.layers.Labels
         Those that are visible.
     """
@@ -53,22 +61,58 @@ class ViewerImages:
     placement: Placement
     can_be_channels: bool = False
     are_channels: bool = False
+    channel_axis: int | None = None
     label_layers: tuple[Layer, ...] = ()
+
+    @property
+    def of_images(self) -> list[tuple[Layer, ...]]:
+        """The layers of each image or stack: several where these are its channels."""
+        if self.are_channels and self.channel_axis is None:
+            return [self.layers]
+        return [(layer,) for layer in self.layers]
 
     @property
     def n_planes(self) -> int:
         """Number of images."""
-        layers = self.layers[:1] if self.are_channels else self.layers
-        return sum(int(np.prod(_stack_shape(layer), dtype=int)) for layer in layers)
+        return sum(
+            int(np.prod([_shape(layers[0])[a] for a in self.stack_axes(layers[0])], dtype=int))
+            for layers in self.of_images
+        )
+
+    @property
+    def n_channels(self) -> int:
+        """Number of channels of each image that is grey."""
+        if not self.are_channels:
+            return 1
+        axis = self.channel_axis
+        return len(self.layers) if axis is None else _shape(self.layers[0])[axis]
+
+    @property
+    def channels_question(self) -> str:
+        """What the user is asked where it is not clear, as a statement."""
+        if self.channel_axis is None:
+            return "The layers are channels of the same images"
+        n_planes = _shape(self.layers[0])[self.channel_axis]
+        return f"The {n_planes} planes on axis {self.channel_axis} are channels of one image"
+
+    def stack_axes(self, layer: Layer) -> tuple[int, ...]:
+        """Return the axes of a layer on which each place is another image."""
+        axis = self.channel_axis if self.are_channels else None
+        return tuple(a for a in range(len(_shape(layer)) - 2) if a != axis)
+
+    def plane_shape(self, layer: Layer) -> tuple[int, ...]:
+        """Return the shape of a layer without channels."""
+        shape = _shape(layer)
+        return (*(shape[a] for a in self.stack_axes(layer)), *shape[-2:])
 
     def rules(self, given: ImageRules) -> ImageRules:
         """Return the given rules with the contrast that the layers are shown with."""
         if self.layers[0].rgb:
             return given
-        shown = self.layers if self.are_channels else self.layers[:1]
-        limits = tuple(
-            (float(low), float(high)) for low, high in (la.contrast_limits for la in shown)
-        )
+        shown = self.of_images[0]
+        n_each = self.n_channels // len(shown)
+        limits = tuple((float(low), float(high)) for la in shown
+                       for low, high in [la.contrast_limits] * n_each)  # fmt: skip
         return given.model_copy(update={"ranges": limits, "gamma": float(shown[0].gamma)})
 
 
@@ -97,9 +141,31 @@ def images_of(viewer: Viewer) -> ViewerImages:
             f"The image {colored!r} is in colour and {grey!r} is grey, and one model cannot learn "
             "from both; remove or hide one kind in the layer list."
         )
+    place = Placement.of(layers[0])
+    axis, is_named = (None, False) if grey is None else _channel_axis(layers)
+    if is_named:
+        return ViewerImages(layers, place, True, True, axis, labels)
     can_be = len(layers) > 1 and grey is not None and len({_geometry(la) for la in layers}) == 1
-    additive = all(layer.blending == "additive" for layer in layers[1:])
-    return ViewerImages(layers, Placement.of(layers[0]), can_be, can_be and additive, labels)
+    if can_be:
+        additive = all(layer.blending == "additive" for layer in layers[1:])
+        return ViewerImages(layers, place, True, additive, None, labels)
+    return ViewerImages(layers, place, axis is not None, False, axis, labels)
+
+
+def _channel_axis(layers: Sequence[Layer]) -> tuple[int | None, bool]:
+    """Return the axis on which grey layers have channels, or may have, and whether they say so.
+
+    It may be one of few planes whose label does not say that it is space or time.
+    """
+    first = _shape(layers[0])
+    named, perhaps = set(range(len(first) - 2)), set(range(len(first) - 2))
+    for layer in layers:
+        shape, labels = _shape(layer), [str(label).casefold() for label in layer.axis_labels]
+        fits = {a for a in range(len(shape) - 2) if a < len(first) and shape[a] == first[a]}
+        named &= {a for a in fits if labels[a] in _CHANNELS}
+        perhaps &= {a for a in fits if labels[a] not in _STACKS and 2 <= shape[a] <= MAX_CHANNELS}
+    is_named = bool(named)
+    return min(named or perhaps, default=None), is_named
 
 
 def _geometry(layer: Any) -> tuple[object, ...]:
@@ -140,6 +206,18 @@ def planes(images: ViewerImages) -> Iterator[tuple[str, NDArray[Any]]]:
         yield name, _plane(layers, index)
 
 
+def position_at(images: ViewerImages, point: Sequence[float]) -> int:
+    """Return which of the images lies where the viewer's sliders are (``viewer.dims.point``)."""
+    layer = images.of_images[0][0]
+    shape, axes = _shape(layer), images.stack_axes(layer)
+    n_more = len(point) - len(shape)
+    at = [
+        min(max(round((point[n_more + a] - layer.translate[a]) / layer.scale[a]), 0), shape[a] - 1)
+        for a in axes
+    ]
+    return int(np.ravel_multi_index(at, [shape[a] for a in axes])) if axes else 0
+
+
 def plane_at(images: ViewerImages, position: int) -> NDArray[Any]:
     """Return the pixels of one plane as (H, W, C)."""
     _, layers, index = next(islice(places(images), position, None))
@@ -147,19 +225,35 @@ def plane_at(images: ViewerImages, position: int) -> NDArray[Any]:
     return pixels[..., None] if pixels.ndim == 2 else pixels
 
 
-def places(images: ViewerImages) -> Iterator[tuple[str, tuple[Any, ...], tuple[int, ...]]]:
+Index = tuple[int | slice, ...]
+"""Of a plane in its layer: a position on each axis before the last two, all on that of channels."""
+
+
+def places(images: ViewerImages) -> Iterator[tuple[str, tuple[Any, ...], Index]]:
     """Yield name, layers (several: channels) and index of every plane."""
     taken: set[str] = set()  # in lower case: for some disks "A" and "a" are the same
-    of_images = [images.layers] if images.are_channels else [(layer,) for layer in images.layers]
-    for layers in of_images:
+    for layers in images.of_images:
         base = _file_name(layers[0].name)
         while base.casefold() in taken:
             base += "_"
         taken.add(base.casefold())
-        shape = _stack_shape(layers[0])
-        for index in np.ndindex(*shape):
-            numbers = zip(index, shape, strict=True)
-            yield base + "".join(f"_{i:0{len(str(n - 1))}d}" for i, n in numbers), layers, index
+        whole, axes = _shape(layers[0]), images.stack_axes(layers[0])
+        shape = [whole[a] for a in axes]
+        for position in np.ndindex(*shape):
+            numbers = zip(position, shape, strict=True)
+            index: list[int | slice] = [slice(None)] * (len(whole) - 2)
+            for axis, i in zip(axes, position, strict=True):
+                index[axis] = i
+            name = base + "".join(f"_{i:0{len(str(n - 1))}d}" for i, n in numbers)
+            yield name, layers, tuple(index)
+
+
+def planes_of(images: ViewerImages) -> list[Plane]:
+    """Return where each image is on the viewer's sliders."""
+    return [
+        Plane(name, layers[0], {a: i for a, i in enumerate(index) if isinstance(i, int)})
+        for name, layers, index in places(images)
+    ]
 
 
 def _file_name(layer_name: str) -> str:
@@ -168,20 +262,23 @@ def _file_name(layer_name: str) -> str:
     return f"image_{base}" if _DEVICE.fullmatch(base.partition(".")[0]) else base
 
 
-def _plane(layers: tuple[Any, ...], index: tuple[int, ...]) -> NDArray[Any]:
+def _plane(layers: tuple[Any, ...], index: Index) -> NDArray[Any]:
     channels = [_pixels(layer, index) for layer in layers]
     return channels[0] if len(channels) == 1 else np.stack(channels, axis=2)
 
 
-def _pixels(layer: Any, index: tuple[int, ...]) -> NDArray[Any]:
+def _pixels(layer: Any, index: Index) -> NDArray[Any]:
     data = layer.data[0] if layer.multiscale else layer.data
-    return _storable(np.asarray(data[index]), rgb=layer.rgb)
+    pixels = np.asarray(data[index])
+    if any(isinstance(i, slice) for i in index):
+        pixels = np.moveaxis(pixels, 0, -1)  # channels come last
+    return _storable(pixels, rgb=layer.rgb)
 
 
-def _stack_shape(layer: Any) -> tuple[int, ...]:
-    """Return the sizes of the axes before the last two (three, in colour)."""
+def _shape(layer: Any) -> tuple[int, ...]:
+    """Return the sizes of a layer's axes; colour is none."""
     data = layer.data[0] if layer.multiscale else layer.data
-    return tuple(int(n) for n in data.shape[: data.ndim - (3 if layer.rgb else 2)])
+    return tuple(int(n) for n in (data.shape[:-1] if layer.rgb else data.shape))
 
 
 def _storable(pixels: NDArray[Any], *, rgb: bool) -> NDArray[Any]:

@@ -1,5 +1,7 @@
 """Images of the viewer: which layers, and which of them are channels of one picture."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from napari.components import ViewerModel
@@ -8,7 +10,13 @@ from napari_al.errors import InputError
 from napari_al.formats.classes import default_classes
 from napari_al.formats.dataset import DataFolder
 from napari_al.formats.image_rules import ImageRules
-from napari_al.plugin.start.viewer_images import images_of, plane_at, write_data
+from napari_al.plugin.start.viewer_images import (
+    images_of,
+    plane_at,
+    planes_of,
+    position_at,
+    write_data,
+)
 
 STACK = np.random.default_rng(0).integers(0, 4000, (2, 3, 8, 9)).astype(np.uint16)
 
@@ -27,6 +35,44 @@ def test_layers_opened_with_a_channel_axis_are_channels(viewer, tmp_path):
     data = DataFolder.open(tmp_path)
     assert (data.n_channels, len(data.train)) == (2, 3)
     np.testing.assert_array_equal(data.image("membrane_2"), np.moveaxis(STACK[:, 2], 0, 2))
+
+
+@pytest.mark.parametrize(
+    ("axis_labels", "shape", "can_be", "are", "n_planes"),
+    [
+        (("c", "y", "x"), (3, 8, 9), True, True, 1),
+        (("t", "Channel", "y", "x"), (4, 2, 8, 9), True, True, 4),
+        (None, (3, 8, 9), True, False, 3),  # asked
+        (None, (30, 8, 9), False, False, 30),
+        (("z", "y", "x"), (3, 8, 9), False, False, 3),
+        (("z", "other", "y", "x"), (3, 2, 8, 9), True, False, 6),
+    ],
+)
+def test_an_axis_of_channels(viewer, tmp_path, axis_labels, shape, can_be, are, n_planes):
+    data = np.arange(np.prod(shape), dtype=np.uint16).reshape(shape)
+    viewer.add_image(data, name="a", axis_labels=axis_labels)
+    images = images_of(viewer)
+    assert (images.can_be_channels, images.are_channels) == (can_be, are)
+    assert images.n_planes == n_planes == len(planes_of(images))
+    if can_be:
+        images = replace(images, are_channels=True)
+        write_data(tmp_path, images, default_classes(["a", "b"]))
+        written = DataFolder.open(tmp_path, rules=images.rules(ImageRules()))
+        axis = images.channel_axis
+        assert written.n_channels == images.n_channels == shape[axis]
+        last = np.moveaxis(data, axis, -1).reshape(-1, 8, 9, shape[axis])[-1]
+        np.testing.assert_array_equal(written.image(written.train[-1]), last)
+        assert f"{shape[axis]} planes on axis {axis}" in images.channels_question
+
+
+def test_the_plane_on_screen_is_found(viewer):
+    viewer.add_image(STACK, scale=(2, 3, 1, 1), translate=(5, 0, 0, 0), axis_labels="tzyx")
+    images = images_of(viewer)
+    assert [position_at(images, (5 + 2 * t, 3 * z, 0, 0)) for t in (0, 1) for z in range(3)] == [
+        *range(6)
+    ]
+    assert position_at(images, (0, 99, 0, 0)) == 2
+    assert [plane.index for plane in planes_of(images)][3] == {0: 1, 1: 0}
 
 
 def test_three_layers_of_colour_become_one_picture(viewer):
