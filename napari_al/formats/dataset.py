@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_al.core import IGNORE
+from napari_al.core.ranges import some_pixels, usual_range
 from napari_al.errors import BrokenDataError, InputError
 from napari_al.formats.classes import (
     ClassInfo,
@@ -47,7 +48,7 @@ from napari_al.formats.folder_check import (
     notes_of,
     take_out_odd_images,
 )
-from napari_al.formats.image_rules import ImageRules, filled, ranges_of, valid_pixels
+from napari_al.formats.image_rules import ImageRules, filled, valid_pixels
 from napari_al.formats.images import Header, read_image
 from napari_al.formats.label_maps import read_class_map, read_masks
 from napari_al.formats.listing import Kind, Split, list_images
@@ -150,7 +151,7 @@ class DataFolder:
             raise _refusal(broken, skip_broken)
         if check_labels:
             check_labels_of(path, look.classes, items)
-        notes = (*listed.notes, *notes_of(path, look.classes, items, rules, len(listed.images)))
+        notes = (*listed.notes, *notes_of(path, look.classes, items, rules))
         data = cls(path, look.classes, rules, train, val, tuple(broken), notes, items)
         return data if rules.ranges else replace(data, rules=_with_ranges(data))
 
@@ -312,7 +313,11 @@ def _with_ranges(data: DataFolder) -> ImageRules:
     if data.rules.pixel_type == "uint8":
         return data.rules.model_copy(update={"ranges": ((0.0, 255.0),) * data.n_channels})
     names = data.train[:: max(1, len(data.train) // N_IMAGES_FOR_RANGES)]
-    return data.rules.model_copy(update={"ranges": ranges_of(_valid_samples(data, names))})
+    if not (samples := list(some_pixels(_valid_samples(data, names)))):
+        return data.rules
+    low, high = usual_range(samples)
+    ranges = tuple(zip(low.tolist(), high.tolist(), strict=True))
+    return data.rules.model_copy(update={"ranges": ranges})
 
 
 def _valid_samples(data: DataFolder, names: Sequence[str]) -> Iterator[NDArray[Any]]:

@@ -116,7 +116,6 @@ def notes_of(
     classes: Sequence[ClassInfo],
     items: Mapping[tuple[Split, str], Item],
     rules: ImageRules,
-    n_listed: int,
 ) -> Iterator[str]:
     """Say what is left out of the images or read otherwise than a program may think."""
     of_files = Counter(note for item in items.values() for note in item.header.notes)

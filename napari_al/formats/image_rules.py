@@ -17,7 +17,7 @@ from napari_al.errors import InputError
 from napari_al.formats.tiff import Pages
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -28,10 +28,6 @@ PixelType = Literal["uint8", "uint16", "float32"]
 _TYPE_NAMES = {"uint8": "8-bit pixels", "uint16": "16-bit pixels", "float32": "float pixels"}
 _EIGHT_TO_SIXTEEN = 257
 """65535 / 255: white stays white."""
-RANGE_PERCENTILES = (1.0, 99.0)
-"""A few very bright pixels (a bead, a hot pixel) do not make the rest dark."""
-N_PER_IMAGE = 100_000
-"""Pixels of an image that its range is taken from."""
 
 
 class ImageRules(BaseModel):
@@ -136,15 +132,3 @@ def filled(pixels: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[Any]:
     """
     median = np.median(pixels[valid], axis=0).astype(pixels.dtype)
     return np.where(valid[..., None], pixels, median)
-
-
-def ranges_of(samples: Iterable[NDArray[Any]]) -> tuple[tuple[float, float], ...]:
-    """Return the robust range of each channel over (n, C) pixels of several images.
-
-    () without any pixels.
-    """
-    taken = [sample[:: max(1, len(sample) // N_PER_IMAGE)] for sample in samples if len(sample)]
-    if not taken:
-        return ()
-    low, high = np.percentile(np.concatenate(taken), RANGE_PERCENTILES, axis=0)
-    return tuple((float(a), float(b)) for a, b in zip(low, high, strict=True))

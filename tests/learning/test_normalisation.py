@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from napari_al.core.ranges import usual_range
 from napari_al.learning.networks.catalogue import SEGMENTERS
-from napari_al.learning.normalisation import input_normalisation, input_statistics, usual_range
+from napari_al.learning.normalisation import input_normalisation, input_statistics
 
 LITE = SEGMENTERS["efficientnet-lite0"]
 

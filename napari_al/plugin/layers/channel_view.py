@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import numpy as np
 
-from napari_al.formats.image_rules import RANGE_PERCENTILES
+from napari_al.core.ranges import PERCENTILES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,7 +60,7 @@ def robust_range(channel: NDArray[Any]) -> tuple[float, float]:
     """Return the range of all but the extreme 2 % of a channel's values; 0 to 255 for 8 bits."""
     if channel.dtype == np.uint8:
         return 0.0, 255.0
-    low, high = np.percentile(np.nan_to_num(channel, posinf=0, neginf=0), RANGE_PERCENTILES)
+    low, high = np.percentile(np.nan_to_num(channel, posinf=0, neginf=0), PERCENTILES)
     return float(low), float(high) if high > low else float(low) + 1
 
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_al.core.acquisition import rank
-from napari_al.core.agreement import overlap, rank_correlation
 from napari_al.core.metrics import achievable_segmentation_accuracy
 from napari_al.core.regions import RegionTable, merge_rows
 from napari_al.errors import InputError
@@ -159,13 +158,21 @@ def compare_acquisitions(shown: RoundImage, other: str) -> Comparison:
     settled = record.before.answered_ids(shown.image)
     batches = np.nan_to_num(np.append(scores.spread(index, code, base), np.float32(0))[base])
     return Comparison(
-        rank_correlation(scores.score[comparable], theirs[comparable]),
-        overlap(own_batch, other_batch),
+        _rank_correlation(scores.score[comparable], theirs[comparable]),
+        float(np.isin(own_batch, other_batch).mean()) if len(own_batch) else float("nan"),
         n_batch=len(own_batch),
         n_open=int(is_open.sum()),
         heatmap=paint_scores(scores.spread(index, theirs, base), base, settled),
         batches=batches.astype(np.uint8),
     )
+
+
+def _rank_correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    """Spearman's rank correlation; NaN where a or b does not vary."""
+    from scipy.stats import spearmanr  # takes a second to import
+
+    varies = len(a) > 0 and np.ptp(a) > 0 and np.ptp(b) > 0
+    return float(spearmanr(a, b).statistic) if varies else float("nan")
 
 
 def _batch(
