@@ -1,9 +1,9 @@
-"""The models of an open project: trained, and used to score the pool, here or in a child process.
+"""Train models of an open project and score the pool with them, here or in a child process.
 
 With a cluster (``rounds/cluster.py``) that process hands the work out.
 
-``train`` and ``prepare`` do the work in this process; ``start_...`` do it in a child, whose reports
-are swapped in on the thread that owns the views.
+``train`` and ``prepare`` work in this process; ``start_...`` use a child process, whose results are
+taken over on the thread of the views.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class ProjectModels(ProjectMaps):
         on_progress: Callable[[JobProgress], None] = lambda _: None,
         should_stop: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Make the scores that the next query comes from, in this process."""
+        """Score the pool for the next queries, in this process."""
         from napari_al.session.rounds.job_context import JobContext
         from napari_al.session.rounds.scoring import make_scores
 
@@ -122,11 +122,11 @@ class ProjectModels(ProjectMaps):
         self._start_job("train_and_score", self._begin_training())
 
     def start_scoring(self) -> None:
-        """Make the scores that the next query comes from in a child process."""
+        """Score the pool for the next queries, in a child process."""
         self._start_job("score_round", self._job_args(self.model_round or 0))
 
     def start_encoding(self) -> None:
-        """Make what a frozen segmenter needs of each image ahead, in a child process.
+        """Encode images for a frozen segmenter in advance, in a child process.
 
         Nothing happens if a job is running, if the segmenter is not frozen, or once there is a
         model, which has encoded all images. Training and scoring stop it; what is done by then is
@@ -231,7 +231,7 @@ class ProjectModels(ProjectMaps):
         }
 
     def _begin_training(self) -> dict[str, Any]:
-        """End the round's answers here; return the job's arguments."""
+        """Close the round's list of answers; return the job's arguments."""
         if self.project.read_only:
             raise InputError(f"{self.project.path} is open for reading only; it cannot be trained")
         if self._rounds.is_under_way:
@@ -246,7 +246,7 @@ class ProjectModels(ProjectMaps):
         return args
 
     def _end_training(self) -> None:
-        """Take note that a round is trained; if it is not, its answers are open again."""
+        """Note that a training has ended; without a model the round goes on."""
         if self._rounds.end_training():
             self._write_rows()
         else:
@@ -289,7 +289,7 @@ class ProjectModels(ProjectMaps):
         self.events.job_progress.emit(progress)
 
     def _on_job_finished(self, args: dict[str, Any], result: JobResult, pool: Pool | None) -> None:
-        """Swap a job's result in."""
+        """Take over a job's result."""
         if self.is_training and result.out_of_memory and self._train_smaller(args, result):
             return
         if self.is_training:

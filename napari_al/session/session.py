@@ -1,8 +1,9 @@
-"""An open project that changes: ask, answer, undo, train.
+"""An open project: query, answer, undo, train.
 
-``query()`` returns what to ask, ``submit()`` takes an answer and returns when it is on disk;
-neither waits. Whoever annotates (a person, an oracle, a replay) calls them. What can be read of a
-project is in ``state.py``. Rounds are trained here (``train``) or in a child (``start_training``).
+``query()`` returns the next query, ``submit()`` takes an answer and returns when it is on disk;
+neither waits for a model. Annotators (a person, an oracle, a replay) call them. ``state.py`` has
+what can be read of a project. Rounds are trained here (``train``) or in a child
+(``start_training``).
 """
 
 from __future__ import annotations

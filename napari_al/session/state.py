@@ -37,11 +37,11 @@ if TYPE_CHECKING:
 
 
 MANY = 50
-"""Answers of which each takes longer to take back than to count all again."""
+"""With more answers than this, counting all again is faster than undoing each."""
 
 
 class ProjectState:
-    """What can be read of an open project.
+    """The readable state of an open project.
 
     Parameters
     ----------
@@ -250,7 +250,7 @@ class ProjectState:
         return self._queue.pool
 
     def _adopt(self, pool: Pool | None) -> None:
-        """Ask from these scores now."""
+        """Use these scores for the next queries."""
         if pool is not None:
             self._queue.adopt(pool)
             self.events.scores_changed.emit()
@@ -261,7 +261,7 @@ class ProjectState:
         self.events.answered.emit(answers)
 
     def _follow(self, records: tuple[Record, ...], *, put_back: bool) -> None:
-        """Update the counts after an undo or a redo; from the whole log only where it has to be."""
+        """Update the counts after an undo or a redo, incrementally where that is possible."""
         n_answers = len(self._answered.answers) + (len(records) if put_back else -len(records))
         answers = [record for record in records if isinstance(record, Answer)]
         is_other = len(answers) < len(records) or len(self._log.answers()) != n_answers
@@ -275,7 +275,7 @@ class ProjectState:
                 self._queue.reopen(self._answered.take_back().query.region)
 
     def _recount(self) -> None:
-        """Derive everything from the log again: other classes, corrections, a new round."""
+        """Recompute all counts from the log: after edits of classes, corrections, a new round."""
         changed = self._take_up_classes()
         self._answered = AnsweredState(
             Snapshot(
@@ -296,7 +296,7 @@ class ProjectState:
             self._queue.reset()
 
     def _take_up_classes(self) -> bool:
-        """Use the classes in force by the log; return whether they have changed."""
+        """Apply the log's classes in force; return whether they have changed."""
         config = with_classes(self._made_with, self._log.log.classes())
         if config.classes == self.config.classes:
             return False
@@ -305,7 +305,7 @@ class ProjectState:
         return True
 
     def _write_data_record(self) -> None:
-        """Remember the images, to find them again; a project of before learns it now."""
+        """Record the images, so that a moved data folder can be found; also for older projects."""
         with suppress(WriteError, OSError):  # it is made when the project is opened next
             if read_record(self.project.data_file) is None:
                 write_record(self.project.data_file, record_of(self.data, self.project.path))

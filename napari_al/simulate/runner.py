@@ -1,4 +1,4 @@
-"""A whole run without a window: an oracle answers, the model retrains, round by round.
+"""A run without a window: an oracle answers and the model is trained, round by round.
 
 The project folder holds everything, so a run that was stopped at any moment goes on where it was
 and ends with the same figures as an unbroken one on the same machine.
@@ -190,7 +190,7 @@ def oracle_of(data: DataFolder, config: ProjectConfig) -> Oracle:
 
 
 def check_run(data: DataFolder, config: ProjectConfig, *, has_annotator: bool = False) -> None:
-    """Raise at once what would otherwise stop a run only at its first training.
+    """Check before a run what would otherwise fail at its first training.
 
     Raises
     ------

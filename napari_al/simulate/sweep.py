@@ -1,7 +1,6 @@
-"""Many runs side by side, each in a process of its own, and a report in the end.
+"""Many runs in parallel, each in its own process, and a final report.
 
-Every run is a project folder that goes on where it was, so a sweep does, too. A run that fails
-ends alone.
+Runs and therefore sweeps can be interrupted and resumed. A failed run does not affect the others.
 """
 
 from __future__ import annotations
@@ -53,7 +52,7 @@ def run_sweep(
     on_progress: OnProgress = lambda _run, _progress: None,
     on_finished: OnFinished = lambda _run, _result: None,
 ) -> None:
-    """Do what is left of a sweep.
+    """Start or resume a sweep.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Class maps of any images by a trained model: ``napari-al predict``.
 
-Each image is read, predicted and written by parts, so that its size does not matter. A file of the
-output is there as a whole or not at all; files that are there are not written again.
+Each image is read, predicted and written in blocks, so that its size does not matter. Output files
+are written atomically; existing ones are not written again.
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ else:
 
 
 def _holder(file: int) -> str:
-    """Who wrote into the lock file, in words."""
+    """Describe the process named in the lock file."""
     try:
         os.lseek(file, 0, os.SEEK_SET)
         noted = json.loads(os.read(file, 4096))

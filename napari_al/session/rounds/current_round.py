@@ -1,4 +1,4 @@
-"""Which round is being answered: the position of the log at which the rounds before it end."""
+"""The current round: where in the log the rounds before it end."""
 
 from __future__ import annotations
 
@@ -61,13 +61,13 @@ class CurrentRound:
         return frozenset(answer.id for answer in self._log.active(log_seq))
 
     def begin_training(self) -> None:
-        """End the round's answers here; the next one begins."""
+        """Close the round at the log's last entry; the next round begins."""
         self._before = self._boundary
         self._boundary = _Boundary(self.number, self._log.last_seq)
         self.is_under_way = True
 
     def end_training(self) -> bool:
-        """Return whether the round has been trained; if not, it is the one being answered again."""
+        """Return whether the round was trained; if not, it is the current round again."""
         self.is_under_way = False
         is_done = self._boundary == self._last_done()
         if not is_done:
@@ -75,7 +75,7 @@ class CurrentRound:
         return is_done
 
     def write_rows(self) -> None:
-        """Bring rounds.csv up to the rounds that are done (a crash may have come in between).
+        """Add missing rows of finished rounds to rounds.csv (after a crash).
 
         Raises
         ------

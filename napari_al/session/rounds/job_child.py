@@ -28,7 +28,7 @@ PARENT_GONE_GRACE_S: Final = 2.0
 
 
 def main() -> None:
-    """Do one job after the other."""
+    """Run jobs until the parent sends no more."""
     messages = _Messages()
     if hasattr(os, "nice"):
         os.nice(10)
@@ -49,7 +49,7 @@ def _call(request: dict[str, Any], args: dict[str, Any], *how: Any) -> dict[str,
 
 
 class _Requests:
-    """What comes from the parent, read in a thread.
+    """Requests and stop messages from the parent, read in a thread.
 
     Attributes
     ----------
@@ -68,7 +68,7 @@ class _Requests:
         return None if line is None else json.loads(line)
 
     def _read(self) -> None:
-        """Queue requests until the parent is gone; then see to it that this process ends."""
+        """Queue requests until the parent is gone, then end this process."""
         parent, rest = os.getppid(), b""
         while True:
             # A process that inherited the pipe's other end could keep it open: look at both.
@@ -93,7 +93,7 @@ class _Requests:
 
 
 class _Messages:
-    """The way to the parent."""
+    """Sends messages to the parent."""
 
     def __init__(self) -> None:
         self._file = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")

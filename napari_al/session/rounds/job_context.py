@@ -1,4 +1,4 @@
-"""What the steps of a job share: its snapshot, how it reports, images that it left out."""
+"""Context shared by the steps of a job: snapshot, progress reports, images that were left out."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _PREPARING = threading.Lock()
 
 @dataclass(frozen=True)
 class JobContext:
-    """What the steps of one running job share.
+    """Context shared by the steps of one running job.
 
     Attributes
     ----------
@@ -52,11 +52,11 @@ class JobContext:
     round : int
     progress, should_stop : see ``job_function.py``
     live : bool
-        For a window: scores are published while they are made, and an image that cannot be used is
-        left out and named. Otherwise such an image ends the work, so that the figures of a
-        benchmark are never of less than they seem to be.
+        For a window: scores are published while they are computed, and an image that cannot be used
+        is left out and reported. Otherwise such an image ends the job, so that a benchmark's
+        figures always cover all images.
     left_out : dict of str to str
-        Images, and why; filled while the work goes on.
+        Images and reasons; filled while the job runs.
     cluster : str
         Address of the cluster that does what is done with each image (``cluster.py``); "" = here.
     log_seq : int
@@ -124,7 +124,7 @@ class JobContext:
         self.progress(JobProgress(stage, done, total, published=published))
 
     def turns(self, images: Iterable[str]) -> Iterator[str]:
-        """Yield each image once, in order, but the one on screen as soon as possible."""
+        """Yield each image once, in order, but the one on screen as early as possible."""
         waiting = dict.fromkeys(images)
         while waiting:
             looked_at = self.snapshot.project.read_looked_at() if self.live else None
@@ -187,7 +187,7 @@ class JobContext:
 
     @contextmanager
     def using(self, image: str) -> Iterator[None]:
-        """Leave the image out if what is done with it shows that it cannot be used."""
+        """Context: an error about the image leaves it out."""
         try:
             yield
         except WriteError:  # that is no fault of the image's
@@ -203,7 +203,7 @@ class JobContext:
 
 
 def _use_one_thread() -> None:
-    """Threads that work side by side must not have threads of their own."""
+    """Restrict torch to one thread, in each of several threads that run side by side."""
     if "torch" in sys.modules:
         import torch
 

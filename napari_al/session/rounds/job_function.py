@@ -1,4 +1,4 @@
-"""Job functions: what they report, how they end, and calling one in this process.
+"""Job functions: progress, results, and how to call one in this process.
 
 A job function is a top-level function ``f(args, progress, should_stop) -> dict`` whose arguments
 and result are what JSON can hold. ``simulate`` calls it directly, a window through ``Job``.
@@ -111,7 +111,7 @@ def perform(
     progress: Callable[[JobProgress], None],
     should_stop: Callable[[], bool],
 ) -> JobResult:
-    """Call a job function; whatever happens in it becomes a result."""
+    """Call a job function; errors become a result, too."""
     try:
         return JobResult("done", value=function(args, progress, should_stop))
     except Stopped:

@@ -40,14 +40,14 @@ RowsOfImages = Callable[[Iterable[str]], Results["ImageRows"]]
 Scalar = TypeVar("Scalar", bound=np.generic)
 
 MIN_BETWEEN_S = 0.5
-"""Between two publications."""
+"""Least time between two publications, in seconds."""
 PUBLISHING_SHARE = 0.1
-"""Of the time of a pass, at most."""
+"""Largest share of a pass's time that may be spent on publishing."""
 
 
 @dataclass(frozen=True)
 class ImageRows:
-    """What is kept of one image."""
+    """Scored rows of one image."""
 
     region_id: NDArray[np.int32]
     columns: dict[str, NDArray[np.generic]]
@@ -167,7 +167,7 @@ def _pass(
 
 
 def _shuffled(work: JobContext) -> list[str]:
-    """Shuffle the images, so that those done early stand for all."""
+    """Shuffle the images, so that those scored first are representative of all."""
     names = work.snapshot.data.train
     rng = np.random.default_rng([work.snapshot.config.seed, work.round])
     return [names[i] for i in rng.permutation(len(names))]
@@ -202,7 +202,7 @@ def _reduce(
     by_base: dict[str, NDArray[np.floating[Any]]],
     names: tuple[str, ...],
 ) -> ImageRows:
-    """Reduce an image's base regions to what is asked about, and to what scores it.
+    """Reduce an image's base regions to the regions that are asked about, with their columns.
 
     ``by_base`` are further columns of the base regions: means over their pixels.
     """
@@ -233,7 +233,7 @@ def _reduce(
 
 
 def _assemble(snapshot: Snapshot, rows: dict[str, ImageRows], *, by_model: bool) -> PoolScores:
-    """Put images' rows together and score them."""
+    """Concatenate the rows of images and score them."""
     parts = list(rows.values())
     columns = {
         name: np.concatenate([part.columns[name] for part in parts]) for name in parts[0].columns

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from napari_al.session.rounds.training_labels import TrainingStage
 
 N_IMAGES_FOR_STATISTICS = 64
-"""Enough for a mean and a standard deviation; reading every image would cost more than it gives."""
+"""Images for mean and standard deviation; more would hardly change them."""
 
 
 def start_segmenter(work: JobContext, round_number: int) -> Segmenter:
@@ -160,7 +160,7 @@ def _sample(
     snapshot = work.snapshot
     if not frozen:
         pixels = snapshot.data.image(image)
-    else:  # the encoder's maps stand for the image
+    else:  # the encoder's maps replace the image
         pixels = np.broadcast_to(np.uint8(0), (*snapshot.data.shape(image), 1))
     if partial:
         records, n_classes = snapshot.records(image), snapshot.data.n_classes
@@ -172,14 +172,14 @@ def _sample(
 
 
 def _regions(snapshot: Snapshot, image: str) -> NDArray[np.int32]:
-    """(H, W) ids of what weighs the same in training: answered regions, and base regions."""
+    """(H, W) ids of regions with equal weight in training: answered regions and base regions."""
     base = snapshot.maps(image)
     answered, _ = partial_labels(snapshot.records(image), snapshot.data.n_classes)
     return np.where(answered >= 0, int(base.max()) + 1 + answered, base)
 
 
 def _empty_sample(snapshot: Snapshot, image: str, partial: bool) -> Sample:
-    """Return what teaches nothing."""
+    """Return a sample without any label."""
     from napari_al.learning.batches import Sample
 
     shape = snapshot.data.shape(image)
@@ -192,7 +192,7 @@ def _empty_sample(snapshot: Snapshot, image: str, partial: bool) -> Sample:
 
 @dataclass(frozen=True)
 class Validation:
-    """What a model is like on the validation split.
+    """Metrics of a model on the validation split.
 
     Attributes
     ----------

@@ -48,7 +48,7 @@ def write_targets(work: JobContext) -> tuple[str, ...]:
 
 
 def predictor_of_targets(work: JobContext) -> Predict | None:
-    """Return what the round's targets are made with: the last round's model, if they need it."""
+    """Return the last round's model if computing the round's targets needs it, else None."""
     snapshot, project = work.snapshot, work.snapshot.project
     rule = TARGETS[snapshot.config.method.targets]
     if not rule.uses_model or not project.has_trained_model(work.round - 1):
@@ -101,7 +101,7 @@ def measure_targets(
     targeted = set(images)
     for image in data.train:
         truth = None
-        with work.using(f"{image} (labels)"):  # the image itself can be used without them
+        with work.using(f"{image} (labels)"):  # the image can be used without them
             truth = data.labels(image)
         if truth is None:
             continue
