@@ -250,7 +250,7 @@ def precise(desk: Desk) -> None:
     coming = [query for query in desk.bench.session.upcoming(300) if len(parts_of(query)) > 1]
     query = max(coming, key=lambda query: parts_of(query)[1])
     (_, first), (_, second), *_ = parts_of(query)
-    desk.bench.opened.go_to(query)
+    desk.bench.opened.queries.go_to(query)
     desk.until(lambda: desk.bench.stage.image == query.region.image)
     row0, col0, row1, col1 = desk.query.region.mask.box
     inset = 3

@@ -127,7 +127,7 @@ def run_simulated(
             QTimer.singleShot(SETTLE_MS, finish)
         elif bench.opened is not None and bench.query is not None:
             session.submit(answer(bench.query))
-            bench.opened.ask()
+            bench.opened.queries.ask()
 
     def finish() -> None:
         viewer.screenshot(str(screenshot), canvas_only=False, flash=False)

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from napari_al.methods.queries import AutomaticCorrection, Query
     from napari_al.plugin.annotate.export_actions import Exporter
     from napari_al.plugin.annotate.pages import AnnotationPages
-    from napari_al.plugin.control.answer_statistics import AnswerStatistics
-    from napari_al.plugin.control.coverage_statistics import CoverageStatistics
+    from napari_al.plugin.control.answer_statistics import AnswerStatistics, CoverageStatistics
     from napari_al.plugin.control.open_session import OpenSession
     from napari_al.plugin.widgets.connection_list import ConnectionList
     from napari_al.session.project.config import ProjectConfig
@@ -104,9 +103,9 @@ class AnnotationPresenter:
             (page.accepted, questions.accept),
             (page.ended, questions.answer_without_class),
             (page.rest_wanted, questions.fill_rest),
-            (page.undo_wanted, opened.undo),
-            (page.redo_wanted, opened.redo),
-            (page.back_wanted, opened.go_back),
+            (page.undo_wanted, opened.queries.undo),
+            (page.redo_wanted, opened.queries.redo),
+            (page.back_wanted, opened.queries.go_back),
             (page.focus_wanted, display.focus),
             (page.classes_wanted, self.toggle_editor),
             (page.model.train_wanted, opened.train),
@@ -122,14 +121,14 @@ class AnnotationPresenter:
             (page.view.keys_wanted, self.show_keys),
             (page.view.fold_wanted, lambda: opened.events.fold_requested.emit()),
             (page.view.keep_zoom_changed, self.on_keep_zoom_changed),
-            (page.images.picked, opened.stay_in),
-            (page.images.accept_wanted, opened.accept_image),
-            (page.queue.picked, opened.go_to),
+            (page.images.picked, opened.queries.stay_in),
+            (page.images.accept_wanted, opened.queries.accept_image),
+            (page.queue.picked, opened.queries.go_to),
             (page.queue.selected, self.on_selected),
             (page.queue.many_answered, self.on_many_answered),
             (editor.edited, opened.edit_classes),
-            (editor.undo_wanted, opened.undo),
-            (editor.redo_wanted, opened.redo),
+            (editor.undo_wanted, opened.queries.undo),
+            (editor.redo_wanted, opened.queries.redo),
             (editor.left, self.on_editor_left),
             (self._pages.keys.left, self.on_editor_left),
             (self._review.decided, self.on_decided),
@@ -153,7 +152,7 @@ class AnnotationPresenter:
     def on_query_changed(self, query: Query | None) -> None:
         """Show the question."""
         classes, state = self._session.config.classes, self._opened.questions.state
-        self._annotate.show_query(query, self._opened.pause, classes)
+        self._annotate.show_query(query, self._opened.queries.pause, classes)
         self._annotate.images.show_only_in(self._opened.updates.only_in, self._opened.display.image)
         if state is not None:
             self._annotate.show_picked(state.replaced, out_of_turn=state.out_of_turn)

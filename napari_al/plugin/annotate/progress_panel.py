@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from qtpy.QtWidgets import QLabel
 
     from napari_al.formats.dataset import ClassInfo
-    from napari_al.plugin.control.answer_statistics import AnswerStatistics
-    from napari_al.plugin.control.coverage_statistics import CoverageStatistics
+    from napari_al.plugin.control.answer_statistics import AnswerStatistics, CoverageStatistics
 
 _ROWS = (
     ("queries", "Queries", "answers in force"),

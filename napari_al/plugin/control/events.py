@@ -19,7 +19,7 @@ class WorkbenchEvents(SignalGroup):
     """An ``OpenSession``."""
     closed = Signal()
     query_changed = Signal(object)
-    """The query on screen, or None: ``OpenSession.pause`` says why."""
+    """The query on screen, or None: ``QueryNavigator.pause`` says why."""
     classes_changed = Signal()
     """Classes were added, renamed, recoloured or merged, or such an edit was undone."""
     key_prefix_changed = Signal(str)

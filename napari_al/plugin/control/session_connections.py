@@ -39,10 +39,10 @@ def connect_session(connections: ConnectionList, opened: OpenSession, viewer: Vi
         (session.job_progress, lambda progress: events.job_progress.emit(progress)),
         (session.job_finished, opened.on_job_finished),
         (events.query_changed, updates.on_query_changed),
-        (questions.answered, opened.on_answered),
-        (opened.submission.accepted, opened.on_accepted),
-        (training.advanced, opened.on_advanced),
-        (training.review_started, opened.on_review_started),
+        (questions.answered, opened.queries.on_answered),
+        (opened.submission.accepted, opened.queries.on_accepted),
+        (training.advanced, opened.queries.on_advanced),
+        (training.review_started, opened.queries.on_review_started),
         (display.failed, lambda text: events.told.emit(text)),
         (display.arrived, questions.on_arrived),
         (display.layers.camera.napari.events.zoom, lambda _: display.on_zoomed()),
@@ -71,7 +71,7 @@ def _on_pressed(opened: OpenSession, viewer: Viewer, event: Any) -> Iterator[Non
         yield
     moved_px = max(abs(a - b) for a, b in zip(pressed_at, event.pos, strict=True))
     if moved_px <= MAX_CLICK_PX:
-        opened.pick(opened.display.layers.camera.placement.pixel_at(position))
+        opened.queries.pick(opened.display.layers.camera.placement.pixel_at(position))
 
 
 def _connect_layer(connections: ConnectionList, opened: OpenSession, layer: Layer) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from napari_al.plugin.control.answer_statistics import StatisticsAccumulator
-from napari_al.plugin.control.coverage_statistics import CoverageAccumulator
+from napari_al.plugin.control.answer_statistics import CoverageAccumulator, StatisticsAccumulator
 from napari_al.plugin.widgets.background import Background
 
 if TYPE_CHECKING:

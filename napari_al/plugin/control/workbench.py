@@ -82,7 +82,7 @@ class Workbench:
             self.events.told.emit(
                 f"Unsaved last time, back now: {count(session.rescued, 'answer')}."
             )
-        self.opened.ask()
+        self.opened.queries.ask()
 
     def close(self) -> None:
         """Close the session and remove its layers; may be called again."""
@@ -131,7 +131,7 @@ class Workbench:
     @property
     def pause(self) -> Pause:
         """Why no query is on screen."""
-        return "" if self.opened is None else self.opened.pause
+        return "" if self.opened is None else self.opened.queries.pause
 
     @property
     def stage(self) -> ImageDisplay:

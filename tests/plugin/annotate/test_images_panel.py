@@ -122,7 +122,7 @@ def test_the_rest_of_an_image_is_accepted_at_once(open_session: Callable[..., De
     bench.events.told.connect(told.append)
     desk.press("Accept the rest as predicted")
     assert bench.pause == "accepting"
-    bench.opened.undo()  # nothing is taken back meanwhile
+    bench.opened.queries.undo()  # nothing is taken back meanwhile
     assert len(desk.session.answers()) == 3
     desk.until_asked()
     answers = desk.session.answers()[3:]

@@ -11,7 +11,7 @@ from napari_al.core.clicks import Clicks
 from napari_al.core.geometry.masks import Mask
 from napari_al.formats.classes import default_classes
 from napari_al.methods.queries import Answer, Query, Region
-from napari_al.plugin.control import answer_statistics, coverage_statistics
+from napari_al.plugin.control import answer_statistics
 from napari_al.session.log.log import AnnotationLog
 
 BOX = Mask.from_array(np.ones((10, 20), bool), (5, 5))
@@ -65,7 +65,7 @@ def test_running_sums_are_those_of_a_fresh_start(tmp_path):
     rng = np.random.default_rng(0)
     statistics, coverage = (
         answer_statistics.StatisticsAccumulator(),
-        coverage_statistics.CoverageAccumulator(),
+        answer_statistics.CoverageAccumulator(),
     )
     with AnnotationLog(tmp_path / "log.sqlite") as log:
         for _ in range(120):
@@ -84,7 +84,7 @@ def test_running_sums_are_those_of_a_fresh_start(tmp_path):
                     statistics.update(log.active()),
                     answer_statistics.StatisticsAccumulator().update(log.active()),
                 )
-                fresh = coverage_statistics.CoverageAccumulator().update(log.active())
+                fresh = answer_statistics.CoverageAccumulator().update(log.active())
                 assert coverage.update(log.active()) == fresh
 
 
@@ -96,7 +96,7 @@ def test_coverage_counts_pixels_by_class():
         Answer(square, (1, 2), Clicks(2)),
         Answer(square, (), Clicks(1), outcome="unsure"),
     ]
-    found = coverage_statistics.CoverageAccumulator().update(answers)
+    found = answer_statistics.CoverageAccumulator().update(answers)
     assert found.px_by_class == {2: 25}
     assert found.drawn_clicks >= 15
 

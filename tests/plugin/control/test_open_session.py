@@ -25,9 +25,9 @@ def test_an_image_that_vanishes_or_changes_size_is_named_and_the_others_go_on(
     desk.dock.bench.events.told.connect(seen.append)
     desk.dock.bench.stage._pictures._kept.clear()
     for image in (gone, replaced):
-        desk.dock.bench.opened.go_to(coming[image])
+        desk.dock.bench.opened.queries.go_to(coming[image])
         desk.until(lambda image=image: any(image in words for words in seen))
-    desk.dock.bench.opened.ask()
+    desk.dock.bench.opened.queries.ask()
     desk.until_asked()
     desk.key(Qt.Key.Key_1)
     assert len(desk.session.answers()) == 1
@@ -98,7 +98,7 @@ def test_a_random_question_stays_one_after_undo_but_not_when_it_is_picked(open_s
         desk.until_asked()
     coming = desk.session.upcoming(5)
     assert {query.source for query in coming} == {"random"}
-    desk.dock.bench.opened.go_to(coming[2])
+    desk.dock.bench.opened.queries.go_to(coming[2])
     desk.key(Qt.Key.Key_2)
     desk.until_asked()
     desk.dock.bench.opened.questions.answer_many(desk.session.upcoming(2), (1,))
@@ -136,18 +136,18 @@ def test_an_old_answer_is_changed_only_if_wanted(open_session):
     desk.key(Qt.Key.Key_2)
     desk.until_asked()
     following, page = desk.query, desk.dock.annotate
-    desk.dock.bench.opened.go_to(first)
+    desk.dock.bench.opened.queries.go_to(first)
     assert page._question.text() == "Changing your answer: was <i>sky</i>"
     assert page._back.isVisible()
     desk.key(Qt.Key.Key_Escape)
     assert desk.query == following
     assert page._question.text() == "Which class is this mostly?"
     assert not page._back.isVisible()
-    desk.dock.bench.opened.go_to(first)
+    desk.dock.bench.opened.queries.go_to(first)
     desk.press("Back")
     assert desk.query == following
     assert [a.class_ids for a in desk.session.answers()] == [(1,)]
-    desk.dock.bench.opened.go_to(first)
+    desk.dock.bench.opened.queries.go_to(first)
     desk.key(Qt.Key.Key_3)
     desk.until_asked()
     assert [a.class_ids for a in desk.session.answers()] == [(2,)]

@@ -39,7 +39,7 @@ def test_of_two_answers_about_a_region_the_one_that_was_picked_is_changed(open_s
     earlier = replace(query, round=0)
     for asked, outcome in ((earlier, "skipped"), (query, "unsure")):
         desk.session.submit(Answer(asked, (), Clicks(class_clicks=1), outcome=outcome))
-    bench.opened.go_to(query)
+    bench.opened.queries.go_to(query)
     desk.key(Qt.Key.Key_2)
     assert [a.outcome for a in desk.session.answers()] == ["skipped", "labelled"]
     desk.key(Qt.Key.Key_Z, CTRL)
@@ -48,7 +48,7 @@ def test_of_two_answers_about_a_region_the_one_that_was_picked_is_changed(open_s
     desk.key(Qt.Key.Key_3)
     assert [(a.outcome, a.class_ids) for a in desk.session.answers()[1:]] == [("labelled", (2,))]
     desk.key(Qt.Key.Key_Z, CTRL)
-    bench.opened.ask()
+    bench.opened.queries.ask()
     desk.key(Qt.Key.Key_Z, CTRL)  # what had no answer before gets one of its own
     desk.key(Qt.Key.Key_4)
     assert [(a.outcome, a.class_ids) for a in desk.session.answers()] == [

@@ -6,7 +6,7 @@ from scenes import project_config
 
 from napari_al.core.clicks import Clicks
 from napari_al.methods.queries import Answer
-from napari_al.plugin.control.coverage_statistics import CoverageAccumulator
+from napari_al.plugin.control.answer_statistics import CoverageAccumulator
 from napari_al.plugin.control.events import WorkbenchEvents
 from napari_al.plugin.control.statistics_controller import StatisticsController
 from napari_al.session.session import Session
