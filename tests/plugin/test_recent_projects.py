@@ -89,7 +89,7 @@ def test_a_folder_offers_the_projects_beside_it(kept_in: Path, desk: Desk, tmp_p
     # a method is named, which would begin another project at once
     desk.dock.opening.open(data, project=None, method="classbal", settings={})
     page = desk.dock.start
-    desk.until(lambda: page.projects_of_folder._rows)
+    desk.until(lambda: page.sources.projects_of_folder._rows)
     assert desk.dock.bench.opened is None
     desk.press("Go on with mine")
     desk.until(lambda: desk.dock.bench.opened is not None)

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QSignalBlocker, Signal
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
-    QCheckBox,
     QFileDialog,
     QFormLayout,
-    QGridLayout,
     QHBoxLayout,
     QLineEdit,
     QProgressBar,
@@ -22,7 +18,6 @@ from qtpy.QtWidgets import (
 )
 
 from napari_al.errors import InputError
-from napari_al.plugin.control.answer_statistics import count
 from napari_al.plugin.preferences import Preferences, can_be_live
 from napari_al.plugin.start.class_list import ClassList
 from napari_al.plugin.start.existing_labels_box import ExistingLabelsBox
@@ -30,15 +25,16 @@ from napari_al.plugin.start.method_choice import MethodChoice
 from napari_al.plugin.start.model_choice import ModelChoice
 from napari_al.plugin.start.new_session import StartChoice, suggest_project
 from napari_al.plugin.start.pseudo_label_box import PseudoLabelBox
-from napari_al.plugin.start.recent_list import RecentList, listed
+from napari_al.plugin.start.recent_list import RecentList
 from napari_al.plugin.start.region_size_box import RegionSizeBox
+from napari_al.plugin.start.source_box import SourceBox
 from napari_al.plugin.widgets.form_parts import button, choice, scrolled, text
 from napari_al.plugin.widgets.retrain_box import RetrainBox
 
 if TYPE_CHECKING:
     from qtpy.QtGui import QDragEnterEvent, QDropEvent
 
-    from napari_al.formats.dataset import ClassInfo, DataFolder
+    from napari_al.formats.dataset import ClassInfo
     from napari_al.plugin.start.new_session import FolderContents
     from napari_al.plugin.start.viewer_images import ViewerImages
     from napari_al.session.project.config import ProjectConfig
@@ -52,9 +48,6 @@ class StartPage(QWidget):
 
     folder_wanted = Signal(Path)
     """A folder to read."""
-    viewer_wanted = Signal()
-    """Use the images in the viewer."""
-    sample_wanted = Signal()
     preview_wanted = Signal()
     """The preview is outdated."""
     data_located = Signal(Path, Path)
@@ -65,19 +58,15 @@ class StartPage(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.setAcceptDrops(True)
-        self.source: Path | ViewerImages | None = None
         self._classes_of_folder: tuple[ClassInfo, ...] = ()
         self._own_project = self._can_correct = False
         self._preferences = Preferences()
         self._given: dict[str, Any] = {}  # settings of a command, also such as are not shown here
         self.recent = RecentList("Go on with", can_forget=True)
-        self.projects_of_folder = RecentList("Projects of this folder", can_forget=False)
-        for projects in (self.recent, self.projects_of_folder):
-            projects.picked.connect(self.folder_wanted.emit)
-        self._images = text("Choose a folder of images, or drop one here.", "muted")
-        self._as_channels = QCheckBox()
-        self._as_channels.setVisible(False)
-        self._as_channels.toggled.connect(self._on_as_channels)
+        self.sources = SourceBox()
+        self.sources.viewer_images_changed.connect(self.show_viewer_images)
+        for folders in (self.recent.picked, self.sources.folder_wanted):
+            folders.connect(self.folder_wanted.emit)
         self.class_list = ClassList()
         self.class_list.failed.connect(self.show_message)
         self.class_list.changed.connect(self._refresh)
@@ -113,6 +102,11 @@ class StartPage(QWidget):
         self._build()
         self._on_method()
 
+    @property
+    def source(self) -> Path | ViewerImages | None:
+        """The images that are chosen."""
+        return self.sources.source
+
     # ---- building
 
     def _build(self) -> None:
@@ -123,10 +117,7 @@ class StartPage(QWidget):
         column.setSpacing(6)
         column.addWidget(self.recent)
         column.addWidget(text("Images", "title"))
-        column.addLayout(self._make_sources())
-        column.addWidget(self._images)
-        column.addWidget(self._as_channels)
-        column.addWidget(self.projects_of_folder)
+        column.addWidget(self.sources)
         column.addWidget(text("Classes", "title"))
         column.addWidget(self.class_list)
         column.addWidget(text("Question", "title"))
@@ -153,24 +144,6 @@ class StartPage(QWidget):
         page.setSpacing(0)
         page.addWidget(scrolled(choices), 1)
         page.addLayout(foot)
-
-    def _make_sources(self) -> QGridLayout:
-        grid = QGridLayout()
-        grid.setSpacing(3)
-        for index, made in enumerate(
-            (
-                button("Open a folder…", "images, or a data folder with classes", self._open),
-                button("Go on with a project…", "everything is as you left it", self._open),
-                button(
-                    "Images in the viewer",
-                    "image layers open in napari; each plane of a stack is an image",
-                    self.viewer_wanted.emit,
-                ),
-                button("Sample data", "an invented coast, to try it", self.sample_wanted.emit),
-            )
-        ):
-            grid.addWidget(made, *divmod(index, 2))
-        return grid
 
     def _make_project(self) -> QHBoxLayout:
         choose = button("…", "choose a folder", self._choose_project)
@@ -208,20 +181,7 @@ class StartPage(QWidget):
         data = found.data
         if data is None:
             return
-        self.source = found.path
-        self._as_channels.setVisible(False)
-        shapes = {data.shape(name) for name in data.train[:50]}
-        size = f"{min(shapes)[1]}×{min(shapes)[0]}" if len(shapes) == 1 else "several sizes"
-        words = f"{found.path.name}: {_kinds(data)}, {size}, {data.n_channels} channels"
-        if data.has_val:
-            words += f"; {len(data.val)} to validate on"
-        if data.broken:
-            words += f"; {len(data.broken)} broken files left out"
-        if data.notes:
-            words += ". " + " ".join(data.notes)
-        self._images.setText(words)
-        self._images.setToolTip(str(found.path))
-        self.projects_of_folder.show_projects(listed(found.projects))
+        self.sources.show_folder(found, data)
         if found.classes_known or found.classes_found:
             self.class_list.set_classes(data.classes)
             self._classes_of_folder = data.classes
@@ -231,22 +191,8 @@ class StartPage(QWidget):
 
     def show_viewer_images(self, images: ViewerImages) -> None:
         """Show the images that are open in the viewer."""
-        self.source = images
-        self.projects_of_folder.show_projects(())
-        names = ", ".join(layer.name for layer in images.layers)
-        channels = f" of {images.n_channels} channels" if images.are_channels else ""
-        n = count(images.n_planes, "image")
-        self._images.setText(f"{n}{channels} of the viewer ({names})")
-        self._as_channels.setVisible(images.can_be_channels)
-        self._as_channels.setText(images.channels_question)
-        with QSignalBlocker(self._as_channels):
-            self._as_channels.setChecked(images.are_channels)
+        self.sources.show_viewer_images(images)
         self._on_source(can_correct=False)
-
-    def _on_as_channels(self, checked: bool) -> None:
-        """Take the viewer's layers as channels of the same images, or as images."""
-        if self.source is not None and not isinstance(self.source, Path):
-            self.show_viewer_images(replace(self.source, are_channels=checked))
 
     def show_message(self, words: str) -> None:
         """Show an error until the next message; "" hides it."""
@@ -366,11 +312,6 @@ class StartPage(QWidget):
 
     # ---- choosing folders
 
-    def _open(self) -> None:
-        name = QFileDialog.getExistingDirectory(self, "A folder of images, or a project")
-        if name:
-            self.folder_wanted.emit(Path(name))
-
     def _choose_project(self) -> None:
         name = QFileDialog.getExistingDirectory(self, "A new folder for the project")
         if name:
@@ -388,12 +329,3 @@ class StartPage(QWidget):
             event.acceptProposedAction()
             urls = event.mimeData().urls()
             self.folder_wanted.emit(next(Path(u.toLocalFile()) for u in urls if u.isLocalFile()))
-
-
-def _kinds(data: DataFolder) -> str:
-    """Say how many images there are, and of which kinds where there are several."""
-    kinds = Counter(Path(data.file_name(name)).suffix.lower() for name in data.train)
-    n = count(len(data.train), "image")
-    if len(kinds) == 1:
-        return n
-    return f"{n} ({', '.join(f'{k} {kind}' for kind, k in sorted(kinds.items()))})"

@@ -21,7 +21,7 @@ def _begin(desk: Desk, stack: np.ndarray, folder: Path) -> None:
     desk.viewer.dims.set_current_step(0, 2)
     page = desk.dock.start
     desk.until(lambda: page.source is not None)
-    assert "images of the viewer (stack)" in page._images.text()
+    assert "images of the viewer (stack)" in page.sources.images.text()
     desk.until(lambda: NAMES["borders"] in desk.viewer.layers)
     page.class_list.entry.setText("background, cell")
     page.project.setText(str(folder))
@@ -85,11 +85,11 @@ def test_channels_are_asked_about_on_the_start_page(desk: Desk, tmp_path: Path) 
     desk.viewer.add_image(stack, name="cells")
     page = desk.dock.start
     desk.until(lambda: page.source is not None)
-    assert page._as_channels.isVisibleTo(page)
-    assert page._as_channels.text() == "The 3 planes on axis 0 are channels of one image"
-    assert page._images.text().startswith("3 images of the viewer")
-    page._as_channels.click()
-    assert page._images.text() == "1 image of 3 channels of the viewer (cells)"
+    assert page.sources.as_channels.isVisibleTo(page)
+    assert page.sources.as_channels.text() == "The 3 planes on axis 0 are channels of one image"
+    assert page.sources.images.text().startswith("3 images of the viewer")
+    page.sources.as_channels.click()
+    assert page.sources.images.text() == "1 image of 3 channels of the viewer (cells)"
     page.class_list.entry.setText("background, cell")
     page.project.setText(str(tmp_path / "project"))
     page._on_own_project()
