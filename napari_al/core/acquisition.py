@@ -13,8 +13,13 @@ import numpy as np
 from napari_al.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     import torch
     from numpy.typing import NDArray
+
+BLOCK_ROWS = 2**20
+"""Rows that are looked at together where a pool may have more than the memory holds."""
 
 
 @overload
@@ -92,45 +97,33 @@ def _bvsb_of_array(
     return np.divide(second, np.maximum(best, np.finfo(best.dtype).tiny), out=second), class_ids
 
 
-def class_frequency_of_regions(
-    dominant: NDArray[np.integer[Any]], n_classes: int
-) -> NDArray[np.float64]:
-    """Share of regions that each class dominates: p(c) of Cai et al. 2021, eq. 5.
-
-    Parameters
-    ----------
-    dominant : (R,) int
-        Predicted dominant classes of the pool's regions, answered ones included. Leave out regions
-        without pixels.
-    n_classes : int
-
-    Returns
-    -------
-    (C,) float64
-        Sums to 1; all zeros if there are no regions.
-    """
-    counts = np.bincount(dominant, minlength=n_classes)
-    return counts / max(len(dominant), 1)
-
-
-def class_frequency_of_pixels(
+def pixels_of_class(
     dominant: NDArray[np.integer[Any]], size: NDArray[np.integer[Any]], n_classes: int
 ) -> NDArray[np.float64]:
-    """Share of pixels in regions that each class dominates: p(c) of Kim et al. 2023, eq. 6.
+    """Count the pixels in regions that each class dominates; of (R,) regions, (C,) whole numbers.
+
+    With a `size` of ones: the regions.
+    """
+    return np.bincount(dominant, size, n_classes).astype(np.float64, copy=False)
+
+
+def class_frequency(n_of_class: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """Share of the pool that each class dominates: p(c).
+
+    Of regions, Cai et al. 2021, eq. 5; of pixels in them, Kim et al. 2023, eq. 6.
 
     Parameters
     ----------
-    dominant, size : (R,) int
-        Predicted dominant classes of the pool's regions and their pixels.
-    n_classes : int
+    n_of_class : (C,) float
+        Regions, or pixels, of the whole pool, answered ones included, that the class is predicted
+        to dominate; the sum of what `pixels_of_class` says of its parts.
 
     Returns
     -------
     (C,) float64
-        Sums to 1; all zeros if there are no pixels.
+        Sums to 1; all zeros if there is nothing.
     """
-    counts = np.bincount(dominant, size, n_classes)
-    frequency: NDArray[np.float64] = counts / max(counts.sum(), 1)
+    frequency: NDArray[np.float64] = n_of_class / max(n_of_class.sum(), 1)
     return frequency
 
 
@@ -168,25 +161,34 @@ def class_balanced(
     return score
 
 
-def class_prior(
+def class_sums(
     mean_probs: NDArray[np.floating[Any]], size: NDArray[np.integer[Any]]
 ) -> NDArray[np.float64]:
+    """Sum the probabilities of each class over the pixels of (R,) regions; last, count the pixels.
+
+    Returns
+    -------
+    (C + 1,) float64
+    """
+    of_class = np.einsum("r,rc->c", size, mean_probs, dtype=np.float64)
+    return np.append(of_class, float(size.sum()))
+
+
+def class_prior(sums: NDArray[np.float64]) -> NDArray[np.float64]:
     """Mean probability of each class over all pixels: P(c) of Hwang et al. 2023, eq. 3.
 
     Parameters
     ----------
-    mean_probs : (R, C) float
-        Of the regions of the whole pool, answered ones included.
-    size : (R,) int
-        Their pixels.
+    sums : (C + 1,) float
+        Of the regions of the whole pool, answered ones included: the sum of what `class_sums` says
+        of its parts.
 
     Returns
     -------
     (C,) float64
         Sums to 1; all zeros if there are no pixels.
     """
-    n_pixels_of_class = np.einsum("r,rc->c", size, mean_probs, dtype=np.float64)
-    prior: NDArray[np.float64] = n_pixels_of_class / max(int(size.sum()), 1)
+    prior: NDArray[np.float64] = sums[:-1] / max(sums[-1], 1)
     return prior
 
 
@@ -325,8 +327,13 @@ def alternating(
     return turns
 
 
-def rank(scores: NDArray[np.floating[Any]], rng: np.random.Generator) -> NDArray[np.int64]:
-    """Order regions by descending score.
+def rank(
+    scores: NDArray[np.floating[Any]],
+    seed: Sequence[int],
+    n_best: int | None = None,
+    may_be_asked: Callable[[slice], NDArray[np.bool_]] | None = None,
+) -> NDArray[np.int64]:
+    """Order regions by descending score; with `n_best`, in one pass and in little memory.
 
     A batch is where this order begins, until its clicks reach the budget (Cai et al. 2021,
     Algorithm 1); what an answer costs is known only when it is given, so ``Session.query`` counts.
@@ -334,15 +341,54 @@ def rank(scores: NDArray[np.floating[Any]], rng: np.random.Generator) -> NDArray
     Parameters
     ----------
     scores : (n,) float
-        Larger = ask sooner. -inf and NaN are never asked.
-    rng : numpy.random.Generator
+        Larger = ask sooner. -inf and NaN are never asked. May be mapped from a file: blocks of
+        ``BLOCK_ROWS`` are read, one after the other.
+    seed : sequence of int
         Breaks ties, so that equal scores do not favour the images that come first.
+    n_best : int, optional
+        How many to return at most; by default, all.
+    may_be_asked : callable, optional
+        Of the rows of a slice: whether each counts, (rows,) bool.
 
     Returns
     -------
     (m,) int64
         Indices of the regions that may be asked, the best first.
     """
-    shuffled = rng.permutation(len(scores))
-    shuffled = shuffled[scores[shuffled] > -np.inf]
-    return shuffled[np.argsort(-scores[shuffled], kind="stable")]
+    n_kept = len(scores) if n_best is None else n_best
+    rows: NDArray[np.int64] = np.empty(0, np.int64)
+    values: NDArray[np.floating[Any]] = np.empty(0, np.float64)
+    worst = -np.inf  # of those that would be kept
+    for start in range(0, len(scores), BLOCK_ROWS):
+        block = slice(start, min(start + BLOCK_ROWS, len(scores)))
+        found = np.asarray(scores[block])
+        is_good = (found > -np.inf) & (found >= worst)
+        if may_be_asked is not None:
+            is_good &= may_be_asked(block)
+        places = np.flatnonzero(is_good)
+        rows = np.concatenate([rows, places + start])
+        values = np.concatenate([values, found[places]])
+        if len(rows) > n_kept + BLOCK_ROWS:
+            order = _best_first(rows, values, seed)[:n_kept]
+            rows, values = rows[order], values[order]
+            worst = values[-1] if n_kept else np.inf
+    best: NDArray[np.int64] = rows[_best_first(rows, values, seed)[:n_kept]]
+    return best
+
+
+def _best_first(
+    rows: NDArray[np.int64], values: NDArray[np.floating[Any]], seed: Sequence[int]
+) -> NDArray[np.int64]:
+    return np.lexsort((tie_numbers(rows, seed), -values))
+
+
+def tie_numbers(rows: NDArray[np.int64], seed: Sequence[int]) -> NDArray[np.uint64]:
+    """Return a number for each row, as if drawn: the same for a row whatever it is asked with.
+
+    SplitMix64 (Steele et al., OOPSLA 2014).
+    """
+    mixed = rows.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    mixed += np.random.SeedSequence(seed).generate_state(1, np.uint64)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return mixed ^ (mixed >> np.uint64(31))

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -18,7 +19,6 @@ from numpy.typing import NDArray
 
 from napari_al.core import acquisition, correction
 from napari_al.errors import InputError
-from napari_al.formats.classes import live_classes
 from napari_al.methods import coverage
 
 if TYPE_CHECKING:
@@ -30,6 +30,9 @@ Columns = Mapping[str, NDArray[Any]]
 Scores = NDArray[np.float64]
 Score = Callable[[Columns, Any], Scores]
 """Columns and the project's config to a score a region."""
+Totals = Callable[[Columns, Any], NDArray[Any]]
+TOTALS = "totals of the pool"
+"""Stands beside the columns of a block."""
 
 ANY_COLUMNS = ("queried", "answered_as", "image", "model_round", "uniform")
 """Columns of whatever is asked about, without a model: whether it was answered (bool), with which
@@ -83,12 +86,17 @@ class AcquisitionFunction:
     score : columns and config to a (P,) float64 array.
     without_model : name of the function in its place before there is a model, where it needs one.
     module : of a registered function, the module that a child process imports to have it, too.
+    by_row : whether a region's score depends on its row alone, and on ``totals``, so that a pool of
+        any size is scored block by block.
+    totals : what it needs of the whole pool: an array, the sum of those of all blocks.
     """
 
     columns: tuple[str, ...]
     score: Score
     without_model: str = "random"
     module: str = ""
+    by_row: bool = False
+    totals: Totals | None = None
 
 
 def random(columns: Columns, config: ScoringConfig) -> Scores:
@@ -106,35 +114,47 @@ def bvsb(columns: Columns, config: ScoringConfig) -> Scores:
 
 def classbal(columns: Columns, config: ScoringConfig) -> Scores:
     """ClassBal: BvSB times exp(-p), p the class's share of the regions (Cai et al. 2021, eq. 6)."""
-    frequency = acquisition.class_frequency_of_regions(columns["dominant"], len(config.classes))
-    return _class_balanced(columns, frequency, config)
+    return _class_balanced(columns, _totals(columns, config, regions_of_class), config)
 
 
 def classbal_pixels(columns: Columns, config: ScoringConfig) -> Scores:
     """ClassBal with p a class's share of the pixels (Kim et al. 2023, eq. 6, 7)."""
-    frequency = acquisition.class_frequency_of_pixels(
-        columns["dominant"], columns["size"], len(config.classes)
-    )
-    return _class_balanced(columns, frequency, config)
+    return _class_balanced(columns, _totals(columns, config, pixels_of_class), config)
+
+
+def regions_of_class(columns: Columns, config: ScoringConfig) -> NDArray[np.float64]:
+    """(C,) regions that each class dominates."""
+    ones = np.ones(len(columns["dominant"]), np.int64)
+    return acquisition.pixels_of_class(columns["dominant"], ones, len(config.classes))
+
+
+def pixels_of_class(columns: Columns, config: ScoringConfig) -> NDArray[np.float64]:
+    """(C,) pixels in regions that each class dominates."""
+    return acquisition.pixels_of_class(columns["dominant"], columns["size"], len(config.classes))
 
 
 def _class_balanced(
-    columns: Columns, frequency: NDArray[np.float64], config: ScoringConfig
+    columns: Columns, n_of_class: NDArray[np.float64], config: ScoringConfig
 ) -> Scores:
     return acquisition.class_balanced(
         columns["mean_bvsb"],
         columns["dominant"],
-        frequency,
+        acquisition.class_frequency(n_of_class),
         scale=config.acquisition.frequency_scale,
     )
 
 
 def pixbal(columns: Columns, config: ScoringConfig) -> Scores:
     """PixBal: BvSB of each pixel, weighed by the prior of its class (Hwang et al. 2023, eq. 4)."""
-    prior = acquisition.class_prior(columns["mean_probs"], columns["size"])
+    prior = acquisition.class_prior(_totals(columns, config, class_sums))
     return acquisition.pixbal(
         columns["bvsb_by_class"], columns["size"], prior, config.acquisition.nu
     )
+
+
+def class_sums(columns: Columns, config: ScoringConfig) -> NDArray[np.float64]:
+    """(C + 1,) sums of probabilities over pixels, and the number of pixels."""
+    return acquisition.class_sums(columns["mean_probs"], columns["size"])
 
 
 def power_bvsb(columns: Columns, config: ScoringConfig) -> Scores:
@@ -163,7 +183,7 @@ def uherding(columns: Columns, config: ScoringConfig) -> Scores:
 
 def _by_coverage(columns: Columns, weights: Scores, config: ScoringConfig) -> Scores:
     features, queried, uniform = (columns[name] for name in ("features", "queried", "uniform"))
-    n = _budget(columns, config)
+    n = clicks_of_next(columns, config)
     return coverage.scores_by_coverage(features, weights, queried, uniform, n)
 
 
@@ -187,30 +207,46 @@ def abc(columns: Columns, config: ScoringConfig) -> Scores:
 
     Rarity is that of the current labels in the segments that were not asked about.
     """
-    counts = columns["label_histogram"][~columns["queried"]].sum(axis=0)
+    counts = _totals(columns, config, open_labels)
     present_only = config.acquisition.abc_classes == "present"
     weights = correction.class_weights(counts, present_only=present_only)
     return correction.abc(columns["similarity_cil_by_class"], weights)
 
 
+def open_labels(columns: Columns, config: ScoringConfig) -> NDArray[np.int64]:
+    """(C + 1,) pixels of each current label in segments that were not asked about."""
+    counts: NDArray[np.int64] = columns["label_histogram"][~columns["queried"]].sum(axis=0)
+    return counts
+
+
+def _totals(columns: Columns, config: ScoringConfig, of: Totals) -> NDArray[Any]:
+    """Return what a function needs of the whole pool: given beside a block, or of these columns."""
+    return columns[TOTALS] if TOTALS in columns else of(columns, config)
+
+
+_BY_ROW = partial(AcquisitionFunction, by_row=True)
 ACQUISITIONS: dict[str, AcquisitionFunction] = {
-    "bvsb": AcquisitionFunction(("mean_bvsb",), bvsb),
-    "classbal": AcquisitionFunction(("mean_bvsb", "dominant"), classbal),
-    "classbal-pixels": AcquisitionFunction(("mean_bvsb", "dominant", "size"), classbal_pixels),
-    "pixbal": AcquisitionFunction(("bvsb_by_class", "mean_probs", "size"), pixbal),
-    "power-bvsb": AcquisitionFunction(("mean_bvsb", "uniform", "model_round"), power_bvsb),
-    "bald": AcquisitionFunction(("disagreement",), bald),
+    "bvsb": _BY_ROW(("mean_bvsb",), bvsb),
+    "classbal": _BY_ROW(("mean_bvsb", "dominant"), classbal, totals=regions_of_class),
+    "classbal-pixels": _BY_ROW(
+        ("mean_bvsb", "dominant", "size"), classbal_pixels, totals=pixels_of_class
+    ),
+    "pixbal": _BY_ROW(("bvsb_by_class", "mean_probs", "size"), pixbal, totals=class_sums),
+    "power-bvsb": _BY_ROW(("mean_bvsb", "uniform", "model_round"), power_bvsb),
+    "bald": _BY_ROW(("disagreement",), bald),
     "maxherding": AcquisitionFunction(
         ("features", "queried", "uniform", "model_round"), maxherding
     ),
     "uherding": AcquisitionFunction(
         ("features", "mean_bvsb", "queried", "uniform", "model_round"), uherding, "maxherding"
     ),
-    "cil": AcquisitionFunction(("cil_representative",), cil),
-    "lcil": AcquisitionFunction(("lcil",), lcil),
-    "sim": AcquisitionFunction(("sim",), sim),
-    "abc": AcquisitionFunction(("similarity_cil_by_class", "label_histogram", "queried"), abc),
-    "random": AcquisitionFunction(("uniform",), random),
+    "cil": _BY_ROW(("cil_representative",), cil),
+    "lcil": _BY_ROW(("lcil",), lcil),
+    "sim": _BY_ROW(("sim",), sim),
+    "abc": _BY_ROW(
+        ("similarity_cil_by_class", "label_histogram", "queried"), abc, totals=open_labels
+    ),
+    "random": _BY_ROW(("uniform",), random),
 }
 BUILT_IN = tuple(ACQUISITIONS)
 
@@ -314,7 +350,7 @@ def check_acquisition(method: Method) -> None:
 
 def columns_to_score(config: ScoringConfig, *, by_model: bool = True) -> tuple[str, ...]:
     """Names of all columns that ``pool_scores`` reads, with a model or before there is one."""
-    columns = list(_function(config, by_model).columns)
+    columns = list(function_of(config, by_model).columns)
     if by_model and config.method.selection == "equal-shares":
         columns += ["dominant", "queried"]
     if by_model and config.acquisition.search:
@@ -330,55 +366,15 @@ def needs_model(config: ScoringConfig) -> bool:
     return merges or not _NO_MODEL.issuperset(columns_to_score(config))
 
 
-def pool_scores(columns: Columns, config: ScoringConfig, *, by_model: bool = True) -> Scores:
-    """Score a pool, and have it asked as the method's selection and the settings say.
-
-    Parameters
-    ----------
-    columns
-        Those of ``columns_to_score``, one row a region.
-    config
-    by_model
-        Whether there is a model. Before that the function's ``without_model`` is asked.
-
-    Returns
-    -------
-    (P,) float64
-        Larger = ask sooner.
-    """
-    scores = _function(config, by_model).score(columns, config)
-    if by_model and config.method.selection == "equal-shares":
-        is_open = ~columns["queried"]
-        scores = acquisition.in_equal_shares(scores, columns["dominant"], is_open)
-    if by_model and config.acquisition.search and _lacks_a_class(columns, config):
-        features, queried, uniform = (columns[n] for n in ("features", "queried", "uniform"))
-        n = _budget(columns, config)
-        unlike = coverage.scores_by_distance(features, queried, uniform, n)
-        scores = acquisition.alternating(np.where(queried, -1e300, scores), unlike)
-    n_at_a_time = config.acquisition.max_per_image
-    if n_at_a_time:
-        is_open = ~columns["queried"]
-        scores = acquisition.in_equal_shares(
-            scores, columns["image"], is_open, n_at_a_time=n_at_a_time
-        )
-    return scores
-
-
-def _function(config: ScoringConfig, by_model: bool) -> AcquisitionFunction:
+def function_of(config: ScoringConfig, by_model: bool) -> AcquisitionFunction:
+    """Return the function that scores, with a model or before there is one."""
     function = acquisition_function(config.method)
     if by_model or _NO_MODEL.issuperset(function.columns):
         return function
     return ACQUISITIONS[function.without_model]
 
 
-def _lacks_a_class(columns: Columns, config: ScoringConfig) -> bool:
-    """Whether a class has fewer answers than are searched for."""
-    n_answers = columns["answered_as"].sum(axis=0)
-    live = [info.id for info in live_classes(config.classes)]
-    return bool((n_answers[live] < config.acquisition.search).any())
-
-
-def _budget(columns: Columns, config: ScoringConfig) -> int:
+def clicks_of_next(columns: Columns, config: ScoringConfig) -> int:
     """Clicks of the round that is asked next: more regions need not be chosen with care."""
     return config.budget_of(int(columns["model_round"].max(initial=0)) + 1)
 

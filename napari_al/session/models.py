@@ -277,7 +277,7 @@ class ProjectModels(ProjectMaps):
             return None
         pool = self._pools.with_newer(self._queue.pool, round_number)
         if pool is not None:
-            for row in pool.order[:N_READ_AHEAD].tolist():
+            for row in pool.first(N_READ_AHEAD).tolist():
                 with suppress(InputError):  # whoever asks about the image will say so
                     self._maps(pool.image(row))
         return pool

@@ -178,7 +178,7 @@ class ProjectState:
     @property
     def n_regions(self) -> int:
         """Regions in the pool, answered ones included."""
-        return 0 if self._queue.pool is None else len(self._queue.pool.order)
+        return 0 if self._queue.pool is None else len(self._queue.pool)
 
     @property
     def problems(self) -> tuple[str, ...]:

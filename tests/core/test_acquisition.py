@@ -14,11 +14,12 @@ from napari_al.core.acquisition import (
     alternating,
     bvsb,
     class_balanced,
-    class_frequency_of_pixels,
-    class_frequency_of_regions,
+    class_frequency,
     class_prior,
+    class_sums,
     in_equal_shares,
     pixbal,
+    pixels_of_class,
     power_noise,
 )
 from napari_al.core.regions import region_table
@@ -71,9 +72,9 @@ def test_class_balanced(
     by: str, scale: float, frequency: tuple[float, ...], expected: list[float], order: list[int]
 ) -> None:
     p = (
-        class_frequency_of_regions(DOMINANT, 2)
+        class_frequency(pixels_of_class(DOMINANT, np.ones_like(SIZE), 2))
         if by == "regions"
-        else class_frequency_of_pixels(DOMINANT, SIZE, 2)
+        else class_frequency(pixels_of_class(DOMINANT, SIZE, 2))
     )
     assert p.tolist() == pytest.approx(frequency)
     score = class_balanced(UNCERTAINTY, DOMINANT, p, scale=scale)
@@ -86,12 +87,12 @@ def test_class_balanced(
 def test_class_frequencies_sum_to_1(seed: int, n_regions: int, n_classes: int) -> None:
     rng = np.random.default_rng(seed)
     dominant, size = rng.integers(0, n_classes, n_regions), rng.integers(1, 90, n_regions)
-    by_regions = class_frequency_of_regions(dominant, n_classes)
-    by_pixels = class_frequency_of_pixels(dominant, size, n_classes)
+    by_regions = class_frequency(pixels_of_class(dominant, np.ones_like(size), n_classes))
+    by_pixels = class_frequency(pixels_of_class(dominant, size, n_classes))
     assert by_regions.shape == by_pixels.shape == (n_classes,)
     assert by_regions.sum() == pytest.approx(1)
     assert by_pixels.sum() == pytest.approx(1)
-    one_size = class_frequency_of_pixels(dominant, np.full(n_regions, 7), n_classes)
+    one_size = class_frequency(pixels_of_class(dominant, np.full(n_regions, 7), n_classes))
     np.testing.assert_allclose(one_size, by_regions)
     for class_id in range(n_classes):
         of_class = [int(s) for s, d in zip(size, dominant, strict=True) if d == class_id]
@@ -101,16 +102,17 @@ def test_class_frequencies_sum_to_1(seed: int, n_regions: int, n_classes: int) -
 
 def test_an_empty_pool_has_no_frequencies() -> None:
     nothing = np.zeros(0, int)
-    assert class_frequency_of_regions(nothing, 3).tolist() == [0, 0, 0]
-    assert class_frequency_of_pixels(nothing, nothing, 3).tolist() == [0, 0, 0]
-    assert class_prior(np.zeros((0, 3)), nothing).tolist() == [0, 0, 0]
+    assert class_frequency(pixels_of_class(nothing, nothing, 3)).tolist() == [0, 0, 0]
+    assert class_prior(class_sums(np.zeros((0, 3)), nothing)).tolist() == [0, 0, 0]
 
 
 def test_regions_without_pixels_score_lowest() -> None:
     probs = torch.from_numpy(PIXELS.T[:, None].astype(np.float32))
     table = region_table(probs, np.array([[0, 0, 2]]), 3)
     score = class_balanced(
-        table.mean_bvsb, table.dominant, class_frequency_of_pixels(table.dominant, table.size, 3)
+        table.mean_bvsb,
+        table.dominant,
+        class_frequency(pixels_of_class(table.dominant, table.size, 3)),
     )
     assert score[1] == 0 < score[[0, 2]].min()
     assert pixbal(table.bvsb_by_class, table.size, PRIOR, nu=6)[1] == -np.inf
@@ -155,7 +157,7 @@ def test_prior_is_the_mean_over_pixels() -> None:
     probs = torch.from_numpy(pixels.T[:, None].copy())
     for region_map in ([[0, 1, 2]], [[0, 0, 0]], [[1, 0, 1]]):
         table = region_table(probs, np.array(region_map), 3)
-        prior = class_prior(table.mean_probs, table.size)
+        prior = class_prior(class_sums(table.mean_probs, table.size))
         assert prior.tolist() == pytest.approx([0.5, 0.5])
 
 

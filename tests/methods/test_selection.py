@@ -13,7 +13,8 @@ from scenes import answer_round, project_config
 from napari_al import InputError, Oracle, make_config
 from napari_al.core.acquisition import power_noise
 from napari_al.formats.dataset import DataFolder
-from napari_al.methods.acquisition import needs_model, pool_scores
+from napari_al.methods.acquisition import needs_model
+from napari_al.methods.pool_scores import pool_scores
 from napari_al.methods.settings import AcquisitionSettings
 from napari_al.methods.table import METHODS, Method
 from napari_al.session.project.config import TrainingSettings

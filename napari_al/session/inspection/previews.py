@@ -14,7 +14,8 @@ from napari_al.core.acquisition import rank
 from napari_al.core.metrics import achievable_segmentation_accuracy
 from napari_al.core.regions import RegionTable, merge_rows
 from napari_al.errors import InputError
-from napari_al.methods.acquisition import columns_to_score, pool_scores
+from napari_al.methods.acquisition import columns_to_score
+from napari_al.methods.pool_scores import pool_scores
 from napari_al.methods.regions import base_regions, merged_regions
 from napari_al.session.inspection.colouring import cells
 from napari_al.session.inspection.inspection import NotThereError
@@ -179,7 +180,7 @@ def _batch(
     values: NDArray[np.float64], is_open: NDArray[np.bool_], n: int, seed: int, model_round: int
 ) -> NDArray[np.int64]:
     """Return the rows that come first, ties broken as in the pool."""
-    order = rank(values, np.random.default_rng([seed, model_round]))
+    order = rank(values, (seed, model_round))
     return order[is_open[order]][:n]
 
 

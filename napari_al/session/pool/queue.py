@@ -133,7 +133,7 @@ class QueryQueue:
         self.pool: Pool | None = None
         self._head = 0  # position in the pool's order; regions before it are answered
         self._asked: Query | None = None
-        self._places_in: tuple[Pool, str, NDArray[np.int64]] | None = None  # of one image
+        self._rows_in: tuple[Pool, str, NDArray[np.int64]] | None = None  # of one image
 
     def adopt(self, pool: Pool | None) -> None:
         """Ask from another pool; the query on screen stays."""
@@ -142,8 +142,9 @@ class QueryQueue:
     def reopen(self, region: Region) -> None:
         """Make a region askable again after its answer was undone."""
         self._asked = None
-        if self.pool is not None:
-            self._head = min(self._head, self.pool.first_place(region.image, region.ids))
+        row = None if self.pool is None else self.pool.row_of(region.image, region.ids)
+        if self.pool is not None and row is not None:
+            self._head = min(self._head, self.pool.place_of(row))
 
     def reset(self) -> None:
         """Start from the best region: other answers are in force, or another round has begun."""
@@ -167,10 +168,8 @@ class QueryQueue:
         """Return the query about the pool's region with base regions; None if it is answered."""
         if self.pool is None:
             return None
-        place = self.pool.first_place(image, ids)
-        if place == len(self.pool.order):
-            return None
-        return _query_of_row(self.pool, int(self.pool.order[place]), answered, round_number)
+        row = self.pool.row_of(image, ids)
+        return None if row is None else _query_of_row(self.pool, row, answered, round_number)
 
     def queries(self, answered: AnsweredState, round_number: int) -> Iterator[Query]:
         """Yield queries, best first; but before all others the one on screen, until answered."""
@@ -201,10 +200,9 @@ class QueryQueue:
         """Yield the open queries of one image, best first."""
         if self.pool is None:
             return
-        if self._places_in is None or self._places_in[:2] != (self.pool, image):
-            self._places_in = self.pool, image, self.pool.places_of(image)
-        for place in self._places_in[2].tolist():
-            row = int(self.pool.order[place])
+        if self._rows_in is None or self._rows_in[:2] != (self.pool, image):
+            self._rows_in = self.pool, image, self.pool.rows_of(image)
+        for row in self._rows_in[2].tolist():
             query = _query_of_row(self.pool, row, answered, round_number)
             if query is not None:
                 yield query
@@ -213,9 +211,8 @@ class QueryQueue:
         """Yield the queries about open regions in the pool's order."""
         if self.pool is None:
             return
-        order = self.pool.order
-        for position in range(self._head, len(order)):
-            query = _query_of_row(self.pool, int(order[position]), answered, round_number)
+        for position, row in enumerate(self.pool.rows(self._head), start=self._head):
+            query = _query_of_row(self.pool, row, answered, round_number)
             if query is not None:
                 yield query
             elif position == self._head:
@@ -240,8 +237,8 @@ class QueryQueue:
         rng = np.random.default_rng([config.seed, _RANDOM_SHARE, n_before])
         if rng.random() >= share:
             return None
-        for place in rng.integers(len(pool.order), size=N_DRAWS):
-            query = _query_of_row(pool, int(pool.order[place]), answered, round_number)
+        for row in pool.draw(rng, N_DRAWS):
+            query = _query_of_row(pool, row, answered, round_number)
             if query is not None and _place(query) not in given:
                 return replace(query, source="random")
         return None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_al.core import IGNORE
+from napari_al.core.acquisition import BLOCK_ROWS
 from napari_al.errors import InputError
 from napari_al.session.project.cache_files import read_arrays, write_arrays
 
@@ -182,31 +183,30 @@ def _is_consistent(scores: PoolScores) -> bool:
         and (scores.features is None or scores.features.ndim == 2)
     ):
         return False
-    index = scores.image_index
-    return bool(
-        (np.diff(index) >= 0).all()
-        and index.min(initial=0) >= 0
-        and index.max(initial=-1) < n_images
-        and scores.region_id.min(initial=0) >= 0
-        and _pixels_are_inside(scores)
-        and _classes_are_in_range(scores)
-        and _groups_are_consistent(scores)
-    )
+    blocks = (slice(start, start + BLOCK_ROWS) for start in range(0, n_rows, BLOCK_ROWS))
+    return _groups_fit_images(scores) and all(_rows_are_consistent(scores, b) for b in blocks)
 
 
-def _pixels_are_inside(scores: PoolScores) -> bool:
-    if scores.pixel is None or not len(scores):
-        return True
-    n_pixels = scores.shapes.astype(np.int64).prod(axis=1)[scores.image_index]
-    return bool((scores.pixel >= 0).all() and (scores.pixel < n_pixels).all())
+def _rows_are_consistent(scores: PoolScores, rows: slice) -> bool:
+    """Validate some rows, and that the next one's image does not come before theirs."""
+    index, region_id = scores.image_index[rows], scores.region_id[rows]
+    if (np.diff(scores.image_index[rows.start : rows.stop + 1]) < 0).any():
+        return False
+    if index.min() < 0 or index.max() >= len(scores.images) or region_id.min() < 0:
+        return False
+    if scores.pixel is not None:
+        pixel, n_pixels = scores.pixel[rows], scores.shapes.astype(np.int64).prod(axis=1)[index]
+        if (pixel < 0).any() or (pixel >= n_pixels).any():
+            return False
+    if scores.predicted is not None:
+        predicted = scores.predicted[rows]
+        if (predicted < 0).any() or (predicted > IGNORE).any():
+            return False
+    offset = scores.base_offset
+    return offset is None or bool((region_id < np.diff(offset)[index]).all())
 
 
-def _classes_are_in_range(scores: PoolScores) -> bool:
-    predicted = scores.predicted
-    return predicted is None or bool(((predicted >= 0) & (predicted <= IGNORE)).all())
-
-
-def _groups_are_consistent(scores: PoolScores) -> bool:
+def _groups_fit_images(scores: PoolScores) -> bool:
     group, offset = scores.base_group, scores.base_offset
     if group is None or offset is None:
         return group is offset
@@ -216,7 +216,4 @@ def _groups_are_consistent(scores: PoolScores) -> bool:
     if (counts < 0).any():
         return False
     of_group = np.repeat(counts, counts)
-    of_row = counts[scores.image_index]
-    return bool(
-        group.min(initial=0) >= 0 and (group < of_group).all() and (scores.region_id < of_row).all()
-    )
+    return bool(group.min(initial=0) >= 0 and (group < of_group).all())

@@ -14,10 +14,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_al.formats.images import MAX_PIXELS
-from napari_al.writing import write_atomic
+from napari_al.writing import new_file, write_atomic
 
 _PNG_SIZE = struct.Struct(">8s8xII")
 """Signature, width and height at the beginning of a PNG file."""
+_LENGTH = struct.Struct("<Q")
+"""Of the header of a safetensors file, at its beginning."""
+_KINDS = {
+    "float64": "F64", "float32": "F32", "float16": "F16", "int64": "I64", "int32": "I32",
+    "uint16": "U16", "uint8": "U8", "bool": "BOOL",
+}  # fmt: skip
+"""Names that safetensors has for dtypes."""
+MAPPED_BYTES = 2**26
+"""A larger file is mapped, not read: it may not fit into the memory."""
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -76,36 +85,78 @@ def read_size(path: Path) -> tuple[int, int] | None:
 def write_arrays(
     path: Path, arrays: Mapping[str, NDArray[Any]], names: Sequence[str], *, key: str = "names"
 ) -> None:
-    """Write named arrays, and a list of names under ``key`` in the metadata."""
-    from safetensors.numpy import save
+    """Write named arrays, and a list of names under ``key`` in the metadata.
 
-    tensors = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    metadata = {key: json.dumps(names), "crc32": _checksum(names, tensors)}
-    write_atomic(path, save(tensors, metadata), durable=False)
+    Array by array: those that are mapped from a file need not fit into the memory, which
+    safetensors' own writer would copy them to.
+    """
+    tensors = {
+        name: np.ascontiguousarray(array)
+        for name, array in sorted(arrays.items(), key=lambda item: -item[1].dtype.itemsize)
+    }
+    described: dict[str, Any] = {
+        "__metadata__": {key: json.dumps(names), "crc32": _checksum(names, tensors)}
+    }
+    end = 0
+    for name, tensor in tensors.items():
+        place = [end, end := end + tensor.nbytes]
+        kind = _KINDS[tensor.dtype.name]
+        described[name] = {"dtype": kind, "shape": tensor.shape, "data_offsets": place}
+    header = json.dumps(described).encode()
+    header += b" " * (-len(header) % 8)  # so that numbers lie where a processor reads them well
+    with new_file(path, durable=False) as part, part.open("wb") as file:
+        file.write(_LENGTH.pack(len(header)) + header)
+        for tensor in tensors.values():
+            file.write(tensor.data)
 
 
 def read_arrays(
     path: Path, *, key: str = "names"
 ) -> tuple[dict[str, NDArray[Any]], tuple[Any, ...]] | None:
-    """Read what ``write_arrays`` wrote; None where it is missing, damaged or torn."""
+    """Read what ``write_arrays`` wrote; None where it is missing, damaged or torn.
+
+    Arrays of a file over ``MAPPED_BYTES`` are mapped: they cannot be written to.
+    """
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(str(path), framework="np") as file:
+        with safe_open(str(path), framework="np") as file:  # checks the header
             metadata = file.metadata() or {}
             names = tuple(json.loads(metadata[key]))
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            if path.stat().st_size > MAPPED_BYTES:
+                arrays = _mapped(path)
+            else:
+                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         is_whole = metadata["crc32"] == _checksum(names, arrays)
     except (OSError, SafetensorError, ValueError, TypeError, KeyError, RecursionError):
         return None
     return (arrays, names) if is_whole else None
 
 
+def _mapped(path: Path) -> dict[str, NDArray[Any]]:
+    """Map the arrays of a file whose header has been checked."""
+    dtypes = {kind: np.dtype(name) for name, kind in _KINDS.items()}
+    with path.open("rb") as file:
+        (length,) = _LENGTH.unpack(file.read(_LENGTH.size))
+        described = json.loads(file.read(length))
+    start = _LENGTH.size + length
+    return {
+        name: np.memmap(
+            path, dtypes[tensor["dtype"]], "r", start + tensor["data_offsets"][0],
+            tuple(tensor["shape"]),
+        )
+        if min(tensor["shape"])
+        else np.empty(tensor["shape"], dtypes[tensor["dtype"]])
+        for name, tensor in described.items()
+        if name != "__metadata__"
+    }  # fmt: skip
+
+
 def _checksum(names: Sequence[str], tensors: Mapping[str, NDArray[Any]]) -> str:
     """CRC-32 of names and tensors; detects torn writes."""
     crc = zlib.crc32(json.dumps(names).encode())
     for name in sorted(tensors):
-        crc = zlib.crc32(tensors[name].tobytes(), zlib.crc32(name.encode(), crc))
+        crc = zlib.crc32(tensors[name].data, zlib.crc32(name.encode(), crc))
     return str(crc)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,8 +17,10 @@ from napari_al.core import IGNORE
 from napari_al.core.correction import CorrectionTable
 from napari_al.core.regions import RegionTable, means_of_merged, merge_rows, region_means
 from napari_al.errors import InputError
-from napari_al.methods.acquisition import columns_to_score, needs_model, pool_scores
+from napari_al.methods.acquisition import columns_to_score, needs_model
+from napari_al.methods.pool_scores import pool_scores
 from napari_al.methods.regions import merged_regions
+from napari_al.session.pool.row_store import RowStore
 from napari_al.session.pool.scores import PoolScores
 from napari_al.session.project import cache_files
 from napari_al.session.rounds.encodings import Predictor
@@ -37,12 +39,13 @@ if TYPE_CHECKING:
     from napari_al.session.rounds.region_tables import Table
 
 RowsOfImages = Callable[[Iterable[str]], Results["ImageRows"]]
-Scalar = TypeVar("Scalar", bound=np.generic)
 
 MIN_BETWEEN_S = 0.5
 """Least time between two publications, in seconds."""
 PUBLISHING_SHARE = 0.1
 """Largest share of a pass's time that may be spent on publishing."""
+_STORED = ("region_id", "pixel", "predicted", "features", "group")
+_SCORED_BY = "scored by "
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,12 @@ class ImageRows:
     predicted: NDArray[np.int32] | None = None
     features: NDArray[np.float32] | None = None
     group: NDArray[np.int32] | None = None
+
+    def stored(self) -> dict[str, NDArray[Any]]:
+        """Return all that there is, by name: columns to score by with a sign before it."""
+        held = {name: getattr(self, name) for name in _STORED}
+        scored_by = {f"{_SCORED_BY}{name}": values for name, values in self.columns.items()}
+        return {name: values for name, values in held.items() if values is not None} | scored_by
 
 
 def make_scores(work: JobContext) -> PoolScores:
@@ -80,8 +89,7 @@ def make_scores(work: JobContext) -> PoolScores:
     encodes = "features" in columns_to_score(snapshot.config, by_model=False)
     stage: Stage = "scoring" if by_model or encodes else "superpixels"
     rows = _pass(work, stage, images, by_model=by_model)
-    in_order = {name: rows[name] for name in snapshot.data.train if name in rows}
-    scores = _assemble(snapshot, in_order, by_model=by_model)
+    scores = assemble(snapshot, rows.in_order(snapshot.data.train), by_model=by_model)
     scores.save(path)
     project.scores_file(work.round, so_far=True).unlink(missing_ok=True)
     return scores
@@ -143,24 +151,24 @@ def _pass(
     images: Results[ImageRows],
     *,
     by_model: bool,
-) -> dict[str, ImageRows]:
+) -> RowStore:
     """Collect the rows of all images; publish them on the way if the work is live."""
-    rows: dict[str, ImageRows] = {}
+    rows = RowStore(work.snapshot.project.scores_file(work.round).parent)
     n_images = len(work.snapshot.data.train)
     next_s = 0.0
     for n_done, (image, rows_of_image) in enumerate(images, start=1):
         work.check()
         with work.using(image):
-            rows[image] = rows_of_image()
-        publish = work.live and bool(rows) and time.monotonic() >= next_s
+            rows.append(image, rows_of_image().stored())
+        publish = work.live and len(rows) > 0 and time.monotonic() >= next_s
         if publish:
             started_s = time.monotonic()
-            so_far = _assemble(work.snapshot, rows, by_model=by_model)
+            so_far = assemble(work.snapshot, rows, by_model=by_model)
             so_far.save(work.snapshot.project.scores_file(work.round, so_far=True))
             now_s = time.monotonic()
             next_s = now_s + max(MIN_BETWEEN_S, (now_s - started_s) / PUBLISHING_SHARE)
         work.report(stage, n_done, n_images, published=publish)
-    if not rows:
+    if not len(rows):
         reasons = " ".join(list(work.left_out.values())[:1])
         raise InputError(f"no image of {work.snapshot.data.path} can be used: {reasons}")
     return rows
@@ -232,33 +240,29 @@ def _reduce(
     )
 
 
-def _assemble(snapshot: Snapshot, rows: dict[str, ImageRows], *, by_model: bool) -> PoolScores:
-    """Concatenate the rows of images and score them."""
-    parts = list(rows.values())
+def assemble(snapshot: Snapshot, rows: RowStore, *, by_model: bool) -> PoolScores:
+    """Score the rows of images."""
     columns = {
-        name: np.concatenate([part.columns[name] for part in parts]) for name in parts[0].columns
+        name.removeprefix(_SCORED_BY): rows.column(name)
+        for name in rows.columns
+        if name.startswith(_SCORED_BY)
     }
-    groups = _concatenate([part.group for part in parts])
+    held = {name: rows.column(name) if name in rows.columns else None for name in _STORED}
+    score, index = (rows.new_column(kind, "region_id") for kind in (np.float64, np.int32))
+    pool_scores(columns, snapshot.config, score, by_model=by_model)
+    ends = np.cumsum(rows.lengths("region_id"))
+    for number, (start, end) in enumerate(zip([0, *ends.tolist()], ends.tolist(), strict=False)):
+        index[start:end] = number
+    groups = held["group"]
     return PoolScores(
-        images=tuple(rows),
-        shapes=np.array([snapshot.data.shape(image) for image in rows], np.int32),
-        image_index=np.repeat(
-            np.arange(len(parts), dtype=np.int32), [len(part.region_id) for part in parts]
-        ),
-        region_id=np.concatenate([part.region_id for part in parts]),
-        score=pool_scores(columns, snapshot.config, by_model=by_model),
-        pixel=_concatenate([part.pixel for part in parts]),
-        predicted=_concatenate([part.predicted for part in parts]),
-        features=_concatenate([part.features for part in parts]),
+        images=tuple(rows.images),
+        shapes=np.array([snapshot.data.shape(image) for image in rows.images], np.int32),
+        image_index=index,
+        region_id=rows.column("region_id"),
+        score=score,
+        pixel=held["pixel"],
+        predicted=held["predicted"],
+        features=held["features"],
         base_group=groups,
-        base_offset=None if groups is None else _offsets([part.group for part in parts]),
+        base_offset=None if groups is None else np.cumsum([0, *rows.lengths("group")]),
     )
-
-
-def _concatenate(parts: list[NDArray[Scalar] | None]) -> NDArray[Scalar] | None:
-    held = [part for part in parts if part is not None]
-    return np.concatenate(held) if held else None
-
-
-def _offsets(parts: list[NDArray[np.int32] | None]) -> NDArray[np.int64]:
-    return np.cumsum([0, *(len(part) for part in parts if part is not None)])
