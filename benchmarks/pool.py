@@ -102,19 +102,19 @@ def run(n_rows: int, method: str, folder: Path) -> None:
         print(f"{n_rows:,} rows of {n_images:,} images, {method}", flush=True)
         with measured("before"):
             pass
-        rows = RowStore(Path(work))
-        with measured("rows come in"):
-            for number in rng.permutation(n_images).tolist():
-                n = min(PER_IMAGE, n_rows - number * PER_IMAGE)
-                rows.append(names[number], made_rows(n, rng))
-        with measured("in order of the images"):
-            rows = rows.in_order(names)
-        with measured("scored"):
-            scores = assemble(MadeSnapshot(config), rows, by_model=True)  # type: ignore[arg-type]
+        with RowStore(Path(work)) as rows:
+            with measured("rows come in"):
+                for number in rng.permutation(n_images).tolist():
+                    n = min(PER_IMAGE, n_rows - number * PER_IMAGE)
+                    rows.append(names[number], made_rows(n, rng))
+            with measured("in order of the images"):
+                in_order = rows.in_order(names)
+        with in_order, measured("scored"):
+            scores = assemble(MadeSnapshot(config), in_order, by_model=True)  # type: ignore[arg-type]
         path = Path(work) / "scores.safetensors"
         with measured("written"):
             scores.save(path)
-        del scores, rows
+        del scores, in_order
         with measured("read and checked"):
             read = PoolScores.load(path)
         assert read is not None

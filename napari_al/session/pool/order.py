@@ -5,7 +5,7 @@ but ranks can: each region keeps its relative rank among its own model's regions
 interleave. Once the newer model has scored every image the order is its own alone.
 
 Only where the order begins is worked out, in one pass over the scores; more of it when that has
-been asked. So a pool of any size takes the memory of a million regions.
+been asked. So a pool of any size takes the memory of a few million regions.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from napari_al.session.project.config import ProjectConfig
     from napari_al.session.project.folder import Project
 
-N_AHEAD = 2**20
+N_AHEAD = 2**17
 """Rows of the order that are worked out at first: more than are asked between two models."""
 
 

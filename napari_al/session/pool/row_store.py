@@ -1,15 +1,18 @@
 """Columns of a pool's regions while they come in, image by image: on disk, so that any number fits.
 
-Files without names in the cache's folder, which are gone with the object; read as memory maps.
+Files without names in the cache's folder, read as memory maps; they are gone when the store is
+closed and nobody has the maps any more.
 """
 
 from __future__ import annotations
 
 import tempfile
-from typing import IO, TYPE_CHECKING, Any
+from contextlib import ExitStack
+from typing import IO, TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from napari_al.core.acquisition import BLOCK_ROWS
 from napari_al.writing import cannot_write
 
 if TYPE_CHECKING:
@@ -42,6 +45,13 @@ class RowStore:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        for file in self._files.values():
+            file.close()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -80,24 +90,39 @@ class RowStore:
         """Return a store of those of the images that it has, in their order."""
         number = {image: i for i, image in enumerate(self.images)}
         mapped = {name: self.column(name) for name in self._files}
-        ordered = RowStore(self._folder)
-        for image in images:
-            if image in number:
-                place = number[image]
-                parts = {
-                    name: values[self._start(name, place) : self._ends[name][place]]
-                    for name, values in mapped.items()
-                }
-                ordered.append(image, parts)
+        with ExitStack() as failed:
+            ordered = failed.enter_context(RowStore(self._folder))
+            for image in images:
+                if image in number:
+                    place = number[image]
+                    parts = {
+                        name: values[self._start(name, place) : self._ends[name][place]]
+                        for name, values in mapped.items()
+                    }
+                    ordered.append(image, parts)
+            failed.pop_all()
         return ordered
 
     def new_column(self, dtype: type[np.generic], like: str) -> NDArray[Any]:
-        """Return an array on disk to write to, with a value for each row of a column."""
+        """Return an array on disk to write to, with a 0 for each row of a column.
+
+        Raises
+        ------
+        WriteError
+            The disk is full: it is filled now, since there is no error when a map is written to.
+        """
         n_rows = self._ends[like][-1]
         if not n_rows:
-            return np.empty(0, dtype)
-        with self._new_file() as file:
-            return np.memmap(file, dtype, "w+", shape=(n_rows,))
+            return np.zeros(0, dtype)
+        zeros = np.zeros(BLOCK_ROWS, dtype)
+        try:
+            with self._new_file() as file:
+                for start in range(0, n_rows, BLOCK_ROWS):
+                    file.write(zeros[: n_rows - start].data)
+                file.flush()
+                return np.memmap(file, dtype, "r+", shape=(n_rows,))
+        except OSError as error:
+            raise cannot_write(self._folder, error) from error
 
     def _start(self, name: str, place: int) -> int:
         return self._ends[name][place - 1] if place else 0

@@ -88,8 +88,10 @@ def make_scores(work: JobContext) -> PoolScores:
     images = work.each_image(rows_by_model if by_model else rows_without_model, _shuffled(work))
     encodes = "features" in columns_to_score(snapshot.config, by_model=False)
     stage: Stage = "scoring" if by_model or encodes else "superpixels"
-    rows = _pass(work, stage, images, by_model=by_model)
-    scores = assemble(snapshot, rows.in_order(snapshot.data.train), by_model=by_model)
+    with RowStore(path.parent) as rows:
+        _pass(work, stage, images, rows, by_model=by_model)
+        with rows.in_order(snapshot.data.train) as in_order:
+            scores = assemble(snapshot, in_order, by_model=by_model)
     scores.save(path)
     project.scores_file(work.round, so_far=True).unlink(missing_ok=True)
     return scores
@@ -149,11 +151,11 @@ def _pass(
     work: JobContext,
     stage: Stage,
     images: Results[ImageRows],
+    rows: RowStore,
     *,
     by_model: bool,
-) -> RowStore:
+) -> None:
     """Collect the rows of all images; publish them on the way if the work is live."""
-    rows = RowStore(work.snapshot.project.scores_file(work.round).parent)
     n_images = len(work.snapshot.data.train)
     next_s = 0.0
     for n_done, (image, rows_of_image) in enumerate(images, start=1):
@@ -171,7 +173,6 @@ def _pass(
     if not len(rows):
         reasons = " ".join(list(work.left_out.values())[:1])
         raise InputError(f"no image of {work.snapshot.data.path} can be used: {reasons}")
-    return rows
 
 
 def _shuffled(work: JobContext) -> list[str]:
