@@ -64,7 +64,12 @@ def simulate(
 
     metrics = RunMetrics(out, log_to or ())
     skip = bool(settings.get("skip_broken"))
-    folder = DataFolder.open(data, skip_broken=skip, rules=image_rules(settings))
+    folder = DataFolder.open(
+        data,
+        skip_broken=skip,
+        rules=image_rules(settings),
+        check_labels=not (out / "config.json").exists(),  # they were when the run began
+    )
     for broken in folder.broken:
         typer.echo(f"left out: {broken.reason}", err=True)
     chosen = make_config(folder, settings, method)

@@ -24,6 +24,8 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +52,7 @@ from napari_al.formats.folder_check import (
 )
 from napari_al.formats.image_rules import ImageRules, filled, valid_pixels
 from napari_al.formats.images import Header, read_image
+from napari_al.formats.known_headers import KnownHeaders
 from napari_al.formats.label_maps import read_class_map, read_masks
 from napari_al.formats.listing import Kind, Split, list_images
 from napari_al.processors import n_cores
@@ -60,6 +63,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 N_IMAGES_FOR_RANGES = 16
+N_LOOKED_AT = 64
+"""Images that a thread looks at in turn."""
 
 __all__ = ["BrokenFile", "ClassInfo", "DataFolder", "Split", "default_classes"]
 
@@ -102,6 +107,7 @@ class DataFolder:
         rules: ImageRules | None = None,
         check_labels: bool = True,
         check_pixels: bool | None = None,
+        headers: KnownHeaders | None = None,
     ) -> DataFolder:
         """Look through a data folder.
 
@@ -120,6 +126,8 @@ class DataFolder:
             are then left out with a note.
         check_pixels : bool, optional
             Decode every image now, so that damage shows; by default with ``skip_broken``.
+        headers : KnownHeaders, optional
+            Those that were read before.
 
         Raises
         ------
@@ -133,11 +141,15 @@ class DataFolder:
             rules,
             check_labels,
             skip_broken if check_pixels is None else check_pixels,
+            headers or KnownHeaders(),
         )
         items: dict[tuple[Split, str], Item] = {}
         broken: list[BrokenFile] = []
+        starts = range(0, len(listed.images), N_LOOKED_AT)
+        blocks = [listed.images[start : start + N_LOOKED_AT] for start in starts]
         with ThreadPoolExecutor(max_workers=min(8, n_cores())) as pool:
-            for one, result in zip(listed.images, pool.map(look, listed.images), strict=True):
+            found = chain.from_iterable(pool.map(lambda block: list(map(look, block)), blocks))
+            for one, result in zip(listed.images, found, strict=True):
                 if isinstance(result, BrokenFile):
                     broken.append(result)
                 elif result is not None:
@@ -203,6 +215,11 @@ class DataFolder:
     def has_val(self) -> bool:
         """Whether there are validation images; they all have labels."""
         return bool(self.val)
+
+    @cached_property
+    def number_of(self) -> dict[str, int]:
+        """Position of each training image in ``train``."""
+        return {name: number for number, name in enumerate(self.train)}
 
     def without(self, kind: Kind) -> tuple[str, ...]:
         """Return the training images that have no ``labels``, ``initial_labels`` or ``masks``."""

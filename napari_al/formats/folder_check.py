@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from napari_al.formats.classes import ClassInfo
     from napari_al.formats.image_rules import ImageRules
+    from napari_al.formats.known_headers import KnownHeaders
     from napari_al.formats.listing import Kind, Listed, Split
 
 
@@ -54,6 +55,7 @@ class Look:
     rules: ImageRules
     check_labels: bool
     check_pixels: bool
+    header_of: KnownHeaders
 
     def __call__(self, listed: Listed) -> Item | BrokenFile | None:
         """Return the image if its files can be used, or what is wrong; None for one to pass over.
@@ -66,7 +68,7 @@ class Look:
         if listed.split == "val" and "labels" not in listed.maps and not self.check_labels:
             return None
         try:
-            header = read_header(listed.image, self.rules.pages)
+            header = self.header_of(listed.image, self.rules.pages)
             values = self._look_at_maps(listed, header) if self.check_labels else frozenset()
             if listed.split == "val" and "labels" not in listed.maps:
                 raise InputError(f"{listed.image} has no labels; validation images need them.")

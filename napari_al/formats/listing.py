@@ -147,14 +147,15 @@ def _find(
     for here, folders, files in walk(folder):
         if not deep:
             folders.clear()
+        prefix = "" if here == folder else f"{here.relative_to(folder).as_posix()}/"
         for file in sorted(files):
-            path = here / file
             if file.startswith(".") or file in _NO_PICTURES:
                 continue
+            path = here / file
             if path.suffix.lower() not in suffixes:
                 others[path.suffix.lower() or "nameless"] += 1
                 continue
-            name = path.relative_to(folder).with_suffix("").as_posix()
+            name = prefix + path.stem
             fault = _fault(path, name, found)
             if fault:
                 faults.append(fault)

@@ -96,6 +96,7 @@ def run_simulation(
             Path(data),
             skip_broken=bool(fields.get("skip_broken", False)),
             rules=image_rules(fields),
+            check_labels=not (Path(out) / "config.json").exists(),  # they were when it began
         )
     config = make_config(data, fields, method)
     return run_config(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -10,11 +11,13 @@ from napari_al.core import IGNORE
 from napari_al.errors import InputError, MissingDataError
 from napari_al.formats.data_record import folder_without_files, is_there, read_record
 from napari_al.formats.dataset import DataFolder
+from napari_al.formats.known_headers import KnownHeaders
 from napari_al.methods.targets import ImageRecords, corrected, filled
 from napari_al.session.log.class_edits import as_counted, load_model, with_classes
 from napari_al.session.log.log import AnnotationLog
 from napari_al.session.project.folder import Project
 from napari_al.session.project.region_maps import RegionMaps
+from napari_al.writing import WriteError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -142,14 +145,20 @@ def open_data(project: Project, config: ProjectConfig) -> DataFolder:
     rules = config.images
     if not rules.is_decided:  # a project made before this was recorded keeps its images
         rules = rules.model_copy(update={"convert": True, "pages": "channels"})
-    return DataFolder.open(
+    headers = KnownHeaders(project.cache / "headers.json")
+    data = DataFolder.open(
         path,
         skip_broken=True,
         classes=config.classes,
         rules=rules,
         check_labels=False,
         check_pixels=False,
+        headers=headers,
     )
+    if not project.read_only:
+        with suppress(WriteError):  # they can be read again
+            headers.save()
+    return data
 
 
 def open_snapshot(

@@ -52,7 +52,7 @@ def columns_without_model(
     return {
         "queried": queried,
         "answered_as": _answered_as(snapshot, image, region_id, group),
-        "image": np.full(n_rows, snapshot.data.train.index(image), np.int32),
+        "image": np.full(n_rows, snapshot.data.number_of[image], np.int32),
         "model_round": np.full(n_rows, model_round, np.int32),
         "uniform": rng.random(n_rows),
     }
