@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_al.core import IGNORE
+from napari_al.core.acquisition import BLOCK_ROWS
 from napari_al.core.clicks import Clicks
 from napari_al.core.geometry.masks import Mask
 from napari_al.methods.queries import ONE_CLICK, Answer, Query, Region
@@ -50,16 +51,22 @@ def progress_of_images(pool: Pool, answered: AnsweredState) -> list[ImageProgres
     out = []
     for part in pool.parts:
         scores = part.scores
-        finite = np.isfinite(scores.score)
-        index, n_images = scores.image_index[finite], len(scores.images)
-        total = np.bincount(index, scores.score[finite], n_images)
-        n_rows = np.bincount(scores.image_index, minlength=n_images)
+        n_images = len(scores.images)
+        total, n_finite = np.zeros(n_images), np.zeros(n_images, np.int64)
+        n_rows = np.zeros(n_images, np.int64)
+        for start in range(0, len(scores), BLOCK_ROWS):
+            index, score = (
+                column[start : start + BLOCK_ROWS] for column in (scores.image_index, scores.score)
+            )
+            finite = np.isfinite(score)
+            total += np.bincount(index[finite], score[finite], n_images)
+            n_finite += np.bincount(index[finite], minlength=n_images)
+            n_rows += np.bincount(index, minlength=n_images)
         n_base = n_rows if scores.base_offset is None else np.diff(scores.base_offset)
-        n_finite = np.maximum(np.bincount(index, minlength=n_images), 1)
         for number, image in enumerate(scores.images):
             source = pool.of_image(image)
             if source is not None and source[0] is scores:
-                mean = float(total[number] / n_finite[number]) if part.round else None
+                mean = float(total[number] / max(n_finite[number], 1)) if part.round else None
                 n_answered = min(answered.n_settled(image), int(n_base[number]))
                 out.append(ImageProgress(image, int(n_base[number]), n_answered, mean))
     return sorted(out, key=lambda progress: progress.image)
