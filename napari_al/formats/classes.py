@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from napari_al.core import IGNORE
 from napari_al.errors import InputError
+from napari_al.formats.remote import fetch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -123,6 +124,7 @@ def read_classes(path: Path) -> tuple[ClassInfo, ...]:
     ``color`` may be left out.
     """
     try:
+        fetch(path)
         found = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from error

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from napari_al.errors import InputError
 from napari_al.formats.dataset import DataFolder
 from napari_al.formats.listing import Split, is_image_name
+from napari_al.formats.remote import fetch
 from napari_al.writing import write_atomic
 
 if TYPE_CHECKING:
@@ -118,5 +119,6 @@ def folder_without_files(
 
 
 def _checksum(file: Path) -> str:
+    fetch(file)
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()

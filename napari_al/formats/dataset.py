@@ -55,6 +55,7 @@ from napari_al.formats.images import Header, read_image
 from napari_al.formats.known_headers import KnownHeaders
 from napari_al.formats.label_maps import read_class_map, read_masks
 from napari_al.formats.listing import Kind, Split, list_images
+from napari_al.formats.remote import address_in, local_folder
 from napari_al.processors import n_cores
 
 if TYPE_CHECKING:
@@ -114,6 +115,7 @@ class DataFolder:
         Parameters
         ----------
         path : Path
+            Or an address (`remote`), as a path, too.
         skip_broken : bool
             Leave out images that cannot be used, or whose labels cannot, and list them in
             `broken`, instead of refusing the folder.
@@ -134,14 +136,15 @@ class DataFolder:
         InputError
             If the folder cannot be used; it names the first file at fault.
         """
-        path, rules = Path(path), rules or ImageRules()
+        address, rules = address_in(path), rules or ImageRules()
+        path = Path(path) if address is None else local_folder(address)
         listed = list_images(path, skip_broken=skip_broken)
         look = Look(
             _classes(path, classes),
             rules,
             check_labels,
             skip_broken if check_pixels is None else check_pixels,
-            headers or KnownHeaders(),
+            headers or KnownHeaders(path),
         )
         items: dict[tuple[Split, str], Item] = {}
         broken: list[BrokenFile] = []

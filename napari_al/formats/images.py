@@ -22,6 +22,7 @@ import numpy as np
 from PIL import Image, ImageOps, features
 
 from napari_al.errors import InputError
+from napari_al.formats.remote import fetch
 from napari_al.formats.tiff import TIFF_SUFFIXES, check_tiff_is_whole, tiff_picture
 from napari_al.writing import new_file
 
@@ -189,12 +190,13 @@ def write_png(
 
 
 def check_file(path: Path) -> None:
-    """Raise an InputError unless it is a file that is not empty."""
+    """Raise an InputError unless it is a file that is not empty; have it fetched (`remote`)."""
     if not path.is_file():
         what = "is a link to nothing" if path.is_symlink() else "is not a file"
         raise InputError(f"{path} {what}.")
     if path.stat().st_size == 0:
         raise InputError(f"{path} is an empty file.")
+    fetch(path)
 
 
 def _check_limits(path: Path, header: Header) -> None:

@@ -6,7 +6,6 @@ A file is looked at again if its size or its time has changed; the record may be
 from __future__ import annotations
 
 import json
-import os
 from typing import TYPE_CHECKING, Any
 
 from napari_al.formats.images import Header, read_header
@@ -26,12 +25,14 @@ class KnownHeaders:
 
     Parameters
     ----------
+    folder : Path
+        Of the images, which are known by their place below it.
     file : Path, optional
         A record of earlier headers, and where ``save`` puts it.
     """
 
-    def __init__(self, file: Path | None = None) -> None:
-        self._file = file
+    def __init__(self, folder: Path, file: Path | None = None) -> None:
+        self._folder, self._file = str(folder), file
         self._known = {} if file is None else _read(file)
         self._n_read = 0
 
@@ -43,9 +44,9 @@ class KnownHeaders:
         InputError
             As of ``read_header``.
         """
-        name = str(path)
+        name = str(path).removeprefix(self._folder)
         try:
-            status = os.stat(name)
+            status = path.stat()
         except OSError:  # read_header says what is wrong
             return read_header(path, pages)
         key = status.st_size, status.st_mtime_ns, pages

@@ -7,6 +7,8 @@ import shutil
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from napari_al.formats.remote import fetch
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -18,6 +20,7 @@ def link_file(source: Path, place: Path) -> None:
     """
     if place.exists():
         return
+    fetch(source)
     place.parent.mkdir(parents=True, exist_ok=True)
     place.unlink(missing_ok=True)  # a link to nothing
     for link in (os.symlink, os.link):

@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from napari_al.errors import InputError
+from napari_al.formats.remote import fetch
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,6 +101,7 @@ def _read(path: Path) -> _File:
         n_bytes = path.stat().st_size
         if n_bytes > MAX_BYTES:
             raise InputError(f"{path} has {n_bytes:,} bytes; up to {MAX_BYTES:,} are read.")
+        fetch(path)
         return _File.model_validate_json(path.read_bytes())
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from error

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from napari_al.errors import InputError
 from napari_al.formats.dataset import DataFolder
+from napari_al.formats.remote import address_in
 from napari_al.methods.table import METHODS
 from napari_al.session.project.settings import (
     image_rules,
@@ -127,7 +128,7 @@ def _planned(file: SweepFile, folder: Path) -> Iterator[PlannedRun]:
     """Plan every combination; one supervised run may come several times."""
     folders = {
         name: DataFolder.open(
-            folder / data.path,
+            Path(data.path) if address_in(data.path) else folder / data.path,
             skip_broken=bool(_settings(file, data).get("skip_broken")),
             rules=image_rules(_settings(file, data)),
         )

@@ -16,6 +16,7 @@ from napari_al.core import IGNORE
 from napari_al.errors import InputError
 from napari_al.formats.classes import live_classes
 from napari_al.formats.exchange.export import check_free
+from napari_al.formats.remote import fetch
 from napari_al.methods.targets import answered_pixels, over_prediction, with_answers
 from napari_al.session.log.snapshot import by_image
 from napari_al.session.project import cache_files
@@ -103,6 +104,7 @@ def prepare_export(
             path = folder / "uncertainty" / f"{name}.png"
             cache_files.write_class_map(path, predictor.uncertainty(name))
         path = session.data.files(name)["images"]
+        fetch(path)
         images[name] = PreparedImage(session.data.file_name(name), str(path))
         on_progress(n_before + 1, len(names))
     summary = ExportSummary(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from napari_al.errors import InputError
 from napari_al.formats.data_record import check_same, read_record, record_of, write_record
 from napari_al.formats.dataset import DataFolder
+from napari_al.formats.remote import address_of
 from napari_al.session.log.log import AnnotationLog
 from napari_al.session.project.folder import Project
 
@@ -48,7 +49,8 @@ def relocate(path: Path, folder: Path) -> int:
             check_same(record, data)
         else:
             _check_answers(project, config, data)
-        project.write_config(config.model_copy(update={"data": str(folder.resolve())}))
+        place = address_of(data.path) or str(folder.resolve())
+        project.write_config(config.model_copy(update={"data": place}))
         write_record(project.data_file, record_of(data, project.path))
         return len(data.train) + len(data.val)
     finally:

@@ -52,7 +52,7 @@ def test_a_project_opens_without_labels_and_with_the_headers_that_it_knows(
 def test_a_header_is_read_again_when_the_file_has_another_time(tmp_path: Path) -> None:
     image, file = tmp_path / "a.png", tmp_path / "cache" / "headers.json"
     iio.imwrite(image, np.zeros((3, 4), np.uint8))
-    headers = KnownHeaders(file)
+    headers = KnownHeaders(tmp_path, file)
     assert headers(image, "refuse") == Header(3, 4, 1, "uint8")
     headers.save()
     size = image.stat().st_size
@@ -61,6 +61,6 @@ def test_a_header_is_read_again_when_the_file_has_another_time(tmp_path: Path) -
     for record in (file.read_text(), "{", '{"a": 1}', "[]"):
         file.write_text(record)
         with pytest.raises(InputError):
-            KnownHeaders(file)(image, "refuse")
+            KnownHeaders(tmp_path, file)(image, "refuse")
     with pytest.raises(InputError, match="not a file"):
-        KnownHeaders(file)(tmp_path / "b.png", "refuse")
+        KnownHeaders(tmp_path, file)(tmp_path / "b.png", "refuse")

@@ -12,6 +12,7 @@ from napari_al.errors import InputError, MissingDataError
 from napari_al.formats.data_record import folder_without_files, is_there, read_record
 from napari_al.formats.dataset import DataFolder
 from napari_al.formats.known_headers import KnownHeaders
+from napari_al.formats.remote import address_in, local_folder, was_named
 from napari_al.methods.targets import ImageRecords, corrected, filled
 from napari_al.session.log.class_edits import as_counted, load_model, with_classes
 from napari_al.session.log.log import AnnotationLog
@@ -119,13 +120,14 @@ class Snapshot:
         return int(self.maps.initial_labels(image)[pixel_rc])
 
 
-def open_data(project: Project, config: ProjectConfig) -> DataFolder:
+def open_data(project: Project, config: ProjectConfig, *, elsewhere: bool = False) -> DataFolder:
     """Open the data folder of a project.
 
     It was found good when the project was made: what breaks later is left out (``broken`` says
     what and why) and does not shut the door to everything else. Labels are read when they are
     needed. It is looked for relative to the project first, then where it was; a project that is
-    open for reading works without it.
+    open for reading works without it. An address that nobody named on this machine is not looked
+    up, unless it was named ``elsewhere``, by whom this works for.
 
     Raises
     ------
@@ -133,8 +135,14 @@ def open_data(project: Project, config: ProjectConfig) -> DataFolder:
         If it is nowhere.
     """
     record = read_record(project.data_file)
-    places = [project.path / config.data]
-    if record is not None:
+    address = address_in(config.data)
+    if address is not None and not (elsewhere or was_named(address)):
+        raise InputError(
+            f"the images of {project.path} are at {address}, which was not named on this machine "
+            f"yet: napari-al relocate {project.path} {address}"
+        )
+    places = [project.path / config.data] if address is None else [local_folder(address)]
+    if record is not None and address is None:
         places.insert(0, project.path / record.from_project)
     found = [p for p in places if (p.is_dir() if record is None else is_there(record, p))]
     path = (found or [p for p in places if p.is_dir()] or places)[0].resolve()
@@ -145,7 +153,7 @@ def open_data(project: Project, config: ProjectConfig) -> DataFolder:
     rules = config.images
     if not rules.is_decided:  # a project made before this was recorded keeps its images
         rules = rules.model_copy(update={"convert": True, "pages": "channels"})
-    headers = KnownHeaders(project.cache / "headers.json")
+    headers = KnownHeaders(path, project.cache / "headers.json")
     data = DataFolder.open(
         path,
         skip_broken=True,
@@ -171,7 +179,7 @@ def open_snapshot(
     """
     project = Project.open(path, read_only=cache is not None)
     config = project.read_config()
-    data = open_data(project, config)
+    data = open_data(project, config, elsewhere=elsewhere)
     maps = RegionMaps(project, data, config)
     if cache is not None:
         project = Project(path, read_only=True, cache=cache)

@@ -24,6 +24,7 @@ from pydantic import BaseModel, ValidationError
 
 from napari_al.errors import InputError
 from napari_al.formats.image_rules import ImageRules
+from napari_al.formats.remote import address_of
 from napari_al.methods.acquisition import (
     ENCODER_COLUMNS,
     ENSEMBLE_COLUMNS,
@@ -133,7 +134,7 @@ def make_config(
         )
     fields = {
         **settings,
-        "data": str(data.path.resolve()),
+        "data": address_of(data.path) or str(data.path.resolve()),
         "classes": data.classes,
         "images": rules,
         "method": _method(method, settings.get("method")),
