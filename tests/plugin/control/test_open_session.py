@@ -158,3 +158,14 @@ def test_an_old_answer_is_changed_only_if_wanted(open_session):
     assert desk.query == following
     desk.key(Qt.Key.Key_Escape)  # the next question stays
     assert desk.query == following
+
+
+def test_jobs_go_to_the_cluster_of_the_preferences_and_it_says_if_there_is_none(desk, open_session):
+    desk.dock.bench.preferences.cluster = "nonsense://nowhere"
+    open_session(budget=2)
+    ended = []
+    desk.session.events.job_finished.connect(ended.append)
+    for _ in range(2):
+        desk.key(Qt.Key.Key_1)
+    desk.until(lambda: ended)
+    assert "no Dask scheduler answers at 'nonsense://nowhere'" in ended[0].reason
