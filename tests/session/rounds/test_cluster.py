@@ -122,16 +122,28 @@ def test_what_is_stopped_ends_on_the_worker(address: str, tmp_path: Path) -> Non
     assert ended.exists(), "it is waited for, since it writes files"
 
 
+def most_at_a_time(address: str, folder: Path, device: str) -> int:
+    tasks = [{"folder": str(folder), "device": device} for _ in range(6)]
+    return max(r() for _, r in connected(address).results(f"{JOBS}:at_a_time", tasks))
+
+
 def test_a_gpu_is_used_by_one_at_a_time(
     address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def most_at_a_time(device: str) -> int:
-        tasks = [{"folder": str(tmp_path), "device": device} for _ in range(6)]
-        return max(r() for _, r in connected(address).results(f"{JOBS}:at_a_time", tasks))
-
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
-    assert most_at_a_time("cpu") == 2
-    assert most_at_a_time("auto") == 1
+    assert most_at_a_time(address, tmp_path, "cpu") == 2
+    assert most_at_a_time(address, tmp_path, "auto") == 1
+
+
+def test_where_workers_have_gpus_models_run_on_these(tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed")
+    how = {"processes": False, "threads_per_worker": 2, "dashboard_address": ":0"}
+    with (
+        distributed.LocalCluster(n_workers=1, resources={"GPU": 1}, **how) as local,
+        using(local.scheduler_address) as address,
+    ):
+        assert most_at_a_time(address, tmp_path, "cpu") == 2
+        assert most_at_a_time(address, tmp_path, "auto") == 1
 
 
 def test_a_cluster_that_cannot_be_used_says_why_in_a_line(
