@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from napari_al.formats.tiff import Pages
 
+_DTYPES = ("uint8", "uint16", "float32")
 _Known = tuple[int, int, str, Header]
 """Size in bytes, time in ns, how pages were read, and what was found."""
 
@@ -78,12 +79,15 @@ def _stored(known: _Known) -> list[Any]:
 
 def _read(file: Path) -> dict[str, _Known]:
     """Read a record; nothing where it is missing or damaged."""
+    known: dict[str, _Known] = {}
     try:
-        return {
-            name: (int(size), int(time_ns), str(pages), Header(*picture, tuple(notes)))
-            for name, (size, time_ns, pages, *picture, notes) in json.loads(
-                file.read_bytes()
-            ).items()
-        }
+        for name, stored in json.loads(file.read_bytes()).items():
+            size, time_ns, pages, height, width, n_channels, dtype, nodata, notes = stored
+            numbers = (size, time_ns, height, width, n_channels)
+            if not all(type(number) is int for number in numbers) or dtype not in _DTYPES:
+                raise ValueError
+            header = Header(height, width, n_channels, dtype, nodata, tuple(notes))
+            known[name] = size, time_ns, pages, header
     except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return {}
+    return known

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +59,8 @@ def test_a_header_is_read_again_when_the_file_has_another_time(tmp_path: Path) -
     size = image.stat().st_size
     image.write_bytes(b"x" * size)  # no picture any more, of the same size
     os.utime(image, (1, 1))
-    for record in (file.read_text(), "{", '{"a": 1}', "[]"):
+    wrong = json.dumps({"/a.png": [size, 10**9, "refuse", "3", 4, 1, "uint8", None, []]})
+    for record in (file.read_text(), wrong, "{", '{"a": 1}', "[]"):
         file.write_text(record)
         with pytest.raises(InputError):
             KnownHeaders(tmp_path, file)(image, "refuse")
