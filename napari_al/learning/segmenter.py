@@ -21,6 +21,7 @@ from napari_al.learning.networks.compact import Compact
 from napari_al.learning.networks.efficientnet_lite import EfficientNetLite, load_weights
 from napari_al.learning.networks.filters import Filters
 from napari_al.learning.networks.frozen import Ensemble, FrozenTrunk, Head
+from napari_al.learning.networks.two_scales import TwoScales
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -337,6 +338,13 @@ def _trunk(
         network = EfficientNetLite(info.size, n_channels, dilated=not frozen)
         if isinstance(weights, Path):
             load_weights(network, weights)
+        if info.two_scales and not frozen:
+            raise InputError(
+                f"{info.name} is always frozen; set training.frozen=true, or take "
+                f"efficientnet-lite{info.size}"
+            )
+        if info.two_scales:
+            return freeze(TwoScales(network))
         return freeze(network) if frozen else cast("Trunk", decoders.DeepLabV3Plus(network))
     backbone = _transformers_backbone(info, n_channels, weights)
     if frozen:

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from napari_al.core import IGNORE
+from napari_al.errors import InputError
 from napari_al.learning import inference
 from napari_al.learning.batches import Sample
 from napari_al.learning.inference import (
@@ -363,3 +364,29 @@ def test_disagreement_is_entropy_of_the_mean_less_mean_of_the_entropies(n_known:
     alone = build_segmenter("compact", 3, 4, mean=[0] * 3, std=[1] * 3, seed=0)
     with pytest.raises(ValueError, match="no ensemble"):
         predict_disagreement(alone, features, size)
+
+
+def test_two_scales_are_the_maps_of_the_image_and_of_twice_its_size(tmp_path):
+    model = frozen_segmenter("efficientnet-lite0-two-scales").eval()
+    one = frozen_segmenter().eval()
+    one.backbone.load_state_dict(model.backbone.state_dict())
+    assert model.frozen.strides == (4, 8, 16, 32, 4, 4, 8, 16)
+    images = torch.from_numpy(image_of(64, 96)).permute(2, 0, 1)[None].float()
+    larger = torch.nn.functional.interpolate(images, scale_factor=2.0, mode="bilinear")
+    with torch.no_grad():
+        found, usual, finer = model.encode(images), one.encode(images), one.encode(larger)
+    pooled = finer[0].unfold(2, 2, 2).unfold(3, 2, 2).mean(dim=(-2, -1))
+    for part, expected in zip(found, [*usual, pooled, *finer[1:]], strict=True):
+        torch.testing.assert_close(part, expected)
+    save_segmenter(tmp_path / "m.safetensors", with_statistics(model), {})
+    image = image_of(45, 70)
+    again = predict_probs(load_segmenter(tmp_path / "m.safetensors"), image, CPU)
+    assert again.shape == (4, 45, 70)
+    assert torch.equal(again, predict_probs(model, image, CPU))
+    sizes = [tuple(part.shape) for part in encode(model, image, CPU)]
+    assert sizes == model.frozen.map_sizes(45, 70)
+
+
+def test_two_scales_are_always_frozen():
+    with pytest.raises(InputError, match="always frozen"):
+        frozen_segmenter("efficientnet-lite0-two-scales", frozen=False)

@@ -42,6 +42,8 @@ class SegmenterInfo:
         Its learning rate, by that of the rest.
     size : int
         Of an EfficientNet-Lite.
+    two_scales : bool
+        Whether its encoder sees the image at twice the size, too; such a row is always frozen.
     frozen : bool
         Whether the backbone stays as it is unless a setting says otherwise.
     """
@@ -57,6 +59,7 @@ class SegmenterInfo:
     normalisation: tuple[tuple[float, ...], tuple[float, ...]] = IMAGENET
     rate: float = 1.0
     size: int = 0
+    two_scales: bool = False
     frozen: bool = False
 
     @property
@@ -65,16 +68,21 @@ class SegmenterInfo:
         return bool(self.hub_id) or self.family == "efficientnet-lite"
 
 
-def _efficientnet_lite(size: int, n_million: float) -> SegmenterInfo:
+def _efficientnet_lite(size: int, n_million: float, *, two_scales: bool = False) -> SegmenterInfo:
     return SegmenterInfo(
-        f"efficientnet-lite{size}",
+        f"efficientnet-lite{size}" + ("-two-scales" if two_scales else ""),
         "efficientnet-lite",
         n_million,
-        f"EfficientNet-Lite{size} with ImageNet weights; an ensemble of heads learns",
+        (
+            f"EfficientNet-Lite{size} on the image and on twice its size; slower, finer"
+            if two_scales
+            else f"EfficientNet-Lite{size} with ImageNet weights; an ensemble of heads learns"
+        ),
         licence="Apache-2.0",
         normalisation=((127 / 255,) * 3, (128 / 255,) * 3),
         rate=0.1,
         size=size,
+        two_scales=two_scales,
         frozen=True,
     )
 
@@ -190,6 +198,7 @@ SEGMENTERS: Final[Mapping[str, SegmenterInfo]] = {
     info.name: info
     for info in (
         _efficientnet_lite(0, 3.0),
+        _efficientnet_lite(0, 3.0, two_scales=True),
         _efficientnet_lite(1, 3.7),
         _efficientnet_lite(2, 4.4),
         SegmenterInfo("compact", "compact", 1.0, "small encoder-decoder, learns from scratch"),

@@ -33,7 +33,7 @@ class Encoder(Protocol):
     Attributes
     ----------
     channels, strides : tuple of int
-        Of its maps, finest first; every stride is a multiple of the first.
+        Of its maps; the first is the finest, and every stride is a multiple of it.
     multiple : int
         Inputs come with sides that are multiples of this.
     """

