@@ -1,6 +1,7 @@
 #!/bin/sh
-# All tests: those of the window beside the others, as two cores allow. The window runs fully on
-# PyQt6; on PyQt5 the tests marked `smoke` show that the binding works.
+# All tests, in two streams of about the same length, as two cores allow: the window (fully on PyQt6;
+# on PyQt5 the tests marked `smoke` show that the binding works) and the short benchmarks, and
+# beside them everything else.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -8,16 +9,17 @@ run() { # on a binding
     binding=$1
     shift
     QT_API=$binding PYTEST_QT_API=$binding scripts/with_display.sh \
-        .venv/bin/python -m pytest -q "$@"
+        .venv/bin/python -m pytest -q --durations=30 "$@"
 }
 
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-(run pyqt6 tests/plugin && run pyqt5 -m smoke tests/plugin) >"$log" 2>&1 &
+(run pyqt6 tests/plugin && run pyqt5 -m smoke tests/plugin && run pyqt5 tests/test_benchmarks.py) \
+    >"$log" 2>&1 &
 others=0
-run pyqt5 --ignore tests/plugin || others=$?
+run pyqt5 --ignore tests/plugin --ignore tests/test_benchmarks.py || others=$?
 window=0
 wait $! || window=$?
-echo "The window, on PyQt6 and PyQt5:"
+echo "The window, on PyQt6 and PyQt5, and the short benchmarks:"
 cat "$log"
 [ "$others" = 0 ] && [ "$window" = 0 ]

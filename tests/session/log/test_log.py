@@ -8,8 +8,8 @@ import sys
 import threading
 from contextlib import suppress
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import hypothesis.strategies as st
@@ -365,15 +365,6 @@ def test_threads_take_turns(log: AnnotationLog) -> None:
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="permissions are of another kind here")
 def test_read_only_folder(path: Path) -> None:
     """With the write-ahead log still beside it, as a copy of a project in use would have."""
-    with AnnotationLog(path) as log:
-        log.append([answer()])
-        copy = path.parent / "copy"
-        copy.mkdir()
-        for name in (path.name, path.name + "-wal"):
-            (copy / name).write_bytes(path.with_name(name).read_bytes())
-        expected = log.active()
-    copy.chmod(0o555)
-    before = sorted(copy.iterdir())
     script = (
         "import os, sys; sys.path[:0] = sys.argv[2:]\n"
         "from pathlib import Path\n"
@@ -383,18 +374,26 @@ def test_read_only_folder(path: Path) -> None:
         "try: AnnotationLog(Path(sys.argv[1]))\n"
         "except ValueError as error: print(type(error).__name__)\n"
     )
-    for folder in islice(copy.parents, 3):  # pytest's are its user's alone
-        if folder.stat().st_uid == os.geteuid() and "pytest" in str(folder):
-            folder.chmod(0o755)
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(copy / path.name), *sys.path],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    copy.chmod(0o755)
+    # not below pytest's folder, which other users cannot enter
+    with TemporaryDirectory() as folder:
+        copy = Path(folder)
+        with AnnotationLog(path) as log:
+            log.append([answer()])
+            for name in (path.name, path.name + "-wal"):
+                (copy / name).write_bytes(path.with_name(name).read_bytes())
+            expected = log.active()
+        copy.chmod(0o555)
+        before = sorted(copy.iterdir())
+        done = subprocess.run(
+            [sys.executable, "-c", script, str(copy / path.name), *sys.path],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        after = sorted(copy.iterdir())
+        copy.chmod(0o755)
     assert done.stdout.split() == [expected[0].id, "LockedError"], done.stderr
-    assert sorted(copy.iterdir()) == before
+    assert after == before
 
 
 # -- a full disk, a crash
