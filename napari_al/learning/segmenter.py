@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from napari_al.learning.networks.backbones import Backbone
     from napari_al.learning.networks.catalogue import SegmenterInfo
+    from napari_al.learning.networks.frozen import Encoder
 
 ClassifierName = Literal["linear", "cosine"]
 MAX_DEVIATION = 10.0
@@ -335,17 +336,18 @@ def _trunk(
     from napari_al.learning.networks import decoders
 
     if info.family == "efficientnet-lite":
-        network = EfficientNetLite(info.size, n_channels, dilated=not frozen)
-        if isinstance(weights, Path):
-            load_weights(network, weights)
         if info.two_scales and not frozen:
             raise InputError(
                 f"{info.name} is always frozen; set training.frozen=true, or take "
                 f"efficientnet-lite{info.size}"
             )
-        if info.two_scales:
-            return freeze(TwoScales(network))
-        return freeze(network) if frozen else cast("Trunk", decoders.DeepLabV3Plus(network))
+        network = EfficientNetLite(info.size, n_channels, dilated=not frozen)
+        if isinstance(weights, Path):
+            load_weights(network, weights)
+        if not frozen:
+            return cast("Trunk", decoders.DeepLabV3Plus(network))
+        encoder = cast("Encoder", network)
+        return freeze(TwoScales(encoder) if info.two_scales else encoder)
     backbone = _transformers_backbone(info, n_channels, weights)
     if frozen:
         return freeze(backbone)
