@@ -12,9 +12,11 @@ the child was doing:
 - "painted_cpu", "cpu" and "works": CPU time of the window's thread until "painted", of all that an
   answer causes, and between two ticks; what else runs on the machine hardly changes them.
 
-``--overlays`` shows heatmap and answers over the image, which change with each answer. ``--check``
-exits with 1 if the window's thread works for 50 ms (median) until the next region is painted, or
-for 100 ms between two ticks, in CPU time.
+The line "all" is over everything; its p95 and its largest stall are what the window promises.
+``--live`` trains as the window does by itself (the first model after 30 answers, then again after
+every 20) in the place of one training after another. ``--overlays`` shows heatmap and answers over
+the image, which change with each answer. ``--check`` exits with 1 if the window's thread works for
+50 ms (median) until the next region is painted, or for 100 ms between two ticks, in CPU time.
 """
 
 from __future__ import annotations
@@ -47,11 +49,12 @@ if TYPE_CHECKING:
 
     from napari_al.methods.queries import Query
     from napari_al.plugin.control.workbench import Workbench
-    from napari_al.session.rounds.job_function import JobProgress
+    from napari_al.session.rounds.job_function import JobProgress, JobResult
 
 TICK_MS = 5
 LONG_STALL_MS = 100
 SETTLE_S = 3
+AT_REST = "at rest"
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ class Options:
     apart: float = 0.3
     steps: int = 30
     method: str = "classbal"
+    live: bool = False
     overlays: bool = False
     profile: bool = False
     check: bool = False
@@ -96,7 +100,7 @@ class Probe:
 
     def __init__(self) -> None:
         self.figures: dict[str, Figures] = defaultdict(Figures)
-        self.stage = "at rest"
+        self.stage = AT_REST
         self._last = self._last_cpu = 0.0
         self._timer = _timer(TICK_MS, self._tick)
 
@@ -110,6 +114,24 @@ class Probe:
     def note_stage(self, progress: JobProgress) -> None:
         self.stage = progress.stage
 
+    def follow(self, session: Session) -> None:
+        """Note what a session's jobs do, and when they have ended."""
+        session.events.job_progress.connect(self.note_stage)
+        session.events.job_finished.connect(self._note_end)
+
+    def _note_end(self, _: JobResult) -> None:
+        self.stage = AT_REST
+
+    def print(self) -> None:
+        """Print the figures of each stage, and of all together."""
+        every = Figures()
+        for figures in self.figures.values():
+            for name in vars(every):
+                getattr(every, name).extend(getattr(figures, name))
+        for stage, figures in (*self.figures.items(), ("all", every)):
+            if figures.painted:
+                print(f"{stage:>11}  {figures}")
+
     def _tick(self) -> None:
         now, cpu = time.perf_counter(), time.thread_time()
         self.figures[self.stage].stalls.append(now - self._last - TICK_MS / 1000)
@@ -120,8 +142,11 @@ class Probe:
 class Typist:
     """Presses class keys over the canvas, one a pause, and times what follows."""
 
-    def __init__(self, canvas: QWidget, draw: object, bench: Workbench, probe: Probe) -> None:
+    def __init__(
+        self, canvas: QWidget, draw: object, bench: Workbench, probe: Probe, *, trains: bool
+    ) -> None:
         self._canvas, self._bench, self._probe = canvas, bench, probe
+        self._trains = trains  # again, whenever nothing else runs but at the beginning
         self._rng = np.random.default_rng(0)
         self._n_keys = min(9, len(bench.session.config.classes))
         self._loop = QEventLoop()
@@ -144,7 +169,7 @@ class Typist:
 
     def _press(self) -> None:
         bench = self._bench
-        if self._probe.stage != "at rest" and not bench.session.is_busy:
+        if self._trains and self._probe.stage != AT_REST and not bench.session.is_busy:
             bench.opened.train()  # and the next key a pause later
             self._next.start()
             return
@@ -195,6 +220,8 @@ def measure(options: Options, project: Path) -> Probe:
     viewer.window.resize(1280, 720)
     bench = open_dock(viewer).bench
     settings = {"budget": 1_000_000, "training": {"steps": options.steps}}
+    if options.live:
+        settings |= {"first_training": 30, "retrain_after": 20}
     config = make_config(DataFolder.open(options.data), settings, options.method)
     session = Session.create(project, config, dispatch=bench.dispatch)
     session.prepare()
@@ -203,14 +230,19 @@ def measure(options: Options, project: Path) -> Probe:
         bench.stage.set_wanted(kind, True)
     probe = Probe()
     canvas = viewer.window._qt_viewer.canvas
-    typist = Typist(canvas.native, canvas._scene_canvas.events.draw, bench, probe)
+    typist = Typist(
+        canvas.native, canvas._scene_canvas.events.draw, bench, probe, trains=not options.live
+    )
     settle(SETTLE_S)
     profile = cProfile.Profile(time.thread_time)
     if options.profile:
         profile.enable()
-    typist.answer(options.answers // 5, options.apart)
-    session.events.job_progress.connect(probe.note_stage)
-    probe.stage = "starting"
+    if options.live:
+        probe.follow(session)
+    else:
+        typist.answer(options.answers // 5, options.apart)
+        session.events.job_progress.connect(probe.note_stage)
+        probe.stage = "starting"
     typist.answer(options.answers, options.apart)
     if options.profile:
         profile.disable()
@@ -230,6 +262,7 @@ def main() -> None:
     )
     parser.add_argument("--steps", type=int, default=Options.steps, help="of each training")
     parser.add_argument("--method", default=Options.method)
+    parser.add_argument("--live", action="store_true")
     parser.add_argument("--overlays", action="store_true")
     parser.add_argument("--profile", action="store_true")
     parser.add_argument("--check", action="store_true")
@@ -237,9 +270,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         probe = measure(options, Path(folder) / "project")
     print("p50 / p95")
-    for stage, figures in probe.figures.items():
-        if figures.painted:
-            print(f"{stage:>11}  {figures}")
+    probe.print()
     measured = [figures for figures in probe.figures.values() if figures.painted_cpu]
     slow = any(np.median(f.painted_cpu) >= 0.05 or max(f.works) >= 0.1 for f in measured)
     if options.check and (slow or len(measured) < 2):
