@@ -201,10 +201,16 @@ def pseudo_label(
             "--sam", help="SAM or SAM 2: a folder or a hub id", show_default="facebook/sam-vit-huge"
         ),
     ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            help="a trained model instead: a .safetensors file, a project or an exported folder"
+        ),
+    ] = None,
     device: Device = None,
     skip_broken: SkipBroken = False,
 ) -> None:
-    """Make labels to correct from the names of the classes, by Grounded-SAM."""
+    """Make labels to correct from the names of the classes, by Grounded-SAM, or by a model."""
     from napari_al.tools import pseudo_label
 
     given = {
@@ -213,11 +219,14 @@ def pseudo_label(
         "detector": detector,
         "mask_maker": mask_maker,
         "device": device,
+        "model": None if model is None else str(model),
     }
+    of_model = model is not None and classes is None and not (data / "classes.json").exists()
+    named = () if of_model else pseudo_label.classes_named(classes, data)
     args = {
         "data": str(data),
         "out": str(out),
-        "classes": [c.model_dump() for c in pseudo_label.classes_named(classes, data)],
+        "classes": [c.model_dump() for c in named],
         "words": dict(_pair(text) for text in words or []),
         "skip_broken": skip_broken,
         **{name: value for name, value in given.items() if value is not None},

@@ -1,8 +1,9 @@
-"""Labels to correct, from the names of the classes: ``napari-al pseudo-label``.
+"""Labels to correct, from the names of the classes or by a model: ``napari-al pseudo-label``.
 
 Makes a second data folder: links to the images and labels of the first one, classes, and for each
-training image the initial labels and object masks that Grounded-SAM finds. An image is done when
-its initial labels are there, which are written last; the same work started again goes on.
+training image the initial labels and object masks that Grounded-SAM finds, or the labels that a
+trained model predicts. An image is done when its initial labels are there, which are written last;
+the same work started again goes on.
 """
 
 from __future__ import annotations
@@ -29,18 +30,22 @@ from napari_al.formats.images import write_png
 from napari_al.formats.linking import link_file
 from napari_al.session.rounds.job_function import JobProgress, Stopped
 from napari_al.tools.output_folder import output_folder
+from napari_al.tools.trained_model import open_model
 from napari_al.writing import write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import torch
     from numpy.typing import NDArray
 
     from napari_al.learning.grounded_sam import Detector, MaskMaker
+    from napari_al.learning.segmenter import Segmenter
+    from napari_al.tools.trained_model import Model
 
 RECORD: Final = "pseudo-labels.json"
 """What a data folder's initial labels were made with."""
-_CHANGES_NOTHING: Final = {"out", "device"}
+_CHANGES_NOTHING: Final = {"out", "device", "fetch"}
 
 
 class PseudoLabelling(BaseModel):
@@ -51,6 +56,13 @@ class PseudoLabelling(BaseModel):
     data, out : str
         The data folder, and the new one.
     classes : tuple of ClassInfo
+        () = those of ``model``.
+    model : str or None
+        A trained model in the place of Grounded-SAM: a file, a project or an exported folder. Its
+        classes are found among ``classes`` by their names.
+    fetch : bool
+        Fetch a detector and a mask maker that are not on this machine: the one thing here that
+        uses the network.
     background : str or None
         The class of all that nothing was found in, which is not looked for; None: no label there.
     words : dict of str to str
@@ -69,6 +81,8 @@ class PseudoLabelling(BaseModel):
     data: str
     out: str
     classes: tuple[ClassInfo, ...]
+    model: str | None = None
+    fetch: bool = False
     background: str | None = None
     words: dict[str, str] = {}
     detector: str = "IDEA-Research/grounding-dino-tiny"
@@ -102,13 +116,21 @@ def pseudo_label(
         If something named cannot be used.
     """
     work = _parsed(args)
+    model = None if work.model is None else open_model(Path(work.model))
+    if model is not None and not work.classes:
+        work = work.model_copy(update={"classes": model.classes})
     data = DataFolder.open(Path(work.data), skip_broken=work.skip_broken, classes=work.classes)
     _check(work, data)
     out = Path(work.out)
     record = work.model_dump(mode="json", exclude=_CHANGES_NOTHING)
     record["data"] = str(data.path.resolve())
     progress(JobProgress("loading", 0, 1))
-    labeller = _Labeller.load(work)
+    labeller: _Labeller | _ModelLabeller
+    if model is None:
+        labeller = _Labeller.load(work)
+    else:
+        labeller = _ModelLabeller.of(model, work, data)
+        record["model"] = model.fingerprint
     with output_folder(out, RECORD, record):
         write_atomic(out / "classes.json", classes_to_json(work.classes).encode())
         _link(data, out)
@@ -120,7 +142,7 @@ def pseudo_label(
             progress(JobProgress("pseudo-labels", n_before, n_total))
             labels, objects = labeller.label(data.image(name))
             _write(out, name, labels, objects, palette)
-            n_empty += not objects.any()
+            n_empty += objects is not None and not objects.any()
     progress(JobProgress("pseudo-labels", n_total, n_total))
     return {"n_images": n_total, "n_made": len(waiting), "n_empty": n_empty}
 
@@ -156,12 +178,17 @@ class _Labeller:
         """Load the models."""
         from napari_al.learning.devices import resolve_device
         from napari_al.learning.grounded_sam import Detector, MaskMaker
-        from napari_al.learning.networks.hub import find_model
+        from napari_al.learning.networks.hub import HUB_ID, fetch, find_model
 
         device = resolve_device(work.device)
+        detector, mask_maker = (
+            fetch(name) if work.fetch and HUB_ID.fullmatch(name) and not Path(name).is_dir()
+            else find_model(name)
+            for name in (work.detector, work.mask_maker)
+        )  # fmt: skip
         return cls(
-            Detector(find_model(work.detector), device),
-            MaskMaker(find_model(work.mask_maker), device),
+            Detector(detector, device),
+            MaskMaker(mask_maker, device),
             _phrases(work),
             next((c.id for c in work.classes if c.name == work.background), IGNORE),
             work.box_threshold,
@@ -174,6 +201,47 @@ class _Labeller:
         masks = self.mask_maker.masks(rgb, boxes.xyxy)
         shape = (image.shape[0], image.shape[1])
         return paint(masks, boxes.class_ids.tolist(), shape, self.uncovered)
+
+
+@dataclass(frozen=True)
+class _ModelLabeller:
+    """A trained model, and which class each of its classes is."""
+
+    segmenter: Segmenter
+    device: torch.device
+    class_of: NDArray[np.uint8]
+
+    @classmethod
+    def of(cls, model: Model, work: PseudoLabelling, data: DataFolder) -> _ModelLabeller:
+        """Find the model's classes by their names.
+
+        Raises
+        ------
+        InputError
+            If one is not there, or the images are not such as the model was trained on.
+        """
+        from napari_al.learning.devices import resolve_device
+
+        if data.n_channels != model.segmenter.n_channels:
+            raise InputError(
+                f"{model.file} was trained on images of {model.segmenter.n_channels} channels; "
+                f"these have {data.n_channels}"
+            )
+        ids = {c.name: c.id for c in work.classes}
+        unknown = [c.name for c in model.classes if c.name not in ids]
+        if unknown:
+            raise InputError(
+                f"{model.file} predicts {unknown[0]!r}, and the classes are {', '.join(ids)}: name "
+                "all of its classes alike, or leave the classes to it"
+            )
+        class_of = np.array([ids[c.name] for c in model.classes], np.uint8)
+        return cls(model.segmenter, resolve_device(work.device), class_of)
+
+    def label(self, image: NDArray[Any]) -> tuple[NDArray[np.uint8], None]:
+        """Labels (H, W) of an image (H, W, C); their connected parts will be the objects."""
+        from napari_al.learning.inference import class_map_of, predict_probs
+
+        return self.class_of[class_map_of(predict_probs(self.segmenter, image, self.device))], None
 
 
 def as_rgb8(image: NDArray[Any]) -> NDArray[np.uint8]:
@@ -208,7 +276,7 @@ def _check(work: PseudoLabelling, data: DataFolder) -> None:
         raise InputError(f"there is no class {unknown[0]!r}; the classes are {', '.join(names)}")
     if not _phrases(work):
         raise InputError("there is no class to look for")
-    if data.n_channels not in (1, 3):
+    if work.model is None and data.n_channels not in (1, 3):
         raise InputError(
             f"the images have {data.n_channels} channels; Grounded-SAM takes grey or RGB images"
         )
@@ -259,9 +327,10 @@ def _write(
     out: Path,
     name: str,
     labels: NDArray[np.uint8],
-    objects: NDArray[np.int32],
+    objects: NDArray[np.int32] | None,
     palette: NDArray[np.uint8],
 ) -> None:
-    """Write an image's objects, then its labels."""
-    write_png(out / "train" / "masks" / f"{name}.png", objects.astype(np.uint16))
+    """Write an image's objects, if they are known, then its labels."""
+    if objects is not None:
+        write_png(out / "train" / "masks" / f"{name}.png", objects.astype(np.uint16))
     write_png(_labels_file(out, name), labels, palette)

@@ -9,16 +9,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from scenes import CLASSES, SHAPE, write_data, write_initial
+from scenes import CLASSES, SHAPE, project_config, write_data, write_initial
 from typer.testing import CliRunner
 
 from napari_al.cli import app
 from napari_al.errors import InputError
 from napari_al.formats.classes import default_classes
 from napari_al.formats.dataset import DataFolder
+from napari_al.formats.images import write_png
 from napari_al.formats.linking import link_file
+from napari_al.learning.devices import resolve_device
+from napari_al.learning.inference import class_map_of, predict_probs
+from napari_al.learning.networks import hub
+from napari_al.session.project.config import TrainingSettings
 from napari_al.session.rounds.job_function import JobProgress, Stopped
+from napari_al.session.session import Session
+from napari_al.simulate.oracle import Oracle
 from napari_al.tools.pseudo_label import as_rgb8, pseudo_label
+from napari_al.tools.trained_model import open_model
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,6 +58,68 @@ def make(args: dict[str, Any], seen: list[JobProgress] | None = None) -> dict[st
 def run(*args: object) -> tuple[int, str, str]:
     result = CliRunner().invoke(app, [str(a) for a in args], catch_exceptions=False)
     return result.exit_code, result.stdout, result.stderr
+
+
+@pytest.fixture(scope="module")
+def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a project with a model of the same classes."""
+    path = tmp_path_factory.mktemp("trained") / "p"
+    training = TrainingSettings(segmenter="compact", steps=2, batch_size=2, crop_px=32, threads=1)
+    with Session.create(path, project_config(data, "bvsb", training=training)) as session:
+        session.prepare()
+        for _ in range(3):
+            session.submit(Oracle(session.data).answer(session.query()))
+        session.train()
+    return path
+
+
+def test_labels_are_what_a_trained_model_predicts(
+    data: Path, trained: Path, tmp_path: Path
+) -> None:
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    shutil.copytree(data / "train" / "images", photos)
+    code, said, _ = run("pseudo-label", photos, "--out", out, "--model", trained)
+    assert (code, said.startswith("3 images, 3 of them labelled now")) == (0, True)
+    made, model = DataFolder.open(out), open_model(trained)
+    assert tuple(c.name for c in made.classes) == CLASSES
+    assert made.has_initial_labels
+    assert made.without("masks") == made.train, "their connected parts are the objects"
+    for name in made.train:
+        probs = predict_probs(model.segmenter, made.image(name), resolve_device("cpu"))
+        np.testing.assert_array_equal(made.initial_labels(name), class_map_of(probs))
+
+    swapped = [c.model_dump() for c in default_classes(CLASSES[::-1])]
+    args = {"data": str(photos), "model": str(trained), "classes": swapped}
+    make({**args, "out": str(tmp_path / "swapped")})
+    name, again = made.train[0], DataFolder.open(tmp_path / "swapped")
+    last = len(CLASSES) - 1
+    np.testing.assert_array_equal(again.initial_labels(name), last - made.initial_labels(name))
+
+    other = [c.model_dump() for c in default_classes(["moon", "sun"])]
+    with pytest.raises(InputError, match=f"predicts {CLASSES[0]!r}, and the classes are moon, sun"):
+        make({**args, "classes": other, "out": str(tmp_path / "other")})
+    grey = tmp_path / "grey"
+    write_png(grey / "a.png", np.zeros((20, 30), np.uint8))
+    with pytest.raises(InputError, match="was trained on images of 3 channels; these have 1"):
+        make({**args, "data": str(grey), "classes": [], "out": str(tmp_path / "of grey")})
+
+
+def test_the_network_is_used_only_if_that_is_asked_for(
+    hub_folders: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def fetched(name: str) -> Path:
+        asked.append(name)
+        return hub_folders / name.partition("/")[2]
+
+    monkeypatch.setattr(hub, "fetch", fetched)
+    args = arguments(hub_folders, data, tmp_path / "out", detector="of/dino", mask_maker="of/sam")
+    with pytest.raises(InputError, match="is not on this machine: fetch it with"):
+        make(args)
+    assert asked == []
+    assert make({**args, "fetch": True})["n_made"] == 3
+    assert asked == ["of/dino", "of/sam"]
 
 
 def files_of(folder: Path) -> dict[str, bytes]:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from napari_al.methods.table import Method, QueryType
 
 _NEEDS = (
-    "↑ needs labels to correct: train/initial_labels of the data folder, or others, chosen at "
-    "'Start from existing labels…'"
+    "↑ needs labels to correct: train/initial_labels of the data folder, others, chosen at "
+    "'Start from existing labels…', or such as a model makes: 'Make initial labels…'"
 )
 
 

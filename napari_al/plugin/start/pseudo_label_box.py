@@ -1,4 +1,4 @@
-"""Form for initial labels from the classes' names (Grounded-SAM): a collapsed box."""
+"""Form for initial labels, by a trained model or from the classes' names: a collapsed box."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
+    QCheckBox,
     QDoubleSpinBox,
+    QFileDialog,
     QFormLayout,
     QHBoxLayout,
     QLineEdit,
@@ -17,7 +19,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_al.plugin.start.new_session import suggest_project
-from napari_al.plugin.widgets.form_parts import CollapsibleBox, button, text
+from napari_al.plugin.widgets.form_parts import CollapsibleBox, button, choice, text
 from napari_al.tools.pseudo_label import PseudoLabelling
 
 if TYPE_CHECKING:
@@ -27,8 +29,11 @@ _DEFAULTS = PseudoLabelling.model_fields
 _STAGES = {"loading": "Loading the models…", "pseudo-labels": "Labelling images"}
 
 
+_MAKERS = {"names": "the classes' names (Grounded-SAM)", "model": "a trained model"}
+
+
 class PseudoLabelBox(CollapsibleBox):
-    """Settings of Grounded-SAM, buttons to start and to stop it, its progress."""
+    """What makes the labels, its settings, buttons to start and to stop it, its progress."""
 
     make_wanted = Signal(object)
     """Fields of a ``PseudoLabelling``: a dict."""
@@ -36,6 +41,14 @@ class PseudoLabelBox(CollapsibleBox):
 
     def __init__(self) -> None:
         super().__init__("Make initial labels…")
+        self.by = choice(_MAKERS, "what makes the labels that are corrected afterwards")
+        self.by.currentIndexChanged.connect(lambda _: self._on_maker())
+        self.model = _line(
+            "a .safetensors file, a project, or an exported folder",
+            "its classes are taken, or found among yours by their names",
+        )
+        self.fetch = QCheckBox("fetch the models if they are not here (network)")
+        self.fetch.setToolTip("as `napari-al download` does; some GB, once")
         self.detector = _line(
             _DEFAULTS["detector"].default,
             "Grounding DINO, which finds boxes for the classes' names: a hub id that was fetched "
@@ -54,7 +67,9 @@ class PseudoLabelBox(CollapsibleBox):
         self.threshold.setValue(_DEFAULTS["box_threshold"].default)
         self.threshold.setToolTip("boxes that score no higher are dropped")
         self.folder = _line("", "a new data folder: links to the images, with the labels made")
-        self.make = button("Make", "find objects by the classes' names; takes a while", self._make)
+        self.make = button(
+            "Make", "label all images; takes a while, and can be stopped", self._make
+        )
         self.stop = button(
             "Stop", "what is made is kept; 'Make' goes on from there", self.stop_wanted.emit
         )
@@ -62,6 +77,7 @@ class PseudoLabelBox(CollapsibleBox):
         self._state = text("", "muted")
         self._needs = text("Needs a folder of images: choose one above.", "muted")
         self._build()
+        self._on_maker()
         self.set_source(None)
         self.show_idle()
 
@@ -69,14 +85,22 @@ class PseudoLabelBox(CollapsibleBox):
         page = QWidget()
         column = QVBoxLayout(page)
         column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(
-            text("Finds objects by the classes' names, to be corrected afterwards.", "muted")
-        )
+        self._by_model, self._by_names = QWidget(), QWidget()
+        by_model, by_names = QHBoxLayout(self._by_model), QFormLayout(self._by_names)
+        for layout in (by_model, by_names):
+            layout.setContentsMargins(0, 0, 0, 0)
+        by_model.addWidget(self.model, 1)
+        by_model.addWidget(button("Folder…", "a project, or an exported folder", self._folder))
+        by_model.addWidget(button("File…", "a .safetensors file", self._file))
+        by_names.addRow("Boxes", self.detector)
+        by_names.addRow("Masks", self.mask_maker)
+        by_names.addRow(self.fetch)
+        by_names.addRow("Background", self.background)
+        by_names.addRow("Threshold", self.threshold)
         form = QFormLayout()
-        form.addRow("Boxes", self.detector)
-        form.addRow("Masks", self.mask_maker)
-        form.addRow("Background", self.background)
-        form.addRow("Threshold", self.threshold)
+        form.addRow("Made by", self.by)
+        form.addRow(self._by_model)
+        form.addRow(self._by_names)
         form.addRow("Folder", self.folder)
         column.addLayout(form)
         column.addWidget(self._needs)
@@ -89,6 +113,22 @@ class PseudoLabelBox(CollapsibleBox):
         self.setContent(page)
         self.layout().setContentsMargins(0, 0, 0, 0)
         self.collapse(animate=False)
+
+    def _on_maker(self) -> None:
+        by_model = self.by.currentData() == "model"
+        self._by_model.setVisible(by_model)
+        self._by_names.setVisible(not by_model)
+        self._adjust_height()
+
+    def _folder(self) -> None:
+        self._choose(QFileDialog.getExistingDirectory(self, "A project, or an exported model"))
+
+    def _file(self) -> None:
+        self._choose(QFileDialog.getOpenFileName(self, "A model", "", "Model (*.safetensors)")[0])
+
+    def _choose(self, name: str) -> None:
+        if name:
+            self.model.setText(name)
 
     def set_source(self, folder: Path | None) -> None:
         """Suggest a folder for the labels; None: there is no folder of images."""
@@ -130,13 +170,26 @@ class PseudoLabelBox(CollapsibleBox):
         chosen: dict[str, Any] = {
             "data": str(self._source),
             "out": str(Path(self.folder.text().strip()).expanduser()),
+        }
+        if self.by.currentData() == "model":
+            self._make_by_model(chosen)
+            return
+        chosen |= {
             "background": self.background.text().strip() or None,
             "box_threshold": self.threshold.value(),
+            "fetch": self.fetch.isChecked(),
         }
         for name, line in (("detector", self.detector), ("mask_maker", self.mask_maker)):
             if line.text().strip():
                 chosen[name] = line.text().strip()
         self.make_wanted.emit(chosen)
+
+    def _make_by_model(self, chosen: dict[str, Any]) -> None:
+        model = self.model.text().strip()
+        if model:
+            self.make_wanted.emit({**chosen, "model": str(Path(model).expanduser())})
+        else:
+            self.show_idle("Choose the model first: a file, a project, or an exported folder.")
 
 
 def _line(placeholder: str, tip: str) -> QLineEdit:

@@ -1,4 +1,4 @@
-"""Initial labels made from the start page, in a child process (Grounded-SAM)."""
+"""Initial labels made from the start page, in a child process: by a model, or Grounded-SAM."""
 
 from __future__ import annotations
 
@@ -41,7 +41,9 @@ class PseudoLabelController:
         try:
             if self._page.class_list.entry.text().strip():
                 self._page.class_list.add_typed()
-            classes = [c.model_dump() for c in self._page.class_list.classes()]
+            own = self._page.class_list
+            is_left_to_model = "model" in chosen and not own.n_classes
+            classes = [] if is_left_to_model else [c.model_dump() for c in own.classes()]
         except InputError as error:
             box.show_idle(str(error))
             return

@@ -12,6 +12,7 @@ from scenes import write_data
 from napari_al.formats.dataset import DataFolder
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from conftest import Desk
@@ -52,6 +53,33 @@ def test_labels_made_in_the_dock_can_be_corrected_at_once(
     assert "3 images have labels to correct" in start.pseudo_labels._state.text()
     QTest.mouseClick(correction, Qt.MouseButton.LeftButton)
     assert start.question.method.name == "a2lc"
+
+
+def test_labels_made_by_a_trained_model_bring_their_classes(
+    open_session: Callable[..., Desk], tmp_path: Path
+) -> None:
+    training = {"segmenter": "compact", "steps": 2, "batch_size": 2, "crop_px": 32, "threads": 1}
+    desk = open_session("bvsb", training=training)
+    project, photos, out = desk.session.project.path, tmp_path / "photos", tmp_path / "labelled"
+    desk.key(Qt.Key.Key_1)
+    desk.session.train()
+    shutil.copytree(desk.session.data.path / "train" / "images", photos)
+    desk.dock.bench.close()
+    desk.dock.opening.look(photos)
+    desk.until(lambda: desk.dock.start.source == photos)
+    desk.dock.start.class_list.set_classes(())
+    open_box(desk)
+    maker = desk.dock.start.pseudo_labels
+    maker.by.setCurrentIndex(maker.by.findData("model"))
+    assert not maker.detector.isVisibleTo(maker)
+    desk.press("Make")
+    assert "Choose the model first" in maker._state.text()
+    QTest.keyClicks(maker.model, str(project))
+    maker.folder.setText(str(out))
+    desk.press("Make")
+    desk.until(lambda: desk.dock.start.source == out, seconds=120)
+    assert desk.dock.start.question._questions["correction"].isEnabled()
+    assert desk.dock.start.class_list.n_classes == 4
 
 
 def test_a_job_that_is_stopped_or_fails_says_so_and_goes_on(
