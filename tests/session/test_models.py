@@ -9,6 +9,7 @@ import pytest
 from scenes import project_config
 
 from napari_al.errors import InputError
+from napari_al.methods.queries import ONE_CLICK, Answer
 from napari_al.session.project import folder
 from napari_al.session.project.config import TrainingSettings
 from napari_al.session.rounds.round_jobs import train_and_score
@@ -198,3 +199,20 @@ def test_a_newest_round_without_its_model_is_not_done(session: Session) -> None:
         session.prepare()
     session.project.model_file(2).unlink()
     assert session.project.rounds_done() == [1]
+
+
+def test_a_round_of_unsure_answers_trains_nothing_and_says_so(session: Session) -> None:
+    warned: list[str] = []
+    session.events.warned.connect(warned.append)
+    for _ in range(5):
+        query = session.query()
+        assert query is not None
+        session.submit(Answer(query, (), ONE_CLICK, outcome="unsure"))
+    session.train()
+    (words,) = warned
+    assert "Round 1: nothing was learnt" in words
+    assert "there is no model yet" in words
+    (row,) = session.rounds()
+    assert (row["train_steps"], row["model_miou"]) == ("0", "")
+    session.prepare()
+    assert answer(session, 3) == 3, "it goes on"
