@@ -141,7 +141,9 @@ def shoot(film: Film, folder: Path) -> None:
     film.picture("prediction")
     film.correct()
     desk.key("W")
+    desk.key("L")  # the answers, over what is predicted
     film.picture("corrected")
+    desk.key("L")
     desk.tab(EXPORT)
     film.press("Export")
     desk.until(lambda: desk.dock.annotate.export.write.isVisible())

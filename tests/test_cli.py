@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -22,6 +23,7 @@ from typer.testing import CliRunner
 import napari_al
 from napari_al.cli import app
 from napari_al.methods.table import METHODS
+from napari_al.plugin.preferences import Preferences
 from napari_al.session.project.folder import Project
 
 if TYPE_CHECKING:
@@ -483,3 +485,10 @@ def test_inspect_needs_a_project(tmp_path: Path) -> None:
     status, _, stderr = run("label", str(tmp_path), "--inspect")
     assert status == 2
     assert "is none" in stderr
+
+
+def test_label_shows_the_windows_own_default_budget() -> None:
+    _, stdout, _ = run("label", "--help")
+    words = " ".join(re.sub("[│┃]", " ", stdout).split())
+    assert f"of the preferences: {Preferences().budget}" in words
+    assert "500" not in words

@@ -7,7 +7,6 @@ import typer
 
 from napari_al.commands.options import (
     Assignments,
-    Budget,
     ConfigFile,
     Device,
     Method,
@@ -28,7 +27,10 @@ def label(
         Path | None, typer.Option(metavar="DIR", help="where a new project goes")
     ] = None,
     method: Method = None,
-    budget: Budget = None,
+    budget: Annotated[
+        int | None,
+        typer.Option(min=1, help="clicks a round", show_default="of the preferences: 100"),
+    ] = None,
     seed: Seed = None,
     segmenter: Segmenter = None,
     device: Device = None,

@@ -104,11 +104,17 @@ class Camera:
 
     def whole_image(self) -> None:
         """Show the whole image."""
-        if self.shape != (0, 0):
-            self.napari.zoom = 0.97 * self._zoom_for(self.shape)
-            self._look_at((self.shape[0] - 1) / 2, (self.shape[1] - 1) / 2)
+        self.part(slice(0, self.shape[0]), slice(0, self.shape[1]))
 
-    def _canvas_size(self) -> tuple[int, int]:
+    def part(self, rows: slice, cols: slice) -> None:
+        """Show a part of the image as large as it fits."""
+        if self.shape != (0, 0):
+            self.napari.zoom = 0.97 * self._zoom_for(
+                (rows.stop - rows.start, cols.stop - cols.start)
+            )
+            self._look_at((rows.start + rows.stop - 1) / 2, (cols.start + cols.stop - 1) / 2)
+
+    def canvas_size(self) -> tuple[int, int]:
         """Return the canvas's (height, width) in screen pixels; (600, 800) in an older napari."""
         size = getattr(getattr(self._viewer, "canvas", None), "size", None) or (600, 800)
         return int(size[0]), int(size[1])
@@ -118,14 +124,14 @@ class Camera:
         return min(
             screen / (side * abs(scale))
             for screen, side, scale in zip(
-                self._canvas_size(), sides, self.placement.scale, strict=True
+                self.canvas_size(), sides, self.placement.scale, strict=True
             )
         )
 
     def _look_at(self, row: float, col: float) -> None:
         centre = []
         for at, length, screen, scale in zip(
-            (row, col), self.shape, self._canvas_size(), self.placement.scale, strict=True
+            (row, col), self.shape, self.canvas_size(), self.placement.scale, strict=True
         ):
             half = screen / (2 * self.napari.zoom * abs(scale))
             if 2 * half >= length:

@@ -73,9 +73,9 @@ def draw(
     row0, col0, row1, col1 = (k * edge for edge in mask.box)
     pad = 2 * line
     inside = np.pad(_enlarged(mask.crop(), k), pad)
-    light = _dilated(inside, line)
+    light = dilated(inside, line)
     codes = np.full(inside.shape, DIM, np.uint8)
-    for code, where in ((DARK, _dilated(light, line)), (LIGHT, light), (CLEAR, inside)):
+    for code, where in ((DARK, dilated(light, line)), (LIGHT, light), (CLEAR, inside)):
         np.copyto(codes, code, where=where)
     _paste(picture, codes, row0 - pad, col0 - pad)
     if min(row1 - row0, col1 - col0) > 8 * line:
@@ -104,7 +104,7 @@ def _enlarged(inside: NDArray[np.bool_], k: int) -> NDArray[np.bool_]:
     return inside.repeat(k, axis=0).repeat(k, axis=1)
 
 
-def _dilated(inside: NDArray[np.bool_], n: int) -> NDArray[np.bool_]:
+def dilated(inside: NDArray[np.bool_], n: int) -> NDArray[np.bool_]:
     """Grow by a square of n texels on each side; each pass doubles what the last one reached."""
     out = inside.copy()
     for axis in (0, 1):

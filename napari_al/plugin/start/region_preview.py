@@ -11,6 +11,7 @@ from psygnal import Signal
 
 from napari_al.core.geometry.adjacency import borders
 from napari_al.plugin.layers.camera import Placement
+from napari_al.plugin.layers.highlight import dilated
 from napari_al.plugin.layers.picture_store import displayed
 from napari_al.plugin.widgets.background import Background
 
@@ -36,8 +37,15 @@ class RegionCount:
     side_px: int
 
 
-_Preview = tuple["NDArray[Any]", "NDArray[np.uint8] | None", RegionCount | None]
-"""Image as displayed, outlines, count; the last two are None for regions from masks."""
+@dataclass(frozen=True, slots=True)
+class _Preview:
+    """Image as displayed, its part that is cut, outlines and count: None for regions from masks."""
+
+    image: NDArray[Any]
+    rows: slice
+    cols: slice
+    outlines: NDArray[np.uint8] | None = None
+    count: RegionCount | None = None
 
 
 class RegionPreview:
@@ -74,7 +82,7 @@ class RegionPreview:
         self._layers.place(placement or Placement())
         self._layers.set_contrast(None)
         self._layers.set_wanted("borders", True)
-        work = partial(self._make, key, read, kind, n_per_image)
+        work = partial(self._make, key, read, kind, n_per_image, self._layers.camera.canvas_size())
         self._background.request("preview", work, self._show, self._on_error)
 
     def stop(self) -> None:
@@ -86,17 +94,22 @@ class RegionPreview:
         self._background.close()
 
     def _make(
-        self, key: Hashable, read: Callable[[], NDArray[Any]], kind: Regions, n_per_image: int
+        self,
+        key: Hashable,
+        read: Callable[[], NDArray[Any]],
+        kind: Regions,
+        n_per_image: int,
+        canvas: tuple[int, int],
     ) -> _Preview:
-        """Compute the preview, in the thread."""
+        """Compute the preview, in the thread; lines can be seen where the part fills the canvas."""
         if self._pixels is None or self._pixels[0] != key:
             self._pixels = (key, read())
         pixels = self._pixels[1]
+        rows, cols = _centre((pixels.shape[0], pixels.shape[1]))
         if kind == "masks":
-            return displayed(pixels), None, None
+            return _Preview(displayed(pixels), rows, cols)
         from napari_al.core.superpixels import superpixels
 
-        rows, cols = _centre((pixels.shape[0], pixels.shape[1]))
         piece = pixels[rows, cols]
         share = piece.shape[0] * piece.shape[1] / (pixels.shape[0] * pixels.shape[1])
         region_map = np.full(pixels.shape[:2], -1, np.int32)
@@ -107,22 +120,26 @@ class RegionPreview:
         inside = sizes.sum() / region_map.size
         side = round(float(np.sqrt(np.median(sizes[sizes > 0]))))
         count = RegionCount(round(np.count_nonzero(sizes) / inside), side)
-        return displayed(pixels), borders(region_map), count
+        outlines = borders(region_map)
+        px_a_line = max(piece.shape[0] / canvas[0], piece.shape[1] / canvas[1])
+        if px_a_line > 1:
+            thick = dilated(outlines[rows, cols].astype(bool), round(px_a_line / 2))
+            outlines[rows, cols] = thick
+        return _Preview(displayed(pixels), rows, cols, outlines, count)
 
     def _on_error(self, error: InputError | OSError) -> None:
         self.failed.emit(str(error))
 
     def _show(self, preview: _Preview) -> None:
-        image, outlines, count = preview
         layers = self._layers
         before = layers.get("image")
-        is_new = before is None or before.data.shape != image.shape
-        layers.show("image", image)
+        is_new = before is None or before.data.shape != preview.image.shape
+        layers.show("image", preview.image)
         if is_new:
-            layers.camera.whole_image()
-        layers.show("borders", outlines)
-        if count is not None:
-            self.regions_changed.emit(count)
+            layers.camera.part(preview.rows, preview.cols)
+        layers.show("borders", preview.outlines)
+        if preview.count is not None:
+            self.regions_changed.emit(preview.count)
 
 
 def _centre(shape: tuple[int, int]) -> tuple[slice, slice]:

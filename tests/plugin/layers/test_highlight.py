@@ -44,7 +44,7 @@ def test_the_region_stays_free_and_everything_far_is_dimmed(inside, texel_px):
     assert set(np.unique(picture)) <= {CLEAR, DIM, LIGHT, DARK}
     if not inside.all():
         # the light line touches the region, the dark one does not
-        touching = highlight._dilated(fine, 1) & ~fine
+        touching = highlight.dilated(fine, 1) & ~fine
         assert (picture[touching] == LIGHT).all()
 
 
@@ -68,7 +68,7 @@ def test_dilation_is_a_square(n):
     inside = np.zeros((31, 31), bool)
     inside[15, 15] = True
 
-    grown = highlight._dilated(inside, n)
+    grown = highlight.dilated(inside, n)
 
     assert np.array_equal(grown, _mask((31, 31), (15 - n, 15 - n, 16 + n, 16 + n)))
 
