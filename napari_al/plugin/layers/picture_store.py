@@ -31,9 +31,9 @@ PictureKind = Literal[
     "image", "borders", "prediction", "heatmap", "answers", "targets", "thumbnail"
 ]
 KINDS: tuple[PictureKind, ...] = (
-    "image", "answers", "targets", "prediction", "heatmap", "borders",
+    "image", "targets", "prediction", "answers", "heatmap", "borders",
 )  # fmt: skip
-"""From the bottom up."""
+"""From the bottom up; answers lie over what is predicted, as in finished masks."""
 
 THUMBNAIL_PX = 96
 MAX_BYTES = 400_000_000

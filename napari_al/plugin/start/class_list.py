@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 ROW_PX = 24
 N_ROWS_SHOWN = 6
 _COLOR = Qt.ItemDataRole.UserRole
+MIN_BUTTON_PX = 60
+"""Four of them fit into the dock beside its scroll bar."""
 
 
 class ClassList(QWidget):
@@ -53,18 +55,19 @@ class ClassList(QWidget):
         self.entry.returnPressed.connect(self.add_typed)
         row = QHBoxLayout()
         row.setSpacing(3)
+        sources = QMenu(self)
+        sources.addAction("a classes.json…", self._read)
+        sources.addAction("a folder of label images…", self._choose_labels)
+        read = button("Read…", "classes that are written down somewhere")
+        read.setMenu(sources)
         for made in (
             button("Add", "add what is typed above", self.add_typed),
             button("Remove", "remove the selected class", self._remove),
             button("Colour…", "choose the selected class's colour", self._recolor),
+            read,
         ):
+            made.setMinimumWidth(MIN_BUTTON_PX)
             row.addWidget(made, 1)
-        sources = QMenu(self)
-        sources.addAction("a classes.json…", self._read)
-        sources.addAction("a folder of label images…", self._choose_labels)
-        from_elsewhere = button("From", "classes that are written down somewhere")
-        from_elsewhere.setMenu(sources)
-        row.addWidget(from_elsewhere, 1)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(3)

@@ -47,8 +47,10 @@ class PseudoLabelBox(CollapsibleBox):
             "a .safetensors file, a project, or an exported folder",
             "its classes are taken, or found among yours by their names",
         )
-        self.fetch = QCheckBox("fetch the models if they are not here (network)")
-        self.fetch.setToolTip("as `napari-al download` does; some GB, once")
+        self.fetch = QCheckBox("fetch the models (network)")
+        self.fetch.setToolTip(
+            "those that are not here, as `napari-al download` does; some GB, once"
+        )
         self.detector = _line(
             _DEFAULTS["detector"].default,
             "Grounding DINO, which finds boxes for the classes' names: a hub id that was fetched "
