@@ -2,11 +2,14 @@
 
 import shutil
 
+import numpy as np
 import pytest
+from qtpy.QtWidgets import QScrollArea, QWidget
 from scenes import write_data, write_initial
 
 from napari_al.formats.dataset import DataFolder
 from napari_al.methods.table import METHODS
+from napari_al.plugin.dock import MIN_WIDTH_PX
 from napari_al.plugin.preferences import Preferences
 from napari_al.plugin.start.new_session import FolderContents
 from napari_al.session.project.settings import make_config
@@ -61,6 +64,22 @@ def test_preferences_are_settings_of_a_project(data_path):
         assert config.acquisition.random_share == 0.05
     by_rounds = Preferences(retrain_after=0).settings(METHODS["bvsb"])
     assert by_rounds["retrain_after"] is None
+
+
+@pytest.mark.parametrize("in_viewer", [True, False])
+def test_nothing_is_cut_off_beside_the_scroll_bar(desk, in_viewer):
+    page = desk.dock.start
+    if in_viewer:
+        desk.viewer.add_image(np.zeros((3, 20, 30)))
+        desk.until(lambda: page.sources.as_channels.isVisibleTo(page))
+    for box in (page.existing_labels, page.pseudo_labels, page.model):
+        box.expand(animate=False)
+    for maker in ("names", "model"):
+        page.pseudo_labels.by.setCurrentIndex(page.pseudo_labels.by.findData(maker))
+        area = next(
+            a for a in page.findChildren(QScrollArea) if page.regions in a.findChildren(QWidget)
+        )
+        assert area.widget().minimumSizeHint().width() <= MIN_WIDTH_PX - 20
 
 
 def test_what_a_greyed_choice_needs_is_on_screen(desk, tmp_path):
