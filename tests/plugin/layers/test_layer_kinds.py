@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from napari_al.plugin.layers.layer_kinds import relative_dim
+from napari_al.plugin.layers.layer_kinds import ORDER, relative_dim
 
 
 @pytest.mark.parametrize(
@@ -12,3 +12,8 @@ from napari_al.plugin.layers.layer_kinds import relative_dim
 )
 def test_a_dark_picture_is_darkened_less(value, limits, dim):
     assert relative_dim(0.4, np.full((20, 30), value), limits) == pytest.approx(dim)
+
+
+def test_answers_lie_over_what_is_predicted_and_under_the_question():
+    wanted = ("image", "prediction", "answers", "borders", "query", "drawing")
+    assert tuple(kind for kind in ORDER if kind in wanted) == wanted
