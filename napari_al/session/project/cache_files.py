@@ -7,6 +7,7 @@ deleted at any time. Neither format can run code or unpack to more than its head
 from __future__ import annotations
 
 import json
+import os
 import struct
 import zlib
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,8 @@ _KINDS = {
 """Names that safetensors has for dtypes."""
 MAPPED_BYTES = 2**26
 """A larger file is mapped, not read: it may not fit into the memory."""
+_ON_WINDOWS = os.name == "nt"
+"""There a file that is mapped cannot be replaced."""
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -115,7 +118,7 @@ def read_arrays(
 ) -> tuple[dict[str, NDArray[Any]], tuple[Any, ...]] | None:
     """Read what ``write_arrays`` wrote; None where it is missing, damaged or torn.
 
-    Arrays of a file over ``MAPPED_BYTES`` are mapped: they cannot be written to.
+    Arrays of a file over ``MAPPED_BYTES`` are mapped (not on Windows): they cannot be written to.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -123,7 +126,7 @@ def read_arrays(
         with safe_open(str(path), framework="np") as file:  # checks the header
             metadata = file.metadata() or {}
             names = tuple(json.loads(metadata[key]))
-            if path.stat().st_size > MAPPED_BYTES:
+            if path.stat().st_size > MAPPED_BYTES and not _ON_WINDOWS:
                 arrays = _mapped(path)
             else:
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
