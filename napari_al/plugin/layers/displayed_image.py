@@ -97,6 +97,7 @@ class ImageDisplay:
         self._region: Region | None = None
         self._marks: Marks | None = None
         self._moves = True
+        self._is_new = session.model_round is None  # the first model shows itself while one answers
         self._wanted = ""  # the image to show as soon as it is loaded
         self._versions: dict[tuple[str, PictureKind], int] = {}
         self._model_version = 0
@@ -264,6 +265,9 @@ class ImageDisplay:
             self.image = image
             self._session.look_at(image)
             self.layers.show("image", self._pictures.get(key))
+            if self._is_new:
+                self._is_new = False
+                self.layers.prepare("prediction")
             for kind in OVERLAYS:
                 self._show_picture(kind)
 

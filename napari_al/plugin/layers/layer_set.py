@@ -222,6 +222,11 @@ class LayerSet:
 
     # ---- pictures
 
+    def prepare(self, kind: PictureKind) -> None:
+        """Make a layer ahead, hidden: napari takes 0.2 s for one, in which no key is answered."""
+        if kind not in self._layers and self.camera.shape != (0, 0):
+            self._add(kind, self._blank(kind))
+
     def show(self, kind: PictureKind, picture: NDArray[Any] | None) -> None:
         """Give a layer its picture; None clears it."""
         if kind == "image" and picture is not None and picture.shape[:2] != self.camera.shape:
