@@ -133,7 +133,8 @@ def predict_images(
         for image, finish in predicted:
             with using(image):
                 finish()
-            report(image, n_parts[image])
+            if n_done[image] < n_parts[image]:  # it was there, or is left out
+                report(image, n_parts[image])
     return left_out
 
 

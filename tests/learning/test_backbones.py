@@ -157,7 +157,9 @@ def test_random_weights_are_drawn_from_the_seed(name):
 def test_the_table_says_how_large_they_are():
     for name, info in SEGMENTERS.items():
         with torch.device("meta"):
-            model = build_segmenter(name, 3, 4, mean=[0.0] * 3, std=[1.0] * 3, seed=0)
+            model = build_segmenter(
+                name, 3, 4, mean=[0.0] * 3, std=[1.0] * 3, seed=0, frozen=info.frozen
+            )
         encoder = model.backbone or model
         n_million = sum(part.numel() for part in encoder.parameters()) / 1e6
         assert n_million == pytest.approx(info.n_million, abs=0.1), name
