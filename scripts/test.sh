@@ -14,8 +14,13 @@ run() { # on a binding
 
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-(run pyqt6 tests/plugin && run pyqt5 -m smoke tests/plugin && run pyqt5 tests/test_benchmarks.py) \
-    >"$log" 2>&1 &
+(
+    failed=0
+    run pyqt6 tests/plugin || failed=1
+    run pyqt5 -m smoke tests/plugin || failed=1
+    run pyqt5 tests/test_benchmarks.py || failed=1
+    exit "$failed"
+) >"$log" 2>&1 &
 others=0
 run pyqt5 --ignore tests/plugin --ignore tests/test_benchmarks.py || others=$?
 window=0

@@ -84,9 +84,10 @@ class Desk:
 def desk(make_napari_viewer: Any, qtbot: Any) -> Iterator[Desk]:
     viewer = make_napari_viewer(show=True)
     viewer.window.resize(1280, 800)
-    dock = open_dock(viewer)
-    yield Desk(viewer, dock, qtbot)
-    dock.bench.keys.reset_all()  # they are kept for all viewers
+    desk = Desk(viewer, open_dock(viewer), qtbot)
+    keys = desk.dock.bench.keys
+    yield desk
+    keys.reset_all()  # they are kept for all viewers
     viewers.close_all()
     QApplication.processEvents()
 
