@@ -1,7 +1,6 @@
 #!/bin/sh
 # All tests, in two streams of about the same length, as two cores allow: the window (fully on PyQt6;
-# on PyQt5 the tests marked `smoke` show that the binding works) and the short benchmarks, and
-# beside them everything else.
+# on PyQt5 the tests marked `smoke` show that the binding works), and beside it everything else.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -18,13 +17,12 @@ trap 'rm -f "$log"' EXIT
     failed=0
     run pyqt6 tests/plugin || failed=1
     run pyqt5 -m smoke tests/plugin || failed=1
-    run pyqt5 tests/test_benchmarks.py || failed=1
     exit "$failed"
 ) >"$log" 2>&1 &
 others=0
-run pyqt5 --ignore tests/plugin --ignore tests/test_benchmarks.py || others=$?
+run pyqt5 --ignore tests/plugin || others=$?
 window=0
 wait $! || window=$?
-echo "The window, on PyQt6 and PyQt5, and the short benchmarks:"
+echo "The window, on PyQt6 and PyQt5:"
 cat "$log"
 [ "$others" = 0 ] && [ "$window" = 0 ]
