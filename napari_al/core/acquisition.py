@@ -369,20 +369,21 @@ def rank(
         rows = np.concatenate([rows, places + start])
         values = np.concatenate([values, found[places]])
         if len(rows) > n_kept + BLOCK_ROWS:
-            order = _best_first(rows, values, seed)[:n_kept]
+            order = best_first(rows, values, seed)[:n_kept]
             rows, values = rows[order], values[order]
             worst = values[-1] if n_kept else np.inf
-    best: NDArray[np.int64] = rows[_best_first(rows, values, seed)[:n_kept]]
+    best: NDArray[np.int64] = rows[best_first(rows, values, seed)[:n_kept]]
     return best
 
 
-def _best_first(
+def best_first(
     rows: NDArray[np.int64], values: NDArray[np.floating[Any]], seed: Sequence[int]
 ) -> NDArray[np.int64]:
-    return np.lexsort((tie_numbers(rows, seed), -values))
+    """Return the positions of (R,) rows in the order of ``rank``, by their scores (R,)."""
+    return np.lexsort((_tie_numbers(rows, seed), -values))
 
 
-def tie_numbers(rows: NDArray[np.int64], seed: Sequence[int]) -> NDArray[np.uint64]:
+def _tie_numbers(rows: NDArray[np.int64], seed: Sequence[int]) -> NDArray[np.uint64]:
     """Return a number for each row, as if drawn: the same for a row whatever it is asked with.
 
     SplitMix64 (Steele et al., OOPSLA 2014).

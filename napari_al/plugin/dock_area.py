@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QDockWidget, QMessageBox, QWidget
 
 from napari_al.errors import InputError
 from napari_al.plugin.viewers import close_workbench
-from napari_al.plugin.widgets.dock_space import DockSpace
+from napari_al.plugin.widgets.dock_space import DockSpace, outermost
 
 if TYPE_CHECKING:
     from napari_al.plugin.control.workbench import Workbench
@@ -39,10 +39,7 @@ class DockArea(QObject):
 
     def main_window(self) -> QWidget:
         """Return the outermost widget around the dock."""
-        widget = self._dock
-        while widget.parentWidget() is not None:
-            widget = widget.parentWidget()
-        return widget
+        return outermost(self._dock)
 
     def find_window(self) -> None:
         """Watch the window; called when the dock is shown."""

@@ -109,11 +109,13 @@ def predict_images(
     for image in places:
         with using(image):
             n_parts[image] = predictor.look(image)
-    n_done = dict.fromkeys(n_parts, 0)
+    n_done, total, done = dict.fromkeys(n_parts, 0), sum(n_parts.values()), 0
 
     def report(image: Path, n: int) -> None:
+        nonlocal done
+        done += n - n_done[image]
         n_done[image] = n
-        on_progress(sum(n_done.values()), sum(n_parts.values()))
+        on_progress(done, total)
 
     record = {"model": model.fingerprint, "probabilities": probabilities}
     with output_folder(out, RECORD, record):

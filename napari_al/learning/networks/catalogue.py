@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from napari_al.errors import InputError
@@ -68,21 +68,16 @@ class SegmenterInfo:
         return bool(self.hub_id) or self.family == "efficientnet-lite"
 
 
-def _efficientnet_lite(size: int, n_million: float, *, two_scales: bool = False) -> SegmenterInfo:
+def _efficientnet_lite(size: int, n_million: float) -> SegmenterInfo:
     return SegmenterInfo(
-        f"efficientnet-lite{size}" + ("-two-scales" if two_scales else ""),
+        f"efficientnet-lite{size}",
         "efficientnet-lite",
         n_million,
-        (
-            f"EfficientNet-Lite{size} on the image and on twice its size; slower, finer"
-            if two_scales
-            else f"EfficientNet-Lite{size} with ImageNet weights; an ensemble of heads learns"
-        ),
+        f"EfficientNet-Lite{size} with ImageNet weights; an ensemble of heads learns",
         licence="Apache-2.0",
         normalisation=((127 / 255,) * 3, (128 / 255,) * 3),
         rate=0.1,
         size=size,
-        two_scales=two_scales,
         frozen=True,
     )
 
@@ -198,7 +193,12 @@ SEGMENTERS: Final[Mapping[str, SegmenterInfo]] = {
     info.name: info
     for info in (
         _efficientnet_lite(0, 3.0),
-        _efficientnet_lite(0, 3.0, two_scales=True),
+        replace(
+            _efficientnet_lite(0, 3.0),
+            name="efficientnet-lite0-two-scales",
+            summary="EfficientNet-Lite0 on the image and on twice its size; slower, finer",
+            two_scales=True,
+        ),
         _efficientnet_lite(1, 3.7),
         _efficientnet_lite(2, 4.4),
         SegmenterInfo("compact", "compact", 1.0, "small encoder-decoder, learns from scratch"),

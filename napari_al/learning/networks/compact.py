@@ -35,7 +35,7 @@ class Compact(nn.Module):
     """Plain convolutions at strides 4 to 32, image-wide context, a sum of scales at stride 8.
 
     Images are halved first: in the same time this allows more steps and a wider receptive field,
-    which matter most on two CPU cores (``benchmarks/network.py``).
+    which matter most on two CPU cores.
     """
 
     n_features = 64

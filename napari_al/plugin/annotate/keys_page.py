@@ -21,6 +21,7 @@ from qtpy.QtWidgets import (
 
 from napari_al.errors import InputError
 from napari_al.plugin.control.keys import ACTIONS, shown
+from napari_al.plugin.widgets.dock_space import outermost
 from napari_al.plugin.widgets.form_parts import button, text
 
 if TYPE_CHECKING:
@@ -246,11 +247,8 @@ def key_name(event: QKeyEvent) -> str:
 
 def menu_keys(widget: QWidget) -> dict[str, str]:
     """Return the keys of the menus of the window around a widget, and what they do."""
-    window = widget
-    while window.parentWidget() is not None:
-        window = window.parentWidget()
     out = {}
-    for menu in window.findChildren(QMenu):
+    for menu in outermost(widget).findChildren(QMenu):
         for action in menu.actions():
             for sequence in action.shortcuts():
                 keys = sequence.toString(QKeySequence.SequenceFormat.PortableText)

@@ -1,7 +1,7 @@
 """The question on screen: showing it, and answering it with keys, clicks and polygons.
 
 `QuestionController` knows what can be answered to one question and when its answer is complete.
-``OpenSession`` decides which question comes next.
+``QueryNavigator`` decides which question comes next.
 """
 
 from __future__ import annotations

@@ -98,3 +98,10 @@ class DockSpace(QObject):
 
 def _least_height(docks: list[QDockWidget]) -> int:
     return sum(dock.minimumSizeHint().height() for dock in docks)
+
+
+def outermost(widget: QWidget) -> QWidget:
+    """Return the widget around all others that a widget is in: napari's window for a dock."""
+    while widget.parentWidget() is not None:
+        widget = widget.parentWidget()
+    return widget

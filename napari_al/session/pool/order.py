@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_al.core.acquisition import BLOCK_ROWS, rank, tie_numbers
+from napari_al.core.acquisition import BLOCK_ROWS, best_first, rank
 from napari_al.session.pool.scores import PoolScores
 
 if TYPE_CHECKING:
@@ -172,9 +172,9 @@ class Pool:
         scores, index = self._source[image]
         rows = scores.rows_of(index)
         own = np.arange(rows.start, rows.stop)[scores.score[rows] > -np.inf]
-        order = np.lexsort((tie_numbers(own, self._seed(self.parts[part])), -scores.score[own]))
-        best_first: NDArray[np.int64] = own[order] + self._starts[part]
-        return best_first
+        order = best_first(own, scores.score[own], self._seed(self.parts[part]))
+        ranked: NDArray[np.int64] = own[order] + self._starts[part]
+        return ranked
 
     def _is_of(self, image: str, part: int) -> bool:
         """Whether an image's regions come from a part."""
