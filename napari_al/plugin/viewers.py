@@ -16,10 +16,11 @@ _WORKBENCHES: dict[int, Workbench] = {}
 
 
 def workbench_of(viewer: Viewer) -> Workbench:
-    """Return a viewer's workbench; made when first asked for."""
+    """Return a viewer's workbench; made when first asked for, with the keys of the others."""
     own = getattr(viewer, "__wrapped__", viewer)  # napari hands plugins a proxy
     if id(own) not in _WORKBENCHES:
-        _WORKBENCHES[id(own)] = Workbench(own)
+        keys = next((bench.keys for bench in _WORKBENCHES.values()), None)
+        _WORKBENCHES[id(own)] = Workbench(own, keys)
     return _WORKBENCHES[id(own)]
 
 

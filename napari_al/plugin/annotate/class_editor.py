@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt, QTimer, Signal
-from qtpy.QtGui import QColor, QIcon, QKeySequence
+from qtpy.QtGui import QColor, QIcon
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QColorDialog,
@@ -14,7 +14,6 @@ from qtpy.QtWidgets import (
     QLineEdit,
     QListWidget,
     QListWidgetItem,
-    QShortcut,
     QVBoxLayout,
     QWidget,
 )
@@ -22,7 +21,7 @@ from qtpy.QtWidgets import (
 from napari_al.core import IGNORE
 from napari_al.formats.classes import ClassInfo, default_color, live_classes
 from napari_al.plugin.control.answer_statistics import count
-from napari_al.plugin.widgets.form_parts import button, key_button, swatch, text
+from napari_al.plugin.widgets.form_parts import DoneButton, button, key_button, swatch, text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -105,12 +104,7 @@ class ClassEditor(QWidget):
         ):
             steps.addWidget(made, 1)
         column.addLayout(steps)
-        done = button("Done   Esc", "back to the questions", self.left.emit, role="main")
-        done.setAccessibleName("Done")
-        column.addWidget(done)
-        leave = QShortcut(QKeySequence(Qt.Key.Key_Escape), self)
-        leave.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-        leave.activated.connect(self.left.emit)
+        column.addWidget(DoneButton(self, self.left.emit))
 
     def show_classes(self, classes: Sequence[ClassInfo], counts: Mapping[int, int]) -> None:
         """Show a project's classes and how many answers name each."""

@@ -12,7 +12,6 @@ from qtpy.QtWidgets import (
     QHeaderView,
     QLineEdit,
     QMenu,
-    QShortcut,
     QTreeWidget,
     QTreeWidgetItem,
     QVBoxLayout,
@@ -22,7 +21,7 @@ from qtpy.QtWidgets import (
 from napari_al.errors import InputError
 from napari_al.plugin.control.keys import ACTIONS, shown
 from napari_al.plugin.widgets.dock_space import outermost
-from napari_al.plugin.widgets.form_parts import button, text
+from napari_al.plugin.widgets.form_parts import DoneButton, button, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,6 +72,7 @@ class KeysPage(QWidget):
         self.of_classes.editingFinished.connect(self._on_of_classes)
         self._class_keys = text("", "muted")
         self._message = text("", "message")
+        self._done = DoneButton(self, self.left.emit)
         self._build()
         self._show_message("")
         self._on_selected()
@@ -93,12 +93,7 @@ class KeysPage(QWidget):
         column.addWidget(self.of_classes)
         column.addWidget(self._class_keys)
         column.addWidget(self.all_default)
-        done = button("Done   Esc", "back to the questions", self.left.emit, role="main")
-        done.setAccessibleName("Done")
-        column.addWidget(done)
-        self._leave = QShortcut(QKeySequence(Qt.Key.Key_Escape), self)
-        self._leave.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-        self._leave.activated.connect(self.left.emit)
+        column.addWidget(self._done)
 
     # ---- showing
 
@@ -153,14 +148,14 @@ class KeysPage(QWidget):
         name = self._chosen
         if name is not None:
             self._adds = add
-            self._leave.setEnabled(False)
+            self._done.escape.setEnabled(False)
             self._show_message(f"Press the key for “{ACTIONS[name].text}”; a click leaves it.")
             self.setFocus()
 
     def _end_waiting(self) -> bool:
         """Take no more keys; return whether the one that came was to be beside the others."""
         adds, self._adds = bool(self._adds), None
-        self._leave.setEnabled(True)
+        self._done.escape.setEnabled(True)
         self._show_message("")
         return adds
 

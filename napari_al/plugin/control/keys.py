@@ -113,7 +113,8 @@ _KEYS = TypeAdapter(dict[ActionName, Annotated[tuple[str, ...], Field(min_length
 class UserKeys:
     """The keys in force: those of the table, unless the user has chosen others.
 
-    One per viewer; views show its keys, and again when ``changed``. No key ever does two things.
+    One for all viewers that are open; views show its keys, and again when ``changed``. No key ever
+    does two things.
 
     Parameters
     ----------

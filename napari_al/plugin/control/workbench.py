@@ -39,22 +39,24 @@ class Workbench:
     Parameters
     ----------
     viewer : napari.Viewer
+    keys : UserKeys, optional
+        Those of the viewers that are open already; else those of the preferences.
 
     Attributes
     ----------
     preferences : Preferences
         In force in this viewer; panels change them.
     keys : UserKeys
-        In force in this viewer.
+        In force in all viewers.
     opened : OpenSession or None
     """
 
-    def __init__(self, viewer: Viewer) -> None:
+    def __init__(self, viewer: Viewer, keys: UserKeys | None = None) -> None:
         self.viewer = viewer
         self.events = WorkbenchEvents()
         self.dispatch = MainThread()
         self.preferences = load()
-        self.keys = UserKeys(self.preferences.keys, self.preferences.class_keys)
+        self.keys = keys or UserKeys(self.preferences.keys, self.preferences.class_keys)
         self.layers = LayerSet(viewer)
         self.layers.set_dim(self.preferences.dim / 100)
         self.opened: OpenSession | None = None
@@ -111,9 +113,7 @@ class Workbench:
             self.opened.on_layer_removed(event.value, kind)
 
     def _on_keys_changed(self) -> None:
-        text, preferred = self.keys.to_text(), self.keys.preferred
-        self.preferences.keys, self.preferences.class_keys = text, preferred
-        if not save_keys(text, preferred):
+        if not save_keys(self.keys.to_text(), self.keys.preferred):
             self.events.told.emit("This napari keeps no preferences: the keys hold until it ends.")
 
     # ---- names that scripts use

@@ -81,7 +81,7 @@ class OpenProject:
         connections.connect(viewer.layers.events.removed, lambda e: self.on_layer_removed(e.value))
         connections.append(viewer.mouse_drag_callbacks, lambda _, event: self.on_pressed(event))
         zoom = layers.base.camera.napari.events.zoom
-        connections.connect(zoom, lambda _: layers.base.fit_lines())
+        connections.connect(zoom, lambda _: layers.base.refit())
         connections.connect(self.requests.rebuilt, self.on_rebuilt)
 
         def follow(key: str, layer: Layer) -> None:

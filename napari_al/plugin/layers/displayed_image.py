@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 REGION_KINDS: tuple[PictureKind, ...] = ("answers", "heatmap", "targets")
 """Pictures that an answer changes."""
 OVERLAYS = KINDS[1:]
+LATER_MS = 30
+"""After an image has been painted."""
 DRAWING_CONTEXT = 0.4
 """Surroundings seen while drawing, as a share of `Preferences.context`."""
 
@@ -103,7 +105,8 @@ class ImageDisplay:
         self._model_version = 0
         self._view: tuple[ChannelView, ...] | None = None
         self._view_version = 0
-        self._zoomed = timer(60, layers.fit_lines)
+        self._refit = timer(60, layers.refit)
+        self._tell_jobs = timer(LATER_MS, self._on_looked_at)  # a file, for which no key waits
         self._hidden = [la for la in dict.fromkeys(p.layer for p in planes) if la.visible]
         for layer in self._hidden:
             layer.visible = False
@@ -119,7 +122,8 @@ class ImageDisplay:
     def close(self) -> None:
         """Remove the session's layers and show the hidden ones again."""
         self.is_closing = True
-        self._zoomed.stop()
+        self._refit.stop()
+        self._tell_jobs.stop()
         self._slider.close()
         self._pictures.close()
         self.layers.clear()
@@ -192,7 +196,7 @@ class ImageDisplay:
 
     def on_zoomed(self) -> None:
         """Adapt the outline's thickness when zooming has stopped."""
-        self._zoomed.start()
+        self._refit.start()
 
     # ---- pictures
 
@@ -263,13 +267,17 @@ class ImageDisplay:
             self._pictures.request(key)
         elif image != self.image:
             self.image = image
-            self._session.look_at(image)
+            self._tell_jobs.start()
             self.layers.show("image", self._pictures.get(key))
             if self._is_new:
                 self._is_new = False
                 self.layers.prepare("prediction")
             for kind in OVERLAYS:
                 self._show_picture(kind)
+
+    def _on_looked_at(self) -> None:
+        if self.image:
+            self._session.look_at(self.image)
 
     def _show_picture(self, kind: PictureKind) -> None:
         """Show an overlay of the image on screen; an outdated one stays until the new is there."""
@@ -296,6 +304,7 @@ class ImageDisplay:
                 self._show_picture(key.kind)
         elif error is None and key.image == self.image and is_current:
             self.layers.show("image", self._pictures.get(key))
+            self._refit.start()
         elif error is None and not self.image and self._wanted == key.image:
             self._show_image(key.image)
             if self._region is None:

@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 
     from napari_al.core.geometry.masks import Mask
 
-CLEAR, DIM, LIGHT, DARK = 0, 1, 2, 3
-N_CODES = 4
+CLEAR, LIGHT, DARK = 0, 1, 2
+N_SHADES = 10
+DIM = DARK + N_SHADES
+"""The darkest shade outside the region; the codes below it are lighter, for darker pictures."""
+N_CODES = DIM + 1
 
 MAX_TEXELS = 3_000_000
 MAX_FINENESS = 6
@@ -56,6 +59,7 @@ def draw(
     k: int,
     line_px: float = 2.0,
     marks: Marks | None = None,
+    dim: int = DIM,
 ) -> None:
     """Draw a region into a picture, in place.
 
@@ -67,14 +71,15 @@ def draw(
     k : texels along an image pixel's side.
     line_px : thickness of each tone of the outline, screen pixels.
     marks : the pixel in question and the bounding box, for corrections.
+    dim : code of what is outside the region.
     """
-    picture.fill(DIM)
+    picture.fill(dim)
     line = max(1, round(line_px / texel_px))
     row0, col0, row1, col1 = (k * edge for edge in mask.box)
     pad = 2 * line
     inside = np.pad(_enlarged(mask.crop(), k), pad)
     light = dilated(inside, line)
-    codes = np.full(inside.shape, DIM, np.uint8)
+    codes = np.full(inside.shape, dim, np.uint8)
     for code, where in ((DARK, dilated(light, line)), (LIGHT, light), (CLEAR, inside)):
         np.copyto(codes, code, where=where)
     _paste(picture, codes, row0 - pad, col0 - pad)

@@ -158,24 +158,30 @@ def score_limits(scores: NDArray[np.float32] | None) -> tuple[float, float]:
 
 
 def query_colors(dim: float) -> Colormap:
-    """Return the colours of the highlight's codes; ``dim``: how dark the surroundings are."""
+    """Return the colours of the highlight's codes; ``dim``: how dark its darkest shade is."""
     from napari.utils import Colormap
 
+    n_codes = highlight.N_CODES
+    colors = np.zeros((n_codes, 4), np.float32)
+    colors[highlight.LIGHT] = 1
+    colors[highlight.DARK, 3] = 1
+    colors[highlight.DARK + 1 :, 3] = np.linspace(0, dim, highlight.N_SHADES + 1)[1:]
     return Colormap(
-        [[0, 0, 0, 0], [0, 0, 0, dim], [1, 1, 1, 1], [0, 0, 0, 1]],
-        controls=[0, 0.25, 0.5, 0.75, 1],
+        colors,
+        controls=np.linspace(0, 1, n_codes + 1),
         interpolation="zero",
         name="queried region",
     )
 
 
-def relative_dim(dim: float, picture: NDArray[Any], limits: Sequence[float]) -> float:
-    """Return how much to darken a picture: less the darker it is, so that it stays visible.
+def dim_code(picture: NDArray[Any], limits: Sequence[float]) -> int:
+    """Return the highlight's code for the surroundings: the darker a picture, the less is darkened.
+
+    That way it stays visible. A picture of half the full brightness or more gets
+    ``highlight.DIM``. Codes, as another colormap would make napari build its shaders anew.
 
     Parameters
     ----------
-    dim : float
-        For a picture of at least half the full brightness, 0 to 1.
     picture : (H, W) or (H, W, 3)
     limits : (float, float)
         The values shown as black and as white.
@@ -183,7 +189,8 @@ def relative_dim(dim: float, picture: NDArray[Any], limits: Sequence[float]) -> 
     low, high = limits
     sample = picture[::BRIGHTNESS_STEP_PX, ::BRIGHTNESS_STEP_PX]
     brightness = (float(np.mean(sample)) - low) / max(high - low, 1e-9)
-    return dim * round(float(np.clip(2 * brightness, 0.1, 1)), 1)  # in steps: colours change less
+    shade = round(highlight.N_SHADES * float(np.clip(2 * brightness, 0, 1)))
+    return highlight.DARK + max(1, shade)
 
 
 def class_colors(classes: Sequence[ClassInfo]) -> Any:

@@ -24,9 +24,9 @@ from napari_al.plugin.layers.layer_kinds import (
     class_colors,
     class_layer,
     class_names,
+    dim_code,
     make_layer,
     query_colors,
-    relative_dim,
     score_limits,
 )
 from napari_al.plugin.layers.plane_slider import PlaneSlider
@@ -107,7 +107,7 @@ class LayerSet:
         self._k = 1
         self._picture = np.zeros((1, 1), np.uint8)
         self._shown: tuple[Mask, highlight.Marks | None] | None = None
-        self._drawn_at = 1.0
+        self._drawn_at, self._drawn_dim = 1.0, highlight.DIM
 
     def place(self, placement: Placement) -> None:
         """Move all layers to where the images lie in the world."""
@@ -199,10 +199,7 @@ class LayerSet:
     def redim(self) -> None:
         """Darken the surroundings less while overlays are visible there."""
         covered = any(self.wants(kind) for kind in (*CLASS_KINDS, "heatmap"))
-        image = self._layers.get("image")
         shown = self._dim * (DIM_UNDER_OVERLAYS if covered else 1)
-        if image is not None:
-            shown = relative_dim(shown, image.data, _limits(image))
         layer = self._layers.get("query")
         if layer is not None and shown != self._dim_shown:
             layer.colormap = query_colors(shown)
@@ -241,7 +238,6 @@ class LayerSet:
             self._add(kind, picture.copy())
             if kind == "image":
                 self._stretch(picture)
-                self.redim()
             return
         if layer.data.shape == picture.shape and layer.data.dtype == picture.dtype:
             np.copyto(layer.data, picture)  # a third of the time that `layer.data = ...` takes
@@ -252,7 +248,6 @@ class LayerSet:
             layer.contrast_limits = score_limits(picture)
         if kind == "image":
             self._stretch(picture)
-            self.redim()
 
     def refresh_thumbnails(self) -> None:
         """Update the thumbnails in napari's layer list."""
@@ -300,20 +295,25 @@ class LayerSet:
         if self.camera.shape != (0, 0):
             self._redraw()
 
-    def fit_lines(self) -> None:
-        """Redraw the outline if the zoom has changed much."""
+    def refit(self) -> None:
+        """Redraw the region if the zoom has changed much, or the brightness of the picture."""
         change = self.camera.px / self._drawn_at
-        if self._shown is not None and not 1 / REDRAW_FACTOR < change < REDRAW_FACTOR:
+        is_lined = 1 / REDRAW_FACTOR < change < REDRAW_FACTOR
+        if self._shown is not None and not (is_lined and self._drawn_dim == self._dim_code()):
             self._redraw()
+
+    def _dim_code(self) -> int:
+        image = self._layers.get("image")
+        return highlight.DIM if image is None else dim_code(image.data, _limits(image))
 
     def _redraw(self) -> None:
         if self._shown is None:
             self._picture.fill(highlight.CLEAR)
         else:
             mask, marks = self._shown
-            self._drawn_at = self.camera.px
-            texel_px = self._drawn_at / self._k
-            highlight.draw(self._picture, mask, texel_px=texel_px, k=self._k, marks=marks)
+            self._drawn_at, self._drawn_dim = self.camera.px, self._dim_code()
+            texel_px, dim = self._drawn_at / self._k, self._drawn_dim
+            highlight.draw(self._picture, mask, texel_px=texel_px, k=self._k, marks=marks, dim=dim)
         layer = self._layers.get("query")
         if layer is None:
             self._add("query", self._picture)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from psygnal import Signal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from napari.layers import Layer
     from napari.viewer import Viewer
@@ -30,6 +30,23 @@ class Plane:
     image: str
     layer: Layer
     index: dict[int, int]
+
+    def world(self, n_dims: int) -> dict[int, float]:
+        """Return its world coordinates on the axes of a viewer with so many dimensions."""
+        layer, n_more = self.layer, n_dims - self.layer.ndim
+        return {
+            n_more + axis: float(layer.translate[axis] + index * layer.scale[axis])
+            for axis, index in self.index.items()
+        }
+
+
+def nearest_plane(planes: Iterable[Plane], point: Sequence[float]) -> Plane:
+    """Return the plane that is nearest to where the sliders are (``viewer.dims.point``)."""
+
+    def distance(plane: Plane) -> float:
+        return sum(abs(point[axis] - at) for axis, at in plane.world(len(point)).items())
+
+    return min(planes, key=distance)
 
 
 class PlaneSlider:
@@ -65,7 +82,7 @@ class PlaneSlider:
             return
         self._at = plane
         with self._viewer.dims.events.current_step.blocker(self._on_step):
-            for axis, at in self._world(plane).items():
+            for axis, at in plane.world(self._viewer.dims.ndim).items():
                 self._viewer.dims.set_point(axis, at)
 
     def are_of_one_stack(self, image: str, other: str) -> bool:
@@ -73,23 +90,13 @@ class PlaneSlider:
         one, two = self._planes.get(image), self._planes.get(other)
         return one is not None and two is not None and one.layer is two.layer
 
-    def _world(self, plane: Plane) -> dict[int, float]:
-        """Return the world coordinate of a plane on each axis of the viewer that it is on."""
-        layer, n_more = plane.layer, self._viewer.dims.ndim - plane.layer.ndim
-        return {
-            n_more + axis: float(layer.translate[axis] + index * layer.scale[axis])
-            for axis, index in plane.index.items()
-        }
-
     def _on_step(self, _: object = None) -> None:
         """Find the plane of the same layer that is nearest to the sliders."""
         if self._at is None or self._at.layer not in self._viewer.layers:
             return
-        point, layer = self._viewer.dims.point, self._at.layer
-        nearest = min(
-            (plane for plane in self._planes.values() if plane.layer is layer),
-            key=lambda plane: sum(abs(point[a] - at) for a, at in self._world(plane).items()),
-        )
+        layer = self._at.layer
+        stack = (plane for plane in self._planes.values() if plane.layer is layer)
+        nearest = nearest_plane(stack, self._viewer.dims.point)
         if nearest is not self._at:
             self._at = nearest
             self.moved.emit(nearest.image)

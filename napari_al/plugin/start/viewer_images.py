@@ -13,7 +13,7 @@ import numpy as np
 from napari_al.errors import InputError
 from napari_al.formats.classes import classes_to_json
 from napari_al.plugin.layers.camera import Placement
-from napari_al.plugin.layers.plane_slider import Plane
+from napari_al.plugin.layers.plane_slider import Plane, nearest_plane
 from napari_al.plugin.start.placement_file import write_placement
 from napari_al.writing import write_atomic
 
@@ -208,14 +208,9 @@ def planes(images: ViewerImages) -> Iterator[tuple[str, NDArray[Any]]]:
 
 def position_at(images: ViewerImages, point: Sequence[float]) -> int:
     """Return which of the images lies where the viewer's sliders are (``viewer.dims.point``)."""
-    layer = images.of_images[0][0]
-    shape, axes = _shape(layer), images.stack_axes(layer)
-    n_more = len(point) - len(shape)
-    at = [
-        min(max(round((point[n_more + a] - layer.translate[a]) / layer.scale[a]), 0), shape[a] - 1)
-        for a in axes
-    ]
-    return int(np.ravel_multi_index(at, [shape[a] for a in axes])) if axes else 0
+    planes = planes_of(images)
+    first = [plane for plane in planes if plane.layer is images.layers[0]]
+    return planes.index(nearest_plane(first, point))
 
 
 def plane_at(images: ViewerImages, position: int) -> NDArray[Any]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from qtpy.QtCore import Qt
-from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap
+from qtpy.QtGui import QColor, QIcon, QKeySequence, QPainter, QPixmap
 from qtpy.QtWidgets import (
     QComboBox,
     QFrame,
     QLabel,
     QPushButton,
     QScrollArea,
+    QShortcut,
     QSizePolicy,
     QWidget,
 )
@@ -115,6 +116,19 @@ def _finish(made: Button, on_click: Callable[[], object] | None, role: str) -> B
     if on_click is not None:
         made.clicked.connect(lambda _=False: on_click())
     return made
+
+
+class DoneButton(QPushButton):
+    """Leaves a page: by a click, or by Esc wherever on the page the focus is."""
+
+    def __init__(self, page: QWidget, on_done: Callable[[], object]) -> None:
+        super().__init__("Done   Esc")
+        self.setToolTip("back to the questions")
+        self.setAccessibleName("Done")
+        self.escape = QShortcut(QKeySequence(Qt.Key.Key_Escape), page)
+        self.escape.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+        self.escape.activated.connect(lambda: on_done())
+        _finish(self, on_done, "main")
 
 
 def elided(name: str) -> str:

@@ -8,6 +8,8 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QLabel, QLineEdit, QPushButton
 
+from napari_al.plugin.app import open_dock
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -140,3 +142,18 @@ def test_a_drawing_keeps_the_keys_of_napari(open_session: Callable[..., Desk]) -
     desk.until_asked()
     desk.key(Qt.Key.Key_F7)
     assert desk.session.answers() == ()
+
+
+def test_a_changed_key_reaches_the_other_viewers(
+    open_session: Callable[..., Desk], make_napari_viewer
+) -> None:
+    desk = open_session()
+    other = open_dock(make_napari_viewer())
+    _page(desk)
+    _give(desk, "skip", Qt.Key.Key_J)
+    skip = {b.accessibleName(): b.text() for b in other.annotate.findChildren(QPushButton)}["Skip"]
+    assert skip == "Skip   J"
+    other.bench.keys.assign("skip", "F8")
+    desk.press("Done")
+    desk.key(Qt.Key.Key_F8)
+    assert [a.outcome for a in desk.session.answers()] == ["skipped"]

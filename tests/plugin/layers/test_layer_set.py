@@ -4,6 +4,7 @@ import numpy as np
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QOpenGLContext
 
+from napari_al.plugin.layers.highlight import CLEAR, DARK, DIM, LIGHT
 from napari_al.plugin.layers.layer_kinds import NAMES
 
 
@@ -31,3 +32,17 @@ def test_the_layer_that_the_first_model_shows_itself_in_is_made_ahead(open_sessi
     desk.key(Qt.Key.Key_1)
     desk.until_asked()
     assert NAMES["prediction"] not in desk.viewer.layers
+
+
+def test_another_brightness_needs_no_other_colours(open_session):
+    """Another colormap makes napari build its shaders anew, at each image that is shown."""
+    desk = open_session()
+    layers = desk.dock.bench.stage.layers
+    query, image = (desk.viewer.layers[NAMES[kind]] for kind in ("query", "image"))
+    colors, seen = query.colormap, []
+    for value in (250, 0):
+        layers.show("image", np.full_like(image.data, value))
+        layers.refit()
+        seen.append(set(np.unique(query.data)) - {CLEAR, LIGHT, DARK})
+    assert seen == [{DIM}, {DARK + 1}]
+    assert query.colormap is colors
