@@ -118,6 +118,24 @@ def default_classes(names: Sequence[str]) -> tuple[ClassInfo, ...]:
     return check_classes([{"id": i, "name": name} for i, name in enumerate(names)], "the classes")
 
 
+def classes_of(path: Path, given: Sequence[ClassInfo] | None) -> tuple[ClassInfo, ...]:
+    """Return the classes of a data folder: those given, or of its ``classes.json``.
+
+    Raises
+    ------
+    InputError
+        If there are neither.
+    """
+    if given is not None:
+        return check_classes(list(given), "the classes")
+    if (path / "classes.json").exists():
+        return read_classes(path / "classes.json")
+    raise InputError(
+        f"{path} has no classes.json, so the classes are not known. Name them, or put a "
+        'classes.json there: [{"id": 0, "name": "background"}, {"id": 1, "name": "object"}].'
+    )
+
+
 def read_classes(path: Path) -> tuple[ClassInfo, ...]:
     """Read ``classes.json``: a list of ``{"id": …, "name": …, "color": "#rrggbb"}``.
 

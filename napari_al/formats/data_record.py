@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from napari_al.errors import InputError
 from napari_al.formats.dataset import DataFolder
 from napari_al.formats.listing import Split, is_image_name
+from napari_al.formats.parts.picture_parts import Part
 from napari_al.formats.remote import fetch
 from napari_al.writing import write_atomic
 
@@ -27,17 +28,21 @@ if TYPE_CHECKING:
     from napari_al.formats.image_rules import ImageRules
 
 N_CHECKSUMS = 8
-"""Images whose content is compared, spread over the folder."""
+"""Images whose content is compared, spread over the folder; no parts of pictures."""
 
 
 class ImageRecord(BaseModel):
-    """One image: its file below the data folder, its size in pixels, a checksum of some."""
+    """One image: its file below the data folder, its size in pixels, a checksum of some.
+
+    And where in the picture of the file it is, if it is a part of that.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     file: str
     shape: tuple[int, int]
     sha256: str | None = None
+    part: Part | None = None
 
 
 class DataRecord(BaseModel):
@@ -55,11 +60,13 @@ def record_of(data: DataFolder, project: Path) -> DataRecord:
     step = max(1, len(names) // N_CHECKSUMS)
     images = {}
     for i, (split, name) in enumerate(names):
-        file = data.files(name, cast("Split", split))["images"]
+        split = cast("Split", split)
+        file, part = data.files(name, split)["images"], data.part(name, split)
         images[f"{split}/{name}"] = ImageRecord(
             file=Path(os.path.relpath(file, data.path)).as_posix(),
-            shape=data.shape(name, cast("Split", split)),
-            sha256=_checksum(file) if i % step == 0 else None,
+            shape=data.shape(name, split),
+            sha256=_checksum(file) if i % step == 0 and part is None else None,
+            part=part,
         )
     way = data.path.resolve()
     with suppress(ValueError):  # on another drive
@@ -83,7 +90,7 @@ def read_record(path: Path) -> DataRecord | None:
 
 def is_there(record: DataRecord, folder: Path) -> bool:
     """Whether a folder holds some image of the record."""
-    return any((folder / image.file).is_file() for image in record.images.values())
+    return any((folder / image.file).exists() for image in record.images.values())
 
 
 def check_same(record: DataRecord, data: DataFolder) -> None:
@@ -99,7 +106,8 @@ def check_same(record: DataRecord, data: DataFolder) -> None:
             raise InputError(f"{data.path} is not the data of this project: {key} {what}.")
         file = data.files(name, cast("Split", split))["images"]
         fault = ""
-        if data.shape(name, cast("Split", split)) != image.shape:
+        part = data.part(name, cast("Split", split))
+        if (data.shape(name, cast("Split", split)), part) != (image.shape, image.part):
             fault = "has another size"
         elif image.sha256 is not None and image.sha256 != _checksum(file):
             fault = "is another image"
@@ -112,7 +120,11 @@ def folder_without_files(
 ) -> DataFolder:
     """Return a data folder of which nothing but the record is there: names and sizes."""
     shapes = {
-        (cast("Split", key.partition("/")[0]), key.partition("/")[2]): (path / i.file, i.shape)
+        (cast("Split", key.partition("/")[0]), key.partition("/")[2]): (
+            path / i.file,
+            i.shape,
+            i.part,
+        )
         for key, i in record.images.items()
     }
     return DataFolder.without_files(path, classes, rules, shapes)

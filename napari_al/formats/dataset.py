@@ -9,6 +9,8 @@ The contract::
     DATA/train/masks/NAME.{png,tif}     object ids, 0 = none               (optional)
     DATA/val/images, DATA/val/labels                                       (optional)
 
+A picture too large to be handled as a whole is listed as its blocks, and a stack as its planes
+(`parts.picture_parts`): each is an image of its own. These, and their labels, may be OME-Zarr, too.
 NAME may have folders in it. Without a ``train`` folder, ``DATA/images`` (beside it ``labels``, …)
 or the images in DATA itself are the training images. Hidden files are not looked at, files of other
 kinds are counted in ``notes``; links are followed.
@@ -32,22 +34,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_al.core import IGNORE
+from napari_al.core.geometry.in_place import InPlace
 from napari_al.core.ranges import some_pixels, usual_range
 from napari_al.errors import BrokenDataError, InputError
 from napari_al.formats.classes import (
     ClassInfo,
     as_merged,
-    check_classes,
+    classes_of,
     default_classes,
     live_classes,
-    read_classes,
 )
 from napari_al.formats.folder_check import (
     BrokenFile,
     Item,
     Look,
     check_labels_of,
+    in_parts,
     notes_of,
+    notes_on_parts,
     take_out_odd_images,
 )
 from napari_al.formats.image_rules import ImageRules, filled, valid_pixels
@@ -55,6 +59,7 @@ from napari_al.formats.images import Header, read_image
 from napari_al.formats.known_headers import KnownHeaders
 from napari_al.formats.label_maps import read_class_map, read_masks
 from napari_al.formats.listing import Kind, Split, list_images
+from napari_al.formats.parts.rasters import open_raster
 from napari_al.formats.remote import address_in, local_folder
 from napari_al.processors import n_cores
 
@@ -62,6 +67,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
+
+    from napari_al.formats.parts.picture_parts import Part
 
 N_IMAGES_FOR_RANGES = 16
 N_LOOKED_AT = 64
@@ -82,7 +89,8 @@ class DataFolder:
     rules : ImageRules
         How the images are read; decided.
     train, val : tuple of str
-        Names of the images: the path below ``images`` without suffix, with ``/``; sorted.
+        Names of the images: the path below ``images`` without suffix, with ``/``, and what part
+        of a picture they are; sorted.
     broken : tuple of BrokenFile
         What ``skip_broken`` left out.
     notes : tuple of str
@@ -140,13 +148,13 @@ class DataFolder:
         path = Path(path) if address is None else local_folder(address)
         listed = list_images(path, skip_broken=skip_broken)
         look = Look(
-            _classes(path, classes),
+            classes_of(path, classes),
             rules,
             check_labels,
             skip_broken if check_pixels is None else check_pixels,
             headers or KnownHeaders(path),
         )
-        items: dict[tuple[Split, str], Item] = {}
+        pictures: dict[tuple[Split, str], Item] = {}
         broken: list[BrokenFile] = []
         starts = range(0, len(listed.images), N_LOOKED_AT)
         blocks = [listed.images[start : start + N_LOOKED_AT] for start in starts]
@@ -156,17 +164,19 @@ class DataFolder:
                 if isinstance(result, BrokenFile):
                     broken.append(result)
                 elif result is not None:
-                    items[one.split, one.name] = result
-        if items and not rules.is_decided:
-            rules = rules.decided([item.header for item in items.values()])
-        take_out_odd_images(items, broken, rules)
+                    pictures[one.split, one.name] = result
+        if pictures and not rules.is_decided:
+            rules = rules.decided([item.header for item in pictures.values()])
+        take_out_odd_images(pictures, broken, rules)
+        items = in_parts(pictures, rules)
         train = tuple(name for split, name in items if split == "train")
         val = tuple(name for split, name in items if split == "val")
         if broken and not (skip_broken and train):
             raise _refusal(broken, skip_broken)
         if check_labels:
-            check_labels_of(path, look.classes, items)
-        notes = (*listed.notes, *notes_of(path, look.classes, items, rules))
+            check_labels_of(path, look.classes, pictures)
+        about_pictures = notes_of(path, look.classes, pictures, rules)
+        notes = (*listed.notes, *about_pictures, *notes_on_parts(items))
         data = cls(path, look.classes, rules, train, val, tuple(broken), notes, items)
         return data if rules.ranges else replace(data, rules=_with_ranges(data))
 
@@ -176,13 +186,13 @@ class DataFolder:
         path: Path,
         classes: Sequence[ClassInfo],
         rules: ImageRules,
-        images: Mapping[tuple[Split, str], tuple[Path, tuple[int, int]]],
+        images: Mapping[tuple[Split, str], tuple[Path, tuple[int, int], Part | None]],
     ) -> DataFolder:
-        """Return a data folder that is not there: names and sizes (H, W), but no pixels."""
+        """Return a data folder that is not there: names, sizes (H, W) and parts, but no pixels."""
         n_channels, dtype = rules.n_channels or 1, rules.pixel_type or "uint8"
         items = {
-            key: Item(file, Header(*shape, n_channels, dtype), {})
-            for key, (file, shape) in images.items()
+            key: Item(file, Header(*shape, n_channels, dtype), {}, part=part)
+            for key, (file, shape, part) in images.items()
         }
         train = tuple(name for split, name in items if split == "train")
         val = tuple(name for split, name in items if split == "val")
@@ -233,8 +243,13 @@ class DataFolder:
         return self._item(name, split).header.shape
 
     def file_name(self, name: str, split: Split = "train") -> str:
-        """Return the name of an image with its suffix, as exports refer to it: ``"a/b.jpg"``."""
-        return name + self._item(name, split).image.suffix
+        """Return the name of an image's file, as exports refer to it: ``"a/b.jpg"``."""
+        item = self._item(name, split)
+        return (name if item.part is None else item.part.picture) + item.image.suffix
+
+    def part(self, name: str, split: Split = "train") -> Part | None:
+        """Return the part of a picture that an image is; None if it is one of its own."""
+        return self._item(name, split).part
 
     def files(self, name: str, split: Split = "train") -> dict[str, Path]:
         """Return an image's files by the folder that each is in, ``images`` first."""
@@ -244,10 +259,33 @@ class DataFolder:
     def image(self, name: str, split: Split = "train") -> NDArray[Any]:
         """Return an image's pixels: (H, W, C) uint8, uint16 or float32, all of them finite.
 
-        Pixels without data (see `valid`) have the median of the others.
+        Pixels without data have the median of the others (see `valid`).
         """
-        pixels, valid = self._pixels(self._item(name, split))
+        item = self._item(name, split)
+        pixels, valid = self._pixels(item)
+        if valid is not None and not valid.any():
+            raise InputError(f"{item.image} has no pixel with data (all are nodata or not finite).")
         return pixels if valid is None else filled(pixels, valid)
+
+    def in_place(self, name: str, split: Split = "train") -> NDArray[Any] | InPlace:
+        """Return what a network is given of an image: its pixels, or a block where it lies."""
+        return self.block(name, split) or self.image(name, split)
+
+    def block(self, name: str, split: Split = "train") -> InPlace | None:
+        """Return a block of a picture where it lies; None for other images."""
+        item = self._item(name, split)
+        part = item.part
+        if part is None or not part.is_block:
+            return None
+
+        def read(rows: slice, cols: slice) -> NDArray[Any]:
+            box = (rows.start, cols.start, rows.stop, cols.stop)
+            pixels, valid = self._pixels(item, replace(part, box=box))
+            if valid is None:
+                return pixels
+            return filled(pixels, valid) if valid.any() else np.zeros_like(pixels)
+
+        return InPlace(read, part.picture_shape, part.rows, part.cols)
 
     def valid(self, name: str, split: Split = "train") -> NDArray[np.bool_] | None:
         """Return which pixels of an image hold data, (H, W); None where all do.
@@ -271,7 +309,7 @@ class DataFolder:
         found = item.maps.get("masks")
         if found is None:
             return None
-        masks, valid = read_masks(found, item.header), self.valid(name)
+        masks, valid = read_masks(found, item.header, item.part), self.valid(name)
         return masks if valid is None else np.where(valid, masks, 0)
 
     def _class_map(self, name: str, split: Split, kind: Kind) -> NDArray[np.uint8] | None:
@@ -279,7 +317,8 @@ class DataFolder:
         found = item.maps.get(kind)
         if found is None:
             return None
-        class_map = read_class_map(found, item.header, self.n_classes, self._label_ids(kind))
+        table = self._label_ids(kind)
+        class_map = read_class_map(found, item.header, self.n_classes, table, item.part)
         if len(live_classes(self.classes)) < self.n_classes:
             class_map = as_merged(class_map, self.classes)
         valid = self.valid(name, split)
@@ -294,18 +333,27 @@ class DataFolder:
     def _nodata(self, item: Item) -> float | None:
         return item.header.nodata if self.rules.nodata is None else self.rules.nodata
 
-    def _pixels(self, item: Item) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
-        """Return an image's pixels by the rules, and which hold data (None: all)."""
-        pixels = read_image(item.image, self.rules.pages)
+    def _pixels(
+        self, item: Item, part: Part | None = None
+    ) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+        """Return the pixels of an image, or another part of its picture, by the rules.
+
+        And which hold data; None: all.
+        """
+        part = part or item.part
+        if part is None:
+            pixels, is_same = read_image(item.image, self.rules.pages), True
+        else:
+            with open_raster(item.image, self.rules.pages) as raster:
+                is_same = (raster.shape, raster.planes) == (part.picture_shape, part.planes)
+                pixels = raster.read(part.rows, part.cols, part.plane)
+        shape = item.header.shape if part is None else part.shape
         found = (*pixels.shape, pixels.dtype.name)
-        if found != (*item.header.shape, item.header.n_channels, item.header.dtype):
+        if not is_same or found != (*shape, item.header.n_channels, item.header.dtype):
             raise InputError(
                 f"{item.image} has changed since the data folder was opened; open it again."
             )
-        valid = valid_pixels(pixels, self._nodata(item))
-        if valid is not None and not valid.any():
-            raise InputError(f"{item.image} has no pixel with data (all are nodata or not finite).")
-        return self.rules.fitted(pixels), valid
+        return self.rules.fitted(pixels), valid_pixels(pixels, self._nodata(item))
 
     def _item(self, name: str, split: Split) -> Item:
         try:
@@ -315,17 +363,6 @@ class DataFolder:
 
 
 # ---- looking through a folder
-
-
-def _classes(path: Path, given: Sequence[ClassInfo] | None) -> tuple[ClassInfo, ...]:
-    if given is not None:
-        return check_classes(list(given), "the classes")
-    if (path / "classes.json").exists():
-        return read_classes(path / "classes.json")
-    raise InputError(
-        f"{path} has no classes.json, so the classes are not known. Name them, or put a "
-        'classes.json there: [{"id": 0, "name": "background"}, {"id": 1, "name": "object"}].'
-    )
 
 
 def _with_ranges(data: DataFolder) -> ImageRules:

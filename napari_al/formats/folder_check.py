@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_al.errors import InputError
-from napari_al.formats.images import Header, read_header, read_image
+from napari_al.formats.images import Header, read_image
 from napari_al.formats.label_maps import (
     check_labels_keep_objects,
     check_size,
     classes_without_labels,
     read_class_map,
 )
+from napari_al.formats.parts.rasters import open_raster, raster_header
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from napari_al.formats.image_rules import ImageRules
     from napari_al.formats.known_headers import KnownHeaders
     from napari_al.formats.listing import Kind, Listed, Split
+    from napari_al.formats.parts.picture_parts import Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +41,17 @@ class BrokenFile:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One image whose files have been found good."""
+    """One image whose files have been found good.
+
+    Its files may hold a picture of which it is a ``part``: ``header`` is that of the part, and
+    ``label_values`` those of the picture.
+    """
 
     image: Path
     header: Header
     maps: dict[Kind, Path]
     label_values: frozenset[int] = frozenset()
+    part: Part | None = None
 
 
 @dataclass(frozen=True)
@@ -69,27 +76,65 @@ class Look:
             return None
         try:
             header = self.header_of(listed.image, self.rules.pages)
-            values = self._look_at_maps(listed, header) if self.check_labels else frozenset()
+            parts = self.rules.parts_of(listed.name, header)
+            values = self._look_at_maps(listed, header, parts) if self.check_labels else frozenset()
             if listed.split == "val" and "labels" not in listed.maps:
                 raise InputError(f"{listed.image} has no labels; validation images need them.")
             if self.check_pixels:
-                read_image(listed.image, self.rules.pages)
+                self._look_at_pixels(listed.image, parts)
         except InputError as error:
             return BrokenFile(listed.image, str(error), listed.split, listed.name)
         return Item(listed.image, header, listed.maps, values)
 
-    def _look_at_maps(self, listed: Listed, header: Header) -> frozenset[int]:
+    def _look_at_pixels(self, image: Path, parts: Sequence[Part]) -> None:
+        if not parts:
+            read_image(image, self.rules.pages)
+            return
+        with open_raster(image, self.rules.pages) as raster:
+            for part in parts:
+                raster.read(part.rows, part.cols, part.plane)
+
+    def _look_at_maps(
+        self, listed: Listed, header: Header, parts: Sequence[Part]
+    ) -> frozenset[int]:
         """Return the values that are in the labels."""
         values: frozenset[int] = frozenset()
         for kind, path in listed.maps.items():
             if kind == "masks":
-                check_size(path, read_header(path), header)
+                check_size(path, raster_header(path, "planes"), header)
                 continue
             ids = self.rules.label_ids if kind == "labels" else {}
-            class_map = read_class_map(path, header, len(self.classes), ids)
-            if kind == "labels":
-                values = frozenset(np.flatnonzero(np.bincount(class_map.ravel())).tolist())
+            for part in parts or (None,):
+                class_map = read_class_map(path, header, len(self.classes), ids, part)
+                if kind == "labels":
+                    values |= set(np.flatnonzero(np.bincount(class_map.ravel())).tolist())
         return values
+
+
+def in_parts(
+    pictures: Mapping[tuple[Split, str], Item], rules: ImageRules
+) -> dict[tuple[Split, str], Item]:
+    """Return the images that pictures are handled as: their parts, or each itself.
+
+    Raises
+    ------
+    InputError
+        If a part is named as another picture is.
+    """
+    images: dict[tuple[Split, str], Item] = {}
+    for (split, name), item in pictures.items():
+        parts = rules.parts_of(name, item.header)
+        if not parts:
+            images[split, name] = item
+        for part in parts:
+            height, width = part.shape
+            header = replace(item.header, height=height, width=width, planes=())
+            images[split, part.name] = replace(item, header=header, part=part)
+            if (split, part.name) in pictures:
+                raise InputError(
+                    f"{item.image}: its part {part.name} is named as another image is."
+                )
+    return images
 
 
 def take_out_odd_images(
@@ -132,3 +177,17 @@ def notes_of(
     found = [item.label_values for item in items.values() if item.label_values]
     if found:
         yield from classes_without_labels(classes, frozenset().union(*found))
+
+
+def notes_on_parts(images: Mapping[tuple[Split, str], Item]) -> Iterator[str]:
+    """Say which pictures are not handled as a whole."""
+    parts = [item.part for item in images.values() if item.part is not None]
+    of_stacks = [part for part in parts if part.planes]
+    blocks = [part for part in parts if not part.planes]
+    for found, what, how in (
+        (blocks, "large picture", "block by block"),
+        (of_stacks, "stack", "plane by plane"),
+    ):
+        n = len({part.picture for part in found})
+        if n:
+            yield f"{n} {what}{'s are' if n > 1 else ' is'} asked about {how}: {len(found)} images."

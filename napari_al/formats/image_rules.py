@@ -14,6 +14,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from napari_al.errors import InputError
+from napari_al.formats.images import is_too_large
+from napari_al.formats.parts.picture_parts import BLOCK_PX, Part, parts_of
 from napari_al.formats.tiff import Pages
 
 if TYPE_CHECKING:
@@ -49,7 +51,14 @@ class ImageRules(BaseModel):
         False, description="grey to RGB and 8 to 16 bit where a folder holds both kinds"
     )
     pages: Pages = Field(
-        "refuse", description="what pages of a TIFF are that do not say it: 'channels', or refused"
+        "refuse",
+        description="what pages of a TIFF are that do not say it: 'channels', 'planes' of a stack, "
+        "or refused",
+    )
+    block_px: Annotated[int, Field(ge=64)] | None = Field(
+        None,
+        description="side of the blocks that a picture of over four times as many pixels is asked "
+        "about in; decided: 2048 where there are such pictures",
     )
     nodata: float | None = Field(
         None, description="value of pixels without data: ignored everywhere (NaN always is)"
@@ -76,9 +85,23 @@ class ImageRules(BaseModel):
             n_channels = 3
         if self.convert and pixel_type == "uint8" and "uint16" in types:
             pixel_type = "uint16"
-        found = {"n_channels": n_channels, "pixel_type": pixel_type}
+        has_large = any(header.height * header.width > 4 * BLOCK_PX**2 for header in headers)
+        found = {
+            "n_channels": n_channels,
+            "pixel_type": pixel_type,
+            "block_px": BLOCK_PX if has_large else None,
+        }
         given = {name: getattr(self, name) for name in found if getattr(self, name) is not None}
         return self.model_copy(update={**found, **given})
+
+    def parts_of(self, name: str, header: Header) -> list[Part]:
+        """Return the parts that a picture is listed as; none if it is one image.
+
+        A project that was made before pictures were cut keeps those whole that were read as a
+        whole.
+        """
+        is_cut = not self.is_decided or is_too_large(header)
+        return parts_of(name, header, self.block_px or (BLOCK_PX if is_cut else None))
 
     def check(self, path: Path, header: Header) -> None:
         """Raise an InputError if a picture is of another kind and is not converted."""

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_al.formats.tiff import Pages
+    from napari_al.formats.tiff import Pages, Planes, TiffPicture
 
 _OF_CODECS = {".webp": "webp", ".jp2": "jpg_2000"}
 IMAGE_SUFFIXES = (
@@ -39,7 +39,7 @@ IMAGE_SUFFIXES = (
     *(suffix for suffix, codec in _OF_CODECS.items() if features.check(codec)),
 )  # fmt: skip
 ID_SUFFIXES = (".png", ".tif", ".tiff", ".bmp")
-"""Of label images and masks; JPEG would change the ids."""
+"""Of label images and masks, and `.zarr`; JPEG would change the ids."""
 
 MAX_PIXELS = 8192 * 8192
 """Of one image that is read as a whole (`rasters` reads larger ones by parts): a model's
@@ -67,7 +67,7 @@ class Header:
     """What a file says of its picture: size, channels as `read_image` gives them, pixel type.
 
     ``nodata`` is the value of pixels that hold nothing, where the file names one; ``notes`` say
-    what of the file is left out.
+    what of the file is left out; ``planes`` are the axes of a stack.
     """
 
     height: int
@@ -76,6 +76,7 @@ class Header:
     dtype: str
     nodata: float | None = None
     notes: tuple[str, ...] = ()
+    planes: Planes = ()
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -89,13 +90,13 @@ def read_header(path: Path, pages: Pages = "refuse") -> Header:
     Parameters
     ----------
     path : Path
-    pages : {"refuse", "channels"}
+    pages : {"refuse", "channels", "planes"}
         What pages of a TIFF are that do not say it.
 
     Raises
     ------
     InputError
-        If it is no image that `read_image` reads, is too large or is cut short.
+        If it is no image that `read_image` reads, is a stack, too large or cut short.
     """
     try:
         check_file(path)
@@ -189,6 +190,17 @@ def write_png(
 # ---- checks
 
 
+def is_too_large(header: Header) -> bool:
+    """Whether a picture, or one plane of a stack, is not read as a whole."""
+    return header.height * header.width > MAX_PIXELS or n_bytes(header) > MAX_BYTES
+
+
+def n_bytes(header: Header) -> int:
+    """Return the bytes of a picture's pixels, or of one plane of a stack."""
+    n_values = header.height * header.width * header.n_channels
+    return n_values * np.dtype(header.dtype).itemsize
+
+
 def check_file(path: Path) -> None:
     """Raise an InputError unless it is a file that is not empty; have it fetched (`remote`)."""
     if not path.is_file():
@@ -200,15 +212,16 @@ def check_file(path: Path) -> None:
 
 
 def _check_limits(path: Path, header: Header) -> None:
-    n_pixels = header.height * header.width
-    n_bytes = n_pixels * header.n_channels * np.dtype(header.dtype).itemsize
-    if n_pixels == 0:
+    if header.height * header.width == 0:
         raise InputError(f"{path} has no pixels.")
-    if n_pixels > MAX_PIXELS or n_bytes > MAX_BYTES:
+    if header.planes:
+        raise InputError(f"{path} is a stack ({dict(header.planes)}); expected a single picture.")
+    if is_too_large(header):
         raise InputError(
             f"{path} says that it is {header.width} x {header.height} pixels with "
-            f"{header.n_channels} channels ({n_bytes / 2**30:.1f} GiB); at most {MAX_PIXELS:,} "
-            f"pixels and {MAX_BYTES / 2**30:.0f} GiB are read. Cut it into tiles."
+            f"{header.n_channels} channels ({n_bytes(header) / 2**30:.1f} GiB); at most "
+            f"{MAX_PIXELS:,} pixels and {MAX_BYTES / 2**30:.0f} GiB are read as a whole; save it "
+            "as a tiled TIFF or as OME-Zarr."
         )
 
 
@@ -218,8 +231,8 @@ def cannot_read(path: Path, error: BaseException) -> InputError:
         return error
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return InputError(
-            f"{path} says that it has more than the {MAX_PIXELS:,} pixels that are read. "
-            "Cut it into tiles."
+            f"{path} says that it has more than the {MAX_PIXELS:,} pixels that are read as a "
+            "whole; save it as a tiled TIFF or as OME-Zarr."
         )
     if isinstance(error, PermissionError):
         return InputError(f"{path} may not be read (no permission).")
@@ -323,9 +336,19 @@ def _tiff_header(path: Path, pages: Pages) -> Header:
     with tifffile.TiffFile(path) as file:
         picture = tiff_picture(path, file, pages)
         check_tiff_is_whole(path, file.series[0])
-        return Header(
-            *picture.shape, picture.n_channels, picture.dtype.name, picture.nodata, picture.notes
-        )
+        return tiff_header(picture)
+
+
+def tiff_header(picture: TiffPicture) -> Header:
+    """Return what a file of several planes or of one says of its picture."""
+    return Header(
+        *picture.shape,
+        picture.n_channels,
+        picture.dtype.name,
+        picture.nodata,
+        picture.notes,
+        picture.planes,
+    )
 
 
 def _tiff_pixels(path: Path, pages: Pages) -> NDArray[Any]:
@@ -333,8 +356,13 @@ def _tiff_pixels(path: Path, pages: Pages) -> NDArray[Any]:
 
     with tifffile.TiffFile(path) as file:
         picture = tiff_picture(path, file, pages)
-        _check_limits(path, Header(*picture.shape, picture.n_samples, picture.stored_type.name))
+        _check_limits(path, _stored_header(picture))
         return picture.pixels(picture.samples(file.series[0].asarray()))
+
+
+def _stored_header(picture: TiffPicture) -> Header:
+    type_name = picture.stored_type.name
+    return Header(*picture.shape, picture.n_samples, type_name, planes=picture.planes)
 
 
 def _tiff_ids(path: Path) -> NDArray[Any]:
@@ -342,7 +370,7 @@ def _tiff_ids(path: Path) -> NDArray[Any]:
 
     with tifffile.TiffFile(path) as file:
         picture = tiff_picture(path, file)
-        _check_limits(path, Header(*picture.shape, picture.n_samples, picture.stored_type.name))
+        _check_limits(path, _stored_header(picture))
         return picture.samples(file.series[0].asarray())
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from napari_al.formats.images import Header, read_header
+from napari_al.formats.images import Header
+from napari_al.formats.parts.rasters import is_zarr, raster_header
 from napari_al.writing import write_atomic
 
 if TYPE_CHECKING:
@@ -22,7 +23,9 @@ _Known = tuple[int, int, str, Header]
 
 
 class KnownHeaders:
-    """``headers(path, pages)`` is what ``read_header`` returns; used in several threads.
+    """``headers(path, pages)`` is what ``raster_header`` returns; used in several threads.
+
+    Folders of Zarr are read anew: their time does not say whether what is in them has changed.
 
     Parameters
     ----------
@@ -43,18 +46,20 @@ class KnownHeaders:
         Raises
         ------
         InputError
-            As of ``read_header``.
+            As of ``raster_header``.
         """
         name = str(path).removeprefix(self._folder)
         try:
             status = path.stat()
-        except OSError:  # read_header says what is wrong
-            return read_header(path, pages)
+        except OSError:  # raster_header says what is wrong
+            return raster_header(path, pages)
+        if is_zarr(path):
+            return raster_header(path, pages)
         key = status.st_size, status.st_mtime_ns, pages
         known = self._known.get(name)
         if known is not None and known[:3] == key:
             return known[3]
-        header = read_header(path, pages)
+        header = raster_header(path, pages)
         self._known[name] = (*key, header)
         self._n_read += 1
         return header
@@ -74,7 +79,8 @@ class KnownHeaders:
 
 def _stored(known: _Known) -> list[Any]:
     size, time_ns, pages, h = known
-    return [size, time_ns, pages, h.height, h.width, h.n_channels, h.dtype, h.nodata, h.notes]
+    picture = (h.height, h.width, h.n_channels, h.dtype, h.nodata, h.notes, h.planes)
+    return [size, time_ns, pages, *picture]
 
 
 def _read(file: Path) -> dict[str, _Known]:
@@ -82,11 +88,12 @@ def _read(file: Path) -> dict[str, _Known]:
     known: dict[str, _Known] = {}
     try:
         for name, stored in json.loads(file.read_bytes()).items():
-            size, time_ns, pages, height, width, n_channels, dtype, nodata, notes = stored
+            size, time_ns, pages, height, width, n_channels, dtype, nodata, notes, axes = stored
             numbers = (size, time_ns, height, width, n_channels)
             if not all(type(number) is int for number in numbers) or dtype not in _DTYPES:
                 raise ValueError
-            header = Header(height, width, n_channels, dtype, nodata, tuple(notes))
+            planes = tuple((str(axis), int(length)) for axis, length in axes)
+            header = Header(height, width, n_channels, dtype, nodata, tuple(notes), planes)
             known[name] = size, time_ns, pages, header
     except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from napari_al.core import IGNORE
 from napari_al.errors import InputError
 from napari_al.formats.images import Header, read_ids
+from napari_al.formats.parts.rasters import open_raster
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -17,10 +19,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_al.formats.classes import ClassInfo
+    from napari_al.formats.parts.picture_parts import Part
 
 
 def read_class_map(
-    path: Path, image: Header, n_classes: int, table: Mapping[int, int]
+    path: Path,
+    image: Header,
+    n_classes: int,
+    table: Mapping[int, int],
+    part: Part | None = None,
 ) -> NDArray[np.uint8]:
     """Read a map of class ids of an image's size.
 
@@ -32,6 +39,8 @@ def read_class_map(
     n_classes : int
     table : mapping of int to int
         Class ids (or `IGNORE`) of stored values; others stay.
+    part : Part, optional
+        The image is this part of a picture, and the map as large as that.
 
     Returns
     -------
@@ -43,7 +52,7 @@ def read_class_map(
     InputError
         If it cannot be read, has another size, or holds a value that is no class.
     """
-    ids = mapped(_read_sized(path, image), table)
+    ids = mapped(_read_sized(path, image, part), table)
     wrong = ids[(ids < 0) | ((ids >= n_classes) & (ids != IGNORE))]
     if wrong.size:
         raise InputError(
@@ -63,9 +72,9 @@ def mapped(ids: NDArray[Any], table: Mapping[int, int]) -> NDArray[Any]:
     return out
 
 
-def read_masks(path: Path, image: Header) -> NDArray[np.int32]:
-    """Read a map of object ids (0 = none) of an image's size."""
-    ids = _read_sized(path, image)
+def read_masks(path: Path, image: Header, part: Part | None = None) -> NDArray[np.int32]:
+    """Read a map of object ids (0 = none) of an image's size, or the part of it of a picture's."""
+    ids = _read_sized(path, image, part)
     if ids.size and (ids.min() < 0 or ids.max() > np.iinfo(np.int32).max):
         raise InputError(f"{path} has object ids outside 0 to {np.iinfo(np.int32).max}.")
     return ids.astype(np.int32, copy=False)
@@ -73,10 +82,10 @@ def read_masks(path: Path, image: Header) -> NDArray[np.int32]:
 
 def check_size(path: Path, found: Header, image: Header) -> None:
     """Raise an InputError unless a map has the size of its image."""
-    if found.shape != image.shape:
+    lengths = ([length for _, length in header.planes] for header in (found, image))
+    if found.shape != image.shape or len({*map(tuple, lengths)}) > 1:
         raise InputError(
-            f"{path} is {found.width} x {found.height} pixels and its image is "
-            f"{image.width} x {image.height}; they must be the same size."
+            f"{path} is {_size(found)} and its image is {_size(image)}; they must be the same size."
         )
 
 
@@ -103,7 +112,19 @@ def classes_without_labels(classes: Sequence[ClassInfo], values: frozenset[int])
         yield f"No label has the class{'es' if len(missing) > 1 else ''} {', '.join(missing)}."
 
 
-def _read_sized(path: Path, image: Header) -> NDArray[Any]:
+def _size(header: Header) -> str:
+    planes = "".join(f", {axis}: {length}" for axis, length in header.planes)
+    return f"{header.width} x {header.height} pixels{planes}"
+
+
+def _read_sized(path: Path, image: Header, part: Part | None) -> NDArray[Any]:
+    if part is not None:
+        with open_raster(path, "planes", ids=True) as raster:
+            shape, planes = part.picture_shape, part.planes
+            check_size(
+                path, raster.header, replace(image, height=shape[0], width=shape[1], planes=planes)
+            )
+            return raster.read(part.rows, part.cols, part.plane)[..., 0]
     ids = read_ids(path)
     check_size(path, Header(ids.shape[0], ids.shape[1], 1, ids.dtype.name), image)
     return ids

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from napari_al.errors import InputError
-from napari_al.formats.images import ID_SUFFIXES, IMAGE_SUFFIXES
+from napari_al.formats.images import ID_SUFFIXES
+from napari_al.formats.parts.rasters import RASTER_SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,12 +94,12 @@ def check_image_name(name: str) -> None:
 def _list_split(split: Split, root: Path, images: Path, *, skip_broken: bool) -> Listing:
     notes: list[str] = []
     find = partial(_find, notes=notes, skip_broken=skip_broken)
-    found = find(images, IMAGE_SUFFIXES, deep=images != root)
+    found = find(images, RASTER_SUFFIXES, deep=images != root)
     if not found:
-        suffixes = ", ".join(IMAGE_SUFFIXES)
+        suffixes = ", ".join(RASTER_SUFFIXES)
         others = f" ({' '.join(notes)})" if notes else ""
         raise InputError(f"{images} has no images; expected files that end in {suffixes}.{others}")
-    maps = {kind: find(root / kind, ID_SUFFIXES, deep=True) for kind in KINDS}
+    maps = {kind: find(root / kind, (*ID_SUFFIXES, ".zarr"), deep=True) for kind in KINDS}
     for kind, files in maps.items():
         if files and not files.keys() & found.keys() and not skip_broken:
             raise InputError(
@@ -145,10 +146,10 @@ def _find(
     if not folder.exists():
         return found
     for here, folders, files in walk(folder):
-        if not deep:
-            folders.clear()
+        pictures = [name for name in folders if name.lower().endswith(".zarr")]
+        folders[:] = [name for name in folders if deep and name not in pictures]
         prefix = "" if here == folder else f"{here.relative_to(folder).as_posix()}/"
-        for file in sorted(files):
+        for file in sorted((*files, *pictures)):
             if file.startswith(".") or file in _NO_PICTURES:
                 continue
             path = here / file

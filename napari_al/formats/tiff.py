@@ -7,8 +7,8 @@ CMYK                        becomes RGB
 extra samples               alpha is dropped; unspecified ones (near infrared) are channels
 1, 2 or 4 bits a sample     are spread over 0 to 255
 GDAL's nodata tag           is reported
-pages without named axes    are refused, or channels where ``pages="channels"`` says so
-z or time                   is refused: a stack
+z and time                  make a stack: a picture of several planes
+pages without named axes    are refused, or what ``pages`` says: channels, or planes along z
 ==========================  ======================================================================
 """
 
@@ -28,8 +28,11 @@ if TYPE_CHECKING:
 
 TIFF_SUFFIXES = (".tif", ".tiff")
 
-Pages = Literal["refuse", "channels"]
-"""What pages are that carry no name for their axis: not known, or channels of one picture."""
+Pages = Literal["refuse", "channels", "planes"]
+"""What pages are that do not name their axis: not known, channels, or planes of a stack."""
+
+Planes = tuple[tuple[str, int], ...]
+"""Axes of a stack and their lengths: ``(("t", 5), ("z", 30))``."""
 
 _N_COLOUR_SAMPLES = {"MINISBLACK": 1, "MINISWHITE": 1, "MASK": 1, "PALETTE": 1, "RGB": 3,
                      "YCBCR": 3, "SEPARATED": 4}  # fmt: skip
@@ -45,7 +48,8 @@ class TiffPicture:
     Attributes
     ----------
     roles : str
-        What each axis of the stored array is: ``y``, ``x``, ``c`` (samples), or ``-`` (length 1).
+        What each axis of the stored array is: ``y``, ``x``, ``c`` (samples), ``t`` and ``z`` (of
+        a stack), or ``-`` (length 1).
     stored_shape : tuple of int
     stored_type : numpy.dtype
     photometric : str
@@ -77,6 +81,12 @@ class TiffPicture:
         return self.stored_shape[self.roles.index("y")], self.stored_shape[self.roles.index("x")]
 
     @property
+    def planes(self) -> Planes:
+        """Axes of a stack, in the order in which they are stored; none of a single picture."""
+        sizes = zip(self.roles, self.stored_shape, strict=True)
+        return tuple((role, size) for role, size in sizes if role in "tz")
+
+    @property
     def n_samples(self) -> int:
         """Stored samples a pixel, alpha included."""
         return self.stored_shape[self.roles.index("c")] if "c" in self.roles else 1
@@ -94,10 +104,10 @@ class TiffPicture:
         return np.dtype(np.uint8) if self.colormap is not None else pixel_type(self.stored_type)
 
     def samples(self, stored: NDArray[Any]) -> NDArray[Any]:
-        """Return the stored array, or a part of it, as (h, w, samples)."""
-        kept = self.roles.replace("-", "")
+        """Return the stored array, or a part of one plane of it, as (h, w, samples)."""
+        kept = "".join(role for role in self.roles if role in "yxc")
         squeezed = stored.reshape([n for n, r in zip(stored.shape, self.roles, strict=True)
-                                   if r != "-"])  # fmt: skip
+                                   if r in kept])  # fmt: skip
         if "c" not in kept:
             kept, squeezed = kept + "c", squeezed[..., None]
         return squeezed.transpose([kept.index(role) for role in "yxc"])
@@ -127,7 +137,7 @@ def tiff_picture(path: Path, file: Any, pages: Pages = "refuse") -> TiffPicture:
     Raises
     ------
     InputError
-        If it holds a stack, several pictures, or colours that cannot be read.
+        If it holds several pictures, axes or colours that cannot be read.
     """
     series, page = file.series[0], file.series[0].keyframe
     roles = _roles(path, series, page, pages)
@@ -179,28 +189,31 @@ def _roles(path: Path, series: Any, page: Any, pages: Pages) -> str:
     """Say of each axis of the stored array what it is."""
     kept = [(a, n) for a, n in zip(series.axes, series.shape, strict=True) if n > 1 or a in "YX"]
     axes = "".join(axis for axis, _ in kept)
-    others = axes.replace("Y", "").replace("X", "")
+    others = [axis for axis in axes if axis not in "YXTZ"]
     if len(others) > 1 or set(others) - set("SCQI") or {*axes} & {*"YX"} != {*"YX"}:
         raise InputError(
-            f"{path} is a stack (axes {series.axes}, sizes {series.shape}); expected one picture: "
-            "rows, columns and channels. Save each slice as its own file."
+            f"{path} has the axes {series.axes}, sizes {series.shape}; expected rows, columns and "
+            "channels, and z and time of a stack. Save each picture as its own file."
         )
-    names = {"Y": "y", "X": "x", **dict.fromkeys("SCQI", "c")}
+    names = {"Y": "y", "X": "x", "T": "t", "Z": "z", **dict.fromkeys("SCQI", "c")}
+    if set(others) & set("QI"):
+        if pages == "refuse":
+            n_pages = next(size for axis, size in kept if axis in "QI")
+            raise InputError(
+                f"{path} has {n_pages} pages and does not say what they are. If they are the "
+                "channels of one picture, say so with --set images.pages=channels; if they are a "
+                "stack, with --set images.pages=planes."
+            )
+        if pages == "planes":
+            names["Q"] = names["I"] = "z"
     roles = "".join(
         names[axis] if size > 1 or axis in "YX" else "-"
         for axis, size in zip(series.axes, series.shape, strict=True)
     )
-    if set(others) & set("QI"):
-        sizes = [size for _, size in kept]
-        if pages == "refuse":
-            n_pages = sizes[next(i for i, a in enumerate(axes) if a in "QI")]
-            raise InputError(
-                f"{path} has {n_pages} pages and does not say what they are. If they are the "
-                "channels of one picture, say so with --set images.pages=channels; if they are a "
-                "stack, save each page as its own file."
-            )
-        if sizes[2] < sizes[0]:  # an (H, W, C) array is written as H pages of C columns
-            return "".join("yxc"["cyx".index(r)] if r != "-" else r for r in roles)
+    is_odd = roles.replace("-", "") == "cyx" and set(others) & set("QI")
+    if is_odd and series.shape[roles.index("x")] < series.shape[roles.index("c")]:
+        # an (H, W, C) array is written as H pages of C columns
+        return "".join("yxc"["cyx".index(r)] if r != "-" else r for r in roles)
     return roles
 
 

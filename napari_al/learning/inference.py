@@ -3,6 +3,10 @@
 A large image is processed in tiles. A tile's outer ``MARGIN_PX`` are dropped because the network
 lacks their context, and over ``RAMP_PX`` neighbouring tiles are blended to avoid seams. If the
 receptive field does not exceed the margin, the result equals that of a single pass.
+
+An image that is a block of a larger picture (``InPlace``), and a picture of over ``LARGE_PX``, are
+processed square by square, each with ``CONTEXT_PX`` around it: as far as EfficientNet-Lite sees, so
+that the result is that of a single pass. That takes some three times as long.
 """
 
 from __future__ import annotations
@@ -16,6 +20,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from napari_al.core.geometry.in_place import InPlace
+from napari_al.learning.in_place import maps_around, probs_of
 from napari_al.learning.networks.frozen import Ensemble
 from napari_al.learning.networks.resampling import upsample
 from napari_al.learning.precision import half_precision, in_half, network_to
@@ -25,9 +31,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_al.core.geometry.in_place import Read
     from napari_al.learning.segmenter import Segmenter
-
-    Read = Callable[[slice, slice], NDArray[np.generic]]
 
 MAX_WHOLE_PX = 2**21
 """Images up to this many pixels (1024 x 2048) go through the network in one piece."""
@@ -35,6 +40,10 @@ STEP_PX = 1024
 """From a tile to the next one."""
 MARGIN_PX = 64
 RAMP_PX = 64
+LARGE_PX = 2**24
+"""Larger pictures (4096 x 4096) are labelled in blocks, which their predictions are to fit."""
+CONTEXT_PX = 448
+"""Around a square."""
 
 
 class Block(NamedTuple):
@@ -45,14 +54,16 @@ class Block(NamedTuple):
     probs: Tensor
 
 
-def predict_probs(segmenter: Segmenter, image: NDArray[np.generic], device: torch.device) -> Tensor:
+def predict_probs(
+    segmenter: Segmenter, image: NDArray[np.generic] | InPlace, device: torch.device
+) -> Tensor:
     """Class probabilities of one image.
 
     Parameters
     ----------
     segmenter : Segmenter
         Is moved to ``device``.
-    image : (H, W, C) array
+    image : (H, W, C) array, or InPlace
         In the units of its file.
     device : torch.device
 
@@ -65,7 +76,7 @@ def predict_probs(segmenter: Segmenter, image: NDArray[np.generic], device: torc
 
 
 def predict_features(
-    segmenter: Segmenter, image: NDArray[np.generic], device: torch.device
+    segmenter: Segmenter, image: NDArray[np.generic] | InPlace, device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """Class probabilities of one image and the features they are computed from.
 
@@ -77,14 +88,19 @@ def predict_features(
         (D, ceil(H / stride), ceil(W / stride)) float32, what ``Segmenter.features`` gives;
         ``segmenter.upsample`` brings it to the image's grid.
     """
-    size = (image.shape[0], image.shape[1])
     # not inference_mode: the result may be used in training
     with _evaluating(segmenter, device), torch.no_grad():
+        if isinstance(image, InPlace):
+            maps = _maps_around(segmenter, image, device)
+            features = maps[0] if segmenter.frozen is None else segmenter.refine(maps)
+            return probs_of(segmenter, image, features)
         features = _whole(segmenter, segmenter.features, image, device)
-        return _probs(segmenter, features, size), features[0]
+        return _probs(segmenter, features, (image.shape[0], image.shape[1])), features[0]
 
 
-def encode(segmenter: Segmenter, image: NDArray[np.generic], device: torch.device) -> list[Tensor]:
+def encode(
+    segmenter: Segmenter, image: NDArray[np.generic] | InPlace, device: torch.device
+) -> list[Tensor]:
     """Encoder maps of a frozen segmenter for one image; thread-safe.
 
     Parameters
@@ -92,16 +108,20 @@ def encode(segmenter: Segmenter, image: NDArray[np.generic], device: torch.devic
     segmenter : Segmenter
         On ``device`` already. Neither that nor its mode is changed here: its head may be learning
         in another thread, and moving a network touches the gradients of all of it.
-    image : (H, W, C) array
+    image : (H, W, C) array, or InPlace
     device : torch.device
 
     Returns
     -------
     list of Tensor
-        (D, ceil(H / s), ceil(W / s)) float32 on ``device``, one for each stride s of the encoder.
+        (D, ceil(H / s), ceil(W / s)) float32 on ``device``, one for each stride s of the encoder;
+        of a block, of the rows and columns ``around`` it (``in_place.py``).
     """
     if segmenter.frozen is None:
         raise ValueError(f"{segmenter.name} has no frozen encoder")
+    if isinstance(image, InPlace):
+        with torch.no_grad():
+            return [part[0] for part in _maps_around(segmenter, image, device)]
     size = (image.shape[0], image.shape[1])
     with torch.no_grad(), half_precision(device):
         if math.prod(size) <= MAX_WHOLE_PX:
@@ -114,12 +134,17 @@ def encode(segmenter: Segmenter, image: NDArray[np.generic], device: torch.devic
 
 
 def predict_encoded(
-    segmenter: Segmenter, maps: Sequence[Tensor], size: tuple[int, int], device: torch.device
+    segmenter: Segmenter,
+    maps: Sequence[Tensor],
+    image: tuple[int, int] | InPlace,
+    device: torch.device,
 ) -> tuple[Tensor, Tensor]:
-    """``predict_features`` from what ``encode`` gave for an image of size (H, W)."""
+    """``predict_features`` from what ``encode`` gave for an image of size (H, W) or a block."""
     with _evaluating(segmenter, device), torch.no_grad():
         features = segmenter.refine([part.to(device, torch.float32)[None] for part in maps])
-        return _probs(segmenter, features, size), features[0]
+        if isinstance(image, InPlace):
+            return probs_of(segmenter, image, features)
+        return _probs(segmenter, features, image), features[0]
 
 
 def predict_disagreement(segmenter: Segmenter, features: Tensor, size: tuple[int, int]) -> Tensor:
@@ -172,6 +197,16 @@ def predict_blocks(
     height, width = size
     stride, step = segmenter.stride, block_px(segmenter)
     with _evaluating(segmenter, device):
+        if height * width > LARGE_PX:
+            for top in range(0, height, step):
+                for left in range(0, width, step):
+                    rows, cols = (
+                        slice(start, min(start + step, length))
+                        for start, length in ((top, height), (left, width))
+                    )
+                    square = InPlace(read, size, rows, cols)
+                    yield Block(rows, cols, predict_features(segmenter, square, device)[0])
+            return
         if height * width <= MAX_WHOLE_PX:
             rows, cols = slice(0, height), slice(0, width)
             logits = in_half(segmenter, _to_tensor(read(rows, cols), device))
@@ -210,6 +245,21 @@ def n_blocks(segmenter: Segmenter, size: tuple[int, int]) -> int:
 def _probs(segmenter: Segmenter, features: Tensor, size: tuple[int, int]) -> Tensor:
     logits = upsample(segmenter.classify(features), segmenter.stride, size)
     return segmenter.probabilities(logits)[0]
+
+
+def _maps_around(segmenter: Segmenter, block: InPlace, device: torch.device) -> list[Tensor]:
+    """(1, D, h, w) encoder maps, or the features of others, of what is around a block."""
+    shape = block.picture_shape
+    context_px = CONTEXT_PX if math.prod(shape) > MAX_WHOLE_PX else max(shape)
+
+    def run(pixels: NDArray[np.generic]) -> list[Tensor]:
+        images = _to_tensor(pixels, device)
+        if segmenter.frozen is None:
+            return [in_half(segmenter.features, images)]
+        with half_precision(device):
+            return [part.float() for part in segmenter.encode(images)]
+
+    return maps_around(segmenter, run, block, step_px=block_px(segmenter), context_px=context_px)
 
 
 def _whole(

@@ -131,7 +131,7 @@ def _predicted(
     segmenter = _few_image_model(config, data, device, progress)
     for image in images:
         pixels = data.image(image)
-        prediction = class_map_of(predict_probs(segmenter, pixels, device))
+        prediction = class_map_of(predict_probs(segmenter, data.in_place(image), device))
         region_map = superpixels(
             pixels,
             "seeds",

@@ -134,7 +134,8 @@ def predicted_classes(path: Path, names: Sequence[str]) -> dict[str, NDArray[np.
     model = load_model(project.newest_model_file(), config.classes)
     device = torch.device("cpu")
     return {
-        name: class_map_of(predict_probs(model, data.image(name, "val"), device)) for name in names
+        name: class_map_of(predict_probs(model, data.in_place(name, "val"), device))
+        for name in names
     }
 
 

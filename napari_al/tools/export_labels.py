@@ -105,10 +105,12 @@ def prepare_export(
             cache_files.write_class_map(path, predictor.uncertainty(name))
         path = session.data.files(name)["images"]
         fetch(path)
-        images[name] = PreparedImage(session.data.file_name(name), str(path))
+        images[name] = PreparedImage(
+            file_name=session.data.file_name(name), source=str(path), part=session.data.part(name)
+        )
         on_progress(n_before + 1, len(names))
     summary = ExportSummary(
-        len(names),
+        len({image.file_name for image in images.values()}),
         int(pixels.sum()),
         n_answered,
         {info.name: int(n) for info, n in zip(live, pixels, strict=False)},
@@ -304,7 +306,7 @@ class _Predictor:
         from napari_al.learning.inference import predict_probs
 
         if self._newest is None or self._newest[0] != image:
-            probs = predict_probs(self._segmenter, self._data.image(image), self._device)
+            probs = predict_probs(self._segmenter, self._data.in_place(image), self._device)
             ratio, class_ids = bvsb_and_class(probs)
             class_map = class_ids.cpu().numpy().astype(np.uint8)
             uncertain = np.rint(255 * ratio.cpu().numpy()).astype(np.uint8)

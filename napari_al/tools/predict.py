@@ -19,10 +19,11 @@ from napari_al.core import IGNORE
 from napari_al.errors import InputError
 from napari_al.formats.classes import classes_to_json, palette_of
 from napari_al.formats.image_rules import filled, valid_pixels
-from napari_al.formats.images import MAX_PIXELS, Header, write_png
+from napari_al.formats.images import MAX_PIXELS, write_png
 from napari_al.formats.listing import walk
-from napari_al.formats.raster_output import new_ome_zarr, write_class_tiff
-from napari_al.formats.rasters import RASTER_SUFFIXES, open_raster, pixel_size
+from napari_al.formats.parts.pixel_size import pixel_size
+from napari_al.formats.parts.raster_output import new_ome_zarr, write_class_tiff
+from napari_al.formats.parts.rasters import RASTER_SUFFIXES, open_raster
 from napari_al.session.rounds.cluster import connected
 from napari_al.session.rounds.job_function import JobProgress, Stopped
 from napari_al.tools.output_folder import output_folder
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-    from napari_al.formats.rasters import Raster
+    from napari_al.formats.parts.rasters import Raster
     from napari_al.learning.devices import DeviceName
     from napari_al.session.rounds.cluster import Cluster
 
@@ -209,7 +210,7 @@ class _Predictor:
         with open_raster(image, rules.pages) as raster:
             wanted = self.model.segmenter.n_channels
             if rules.is_decided and rules.n_channels == wanted:
-                rules.check(image, Header(*raster.shape, raster.n_channels, raster.dtype))
+                rules.check(image, raster.header)
             elif raster.n_channels != wanted:
                 raise InputError(
                     f"{image} has {raster.n_channels} channel(s), and the model takes images of "
@@ -253,7 +254,7 @@ class _Predictor:
         from napari_al.learning.inference import class_map_of, predict_blocks
 
         rules = self.model.rules
-        nodata = raster.nodata if rules.nodata is None else rules.nodata
+        nodata = raster.header.nodata if rules.nodata is None else rules.nodata
 
         def read(rows: slice, cols: slice) -> NDArray[Any]:
             pixels = raster.read(rows, cols)

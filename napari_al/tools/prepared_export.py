@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict
 
 from napari_al.errors import InputError
 from napari_al.formats.classes import check_classes
 from napari_al.formats.exchange.export import Item, export_labels
+from napari_al.formats.parts.picture_parts import Part
+from napari_al.formats.parts.stitched import stitched
 from napari_al.session.project import cache_files
 
 if TYPE_CHECKING:
@@ -19,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_al.formats.classes import ClassInfo
-    from napari_al.formats.exchange.export import Format
+    from napari_al.formats.exchange.export import ClassMap, Format
 
 RECORD = "export.json"
 
@@ -66,11 +70,14 @@ class ExportSummary:
         ]
 
 
-class PreparedImage(NamedTuple):
-    """An image of a prepared export: its file name below ``images``, and the file's path."""
+class PreparedImage(BaseModel):
+    """An image of a prepared export: its file below ``images``, its path, what part of it it is."""
+
+    model_config = ConfigDict(frozen=True)
 
     file_name: str
     source: str
+    part: Part | None = None
 
 
 @dataclass(frozen=True)
@@ -105,7 +112,7 @@ class PreparedExport:
         summary = found["summary"]
         return cls(
             folder,
-            {name: PreparedImage(*image) for name, image in found["images"].items()},
+            {n: PreparedImage.model_validate(image) for n, image in found["images"].items()},
             check_classes(found["classes"], RECORD),
             found["has_uncertainty"],
             found["origin"],
@@ -115,7 +122,7 @@ class PreparedExport:
     def save(self) -> None:
         """Write `RECORD`."""
         record = {
-            "images": self.images,
+            "images": {n: image.model_dump(mode="json") for n, image in self.images.items()},
             "classes": [info.model_dump() for info in self.classes],
             "has_uncertainty": self.has_uncertainty,
             "origin": self.origin,
@@ -135,14 +142,13 @@ class PreparedExport:
         overwrite: bool = False,
         on_progress: Callable[[int, int], object] = lambda done, total: None,
     ) -> int:
-        """Write the files of a format; return how many images that is.
+        """Write the files of a format, of parts one for the picture; return how many pictures.
 
         Raises
         ------
         InputError
             As `formats.exchange.export.export_labels`.
         """
-        names = {image.file_name: name for name, image in self.images.items()}
         return export_labels(
             folder,
             self._items(on_progress),
@@ -150,16 +156,30 @@ class PreparedExport:
             format,
             self.origin,
             overwrite=overwrite,
-            uncertainty=(lambda file_name: self._read("uncertainty", names[file_name]))
+            uncertainty=(lambda file_name: self._map("uncertainty", self._parts()[file_name]))
             if self.has_uncertainty
             else None,
         )
 
     def _items(self, on_progress: Callable[[int, int], object]) -> Iterator[Item]:
-        for n_before, (name, image) in enumerate(self.images.items()):
-            source = Path(image.source) if image.source else None
-            yield Item(image.file_name, self.class_map(name), source)
-            on_progress(n_before + 1, len(self.images))
+        pictures = self._parts()
+        for n_before, (file_name, names) in enumerate(pictures.items()):
+            source = self.images[names[0]].source
+            yield Item(file_name, self._map("labels", names), Path(source) if source else None)
+            on_progress(n_before + 1, len(pictures))
+
+    def _parts(self) -> dict[str, list[str]]:
+        """Names of images by the file that they are in."""
+        pictures: dict[str, list[str]] = {}
+        for name, image in self.images.items():
+            pictures.setdefault(image.file_name, []).append(name)
+        return pictures
+
+    def _map(self, kind: str, names: list[str]) -> ClassMap:
+        parts = {part: name for name in names if (part := self.images[name].part) is not None}
+        if not parts:
+            return self._read(kind, names[0])
+        return stitched(parts, lambda part: self._read(kind, parts[part]))
 
     def _read(self, kind: str, image: str) -> NDArray[np.uint8]:
         path = self.folder / kind / f"{image}.png"

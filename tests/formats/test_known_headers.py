@@ -35,7 +35,7 @@ def test_a_project_opens_without_labels_and_with_the_headers_that_it_knows(
     def refused(*_: object) -> None:
         raise AssertionError("a label was decoded")
 
-    monkeypatch.setattr(known_headers, "read_header", counted)
+    monkeypatch.setattr(known_headers, "raster_header", counted)
     monkeypatch.setattr(folder_check, "read_class_map", refused)
     monkeypatch.setattr(label_maps, "read_ids", refused)
     with Session.create(tmp_path / "p", config) as session:
@@ -59,7 +59,7 @@ def test_a_header_is_read_again_when_the_file_has_another_time(tmp_path: Path) -
     size = image.stat().st_size
     image.write_bytes(b"x" * size)  # no picture any more, of the same size
     os.utime(image, (1, 1))
-    wrong = json.dumps({"/a.png": [size, 10**9, "refuse", "3", 4, 1, "uint8", None, []]})
+    wrong = json.dumps({"/a.png": [size, 10**9, "refuse", "3", 4, 1, "uint8", None, [], []]})
     for record in (file.read_text(), wrong, "{", '{"a": 1}', "[]"):
         file.write_text(record)
         with pytest.raises(InputError):

@@ -11,9 +11,10 @@ import pytest
 import tifffile
 
 from napari_al.errors import InputError
-from napari_al.formats import rasters
 from napari_al.formats.images import read_image, write_png
-from napari_al.formats.rasters import PixelSize, open_raster, pixel_size
+from napari_al.formats.parts import rasters
+from napari_al.formats.parts.pixel_size import PixelSize, Step, axis_steps, pixel_size
+from napari_al.formats.parts.rasters import open_raster
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,7 +96,7 @@ def test_any_part_of_any_file(
         pytest.skip("one channel has no planes")
     pixels = pixels_of(n_channels, dtype)
     path = WRITERS[how](tmp_path / "a", pixels)
-    monkeypatch.setattr(rasters, "MAX_PIXELS", 1)
+    monkeypatch.setattr(rasters, "is_too_large", lambda _: True)
     monkeypatch.setattr(rasters, "read_image", None)  # nothing is read as a whole
     with open_raster(path) as raster:
         assert (raster.shape, raster.n_channels) == (SHAPE, n_channels)
@@ -114,7 +115,7 @@ def test_a_part_is_what_reading_the_whole_gives(
     assert whole.shape == (*SHAPE, 3), "alpha is dropped"
     with open_raster(path) as raster:
         np.testing.assert_array_equal(raster.read(slice(5, 60), slice(3, 4)), whole[5:60, 3:4])
-    monkeypatch.setattr(rasters, "MAX_PIXELS", 1)
+    monkeypatch.setattr(rasters, "is_too_large", lambda _: True)
     with open_raster(path) as raster:
         np.testing.assert_array_equal(raster.read(slice(5, 60), slice(3, 4)), whole[5:60, 3:4])
 
@@ -132,9 +133,9 @@ def cut_short(path: Path) -> Path:
     return path.with_suffix(".tif")
 
 
-def stack(path: Path) -> Path:
+def odd_axes(path: Path) -> Path:
     tifffile.imwrite(
-        path.with_suffix(".tif"), np.zeros((4, 5, 70, 90), np.uint8), metadata={"axes": "ZCYX"}
+        path.with_suffix(".tif"), np.zeros((4, 5, 70, 90), np.uint8), metadata={"axes": "RCYX"}
     )
     return path.with_suffix(".tif")
 
@@ -151,14 +152,6 @@ def damaged_tile(path: Path) -> Path:
 
 def huge_chunk(path: Path) -> Path:
     return tiff(compression="zlib", rowsperstrip=70)(path, pixels_of(3))
-
-
-def zarr_stack(path: Path) -> Path:
-    path = path.with_suffix(".zarr")
-    group = zarr.open_group(path, mode="w", zarr_format=2)
-    group.create_array("0", data=np.zeros((1, 1, 5, 70, 90), np.uint8))
-    group.attrs["multiscales"] = [{"datasets": [{"path": "0"}]}]
-    return path
 
 
 def zarr_without_picture(path: Path) -> Path:
@@ -186,10 +179,9 @@ def pickled_zarr(path: Path) -> Path:
     ("make", "message"),
     [
         (cut_short, "cut short"),
-        (stack, "is a stack"),
+        (odd_axes, "axes"),
         (damaged_tile, "damaged"),
         (huge_chunk, "smaller tiles"),
-        (zarr_stack, "is a stack"),
         (zarr_without_picture, "no OME-Zarr picture"),
         (zarr_without_array, "damaged"),
         (pickled_zarr, "pickle"),
@@ -204,7 +196,7 @@ def test_what_cannot_be_read_is_named(
     message: str,
 ) -> None:
     path = make(tmp_path / "odd")
-    monkeypatch.setattr(rasters, "MAX_PIXELS", 1)
+    monkeypatch.setattr(rasters, "is_too_large", lambda _: True)
     monkeypatch.setattr(rasters, "MAX_CHUNK_BYTES", 10_000)
     with (
         pytest.raises(InputError, match=message) as caught,
@@ -218,7 +210,7 @@ def test_without_zarr_it_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = WRITERS["compressed tiles"](tmp_path / "a", pixels_of(3))
-    monkeypatch.setattr(rasters, "MAX_PIXELS", 1)
+    monkeypatch.setattr(rasters, "is_too_large", lambda _: True)
     monkeypatch.setitem(sys.modules, "zarr", None)
     with pytest.raises(InputError, match=r"napari-al\[zarr\]"), open_raster(path):
         pass
@@ -228,6 +220,55 @@ def test_errors_of_who_reads_are_not_taken_for_the_files(tmp_path: Path) -> None
     path = WRITERS["one strip"](tmp_path / "a", pixels_of(3))
     with pytest.raises(KeyError, match="mine"), open_raster(path):
         raise KeyError("mine")
+
+
+# ---- stacks
+
+STACKS: dict[str, dict[str, object]] = {
+    "tif": {"ome": True},
+    "compressed tif": {"ome": True, "compression": "zlib"},
+    "ImageJ": {"imagej": True},
+    "zarr": {},
+}
+
+
+def write_stack(path: Path, how: str, stored: np.ndarray) -> Path:
+    """Write a (T, Z, C, H, W) array."""
+    if how != "zarr":
+        options = {"metadata": {"axes": "TZCYX"}, "photometric": "minisblack", **STACKS[how]}
+        tifffile.imwrite(path.with_suffix(".tif"), stored, **options)
+        return path.with_suffix(".tif")
+    group = zarr.open_group(path.with_suffix(".zarr"), mode="w", zarr_format=2)
+    group.create_array("0", data=stored.transpose(0, 2, 1, 3, 4), chunks=(1, 1, 1, 32, 32))
+    group.attrs["multiscales"] = [{"datasets": [{"path": "0"}]}]  # axes of NGFF 0.1
+    return path.with_suffix(".zarr")
+
+
+@pytest.mark.parametrize("how", STACKS)
+def test_planes_of_a_stack(tmp_path: Path, how: str) -> None:
+    stored = np.random.default_rng(0).integers(0, 250, (2, 3, 2, 20, 30)).astype(np.uint16)
+    with open_raster(write_stack(tmp_path / "a", how, stored)) as raster:
+        assert (raster.shape, raster.n_channels) == ((20, 30), 2)
+        assert raster.planes == (("t", 2), ("z", 3))
+        part = raster.read(slice(3, 20), slice(5, 9), (1, 2))
+    np.testing.assert_array_equal(part, stored[1, 2, :, 3:20, 5:9].transpose(1, 2, 0))
+
+
+def test_one_of_the_pictures_of_bioformats2raw(tmp_path: Path) -> None:
+    path, pixels = tmp_path / "a.zarr", pixels_of(2)
+    root = zarr.open_group(path, mode="w", zarr_format=2)
+    root.attrs["bioformats2raw.layout"] = 3
+    root.create_group("OME")
+    ome_zarr(2)(path / "0.zarr", pixels).rename(path / "0")
+    with open_raster(path) as raster:
+        np.testing.assert_array_equal(raster.read(slice(0, 70), slice(0, 90)), pixels)
+    ome_zarr(2)(path / "1.zarr", pixels + 1).rename(path / "1")
+    with pytest.raises(InputError, match=r"2 pictures \(0, 1\)"), open_raster(path):
+        pass
+    (tmp_path / "b.zarr").symlink_to(path / "1")
+    for named in (path / "1", tmp_path / "b.zarr"):
+        with open_raster(named) as raster:
+            np.testing.assert_array_equal(raster.read(slice(0, 70), slice(0, 90)), pixels + 1)
 
 
 # ---- size of a pixel
@@ -257,6 +298,24 @@ def test_size_of_a_pixel_of_tiff(name: str, tmp_path: Path) -> None:
     how, expected = SIZES[name]
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((4, 5), np.uint8), **how)
     assert pixel_size(tmp_path / "a.tif") == expected
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"ome": True, "metadata": {"axes": "TZYX", "PhysicalSizeZ": 2, "TimeIncrement": 5}},
+        {
+            "imagej": True,
+            "resolution": (1, 1),
+            "metadata": {"axes": "TZYX", "spacing": 2, "unit": "um", "finterval": 5},
+        },
+    ],
+    ids=["OME", "ImageJ"],
+)
+def test_steps_of_a_stack(tmp_path: Path, how: dict[str, object]) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((2, 3, 4, 5), np.uint8), **how)
+    steps = axis_steps(tmp_path / "a.tif")
+    assert (steps["z"], steps["t"]) == (Step(2, "micrometer"), Step(5, "second"))
 
 
 def test_size_of_a_pixel_of_zarr(tmp_path: Path) -> None:

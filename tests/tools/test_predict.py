@@ -12,8 +12,8 @@ import tifffile
 import torch
 
 from napari_al.errors import InputError
-from napari_al.formats import rasters
 from napari_al.formats.images import read_ids
+from napari_al.formats.parts import rasters
 from napari_al.learning import inference
 from napari_al.learning.inference import predict_probs
 from napari_al.learning.segmenter import build_segmenter
@@ -59,7 +59,7 @@ def write_image(path: Path, shape: tuple[int, int] = SHAPE, n_channels: int = 3)
 def by_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have small images treated as large ones."""
     for module, name, value in (
-        (rasters, "MAX_PIXELS", 1),
+        (rasters, "is_too_large", lambda _: True),
         (predict, "MAX_PIXELS", 1),
         (inference, "MAX_WHOLE_PX", 1),
         (inference, "STEP_PX", 64),

@@ -7,7 +7,8 @@ and nothing of anyone else.
 
 ================  ================================================================================
 ``png``           ``labels/NAME.png``: grey = class id, 255 = none; ``colors/NAME.png``: the same
-                  in the classes' colours; ``classes.json``, ``classes.csv``
+                  in the classes' colours; of large pictures and stacks ``labels/NAME.tif``, in
+                  colours; ``classes.json``, ``classes.csv``
 ``coco``          ``annotations.json``: one annotation for each class in an image, its pixels as
                   uncompressed run lengths; category id = class id + 1
 ``voc``           ``SegmentationClass/NAME.png`` in VOC's palette, 255 = void;
@@ -21,8 +22,8 @@ and nothing of anyone else.
 ================  ================================================================================
 
 Each has a dataset card (``dataset_card.py``) beside them.
-With any of them ``uncertainty/NAME.png`` may go: grey, 0 = the model is sure, 255 = two classes are
-equally likely.
+With any of them ``uncertainty/NAME.png`` (or ``.tif``) may go: grey, 0 = the model is sure, 255 =
+two classes are equally likely. In formats without stacks each plane is a picture, ``NAME@z03``.
 """
 
 from __future__ import annotations
@@ -33,31 +34,42 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_al.core import IGNORE
 from napari_al.errors import InputError
 from napari_al.formats.classes import ClassInfo
 from napari_al.formats.exchange import label_writers
 from napari_al.formats.exchange.dataset_card import CARD, write_card
-from napari_al.formats.images import write_png
+from napari_al.formats.parts.picture_parts import part_name
+from napari_al.formats.parts.stitched import Stitched, single
 from napari_al.writing import WriteError, is_left_over
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from numpy.typing import NDArray
+
+ClassMap = NDArray[np.uint8] | Stitched
 
 
 class Item(NamedTuple):
     """The labels of one image.
 
     ``file_name`` is the image's file below ``images`` (``"a/b.jpg"``; COCO refers to it),
-    ``class_map`` its class ids, (H, W) uint8, `IGNORE` = none, and ``source`` its path, if it has
-    one.
+    ``class_map`` its class ids, (H, W) uint8, `IGNORE` = none (or those of a large picture or a
+    stack), and ``source`` its path, if it has one.
     """
+
+    file_name: str
+    class_map: ClassMap
+    source: Path | None = None
+
+
+class Picture(NamedTuple):
+    """The same of a single picture in memory."""
 
     file_name: str
     class_map: NDArray[np.uint8]
@@ -65,7 +77,9 @@ class Item(NamedTuple):
 
 
 Items = Iterable[Item]
-Writer = Callable[[Path, Sequence[ClassInfo], Items], None]
+Pictures = Iterable[Picture]
+Writer = Callable[[Path, Sequence[ClassInfo], Any], None]
+"""Takes `Items`, or, unless it is in `BY_PARTS`, `Pictures`."""
 Format = Literal["png", "coco", "voc", "cityscapes", "yolo", "labelme", "geotiff", "ngff"]
 
 WRITERS: Final[dict[Format, Writer]] = {
@@ -79,6 +93,8 @@ WRITERS: Final[dict[Format, Writer]] = {
     "ngff": label_writers.write_ngff,
 }
 
+BY_PARTS: Final = ("png", "geotiff", "ngff")
+"""Formats that have large pictures and stacks."""
 MARK = ".napari-al-export.json"
 
 
@@ -90,7 +106,7 @@ def export_labels(
     origin: str = "",
     *,
     overwrite: bool = False,
-    uncertainty: Callable[[str], NDArray[np.uint8]] | None = None,
+    uncertainty: Callable[[str], ClassMap] | None = None,
 ) -> int:
     """Write label images as files of another program, and return how many.
 
@@ -123,15 +139,15 @@ def export_labels(
         label_writers.check_voc_names(classes)
     counted = _Counted(items, len(classes))
     with export_folder(out, format, overwrite=overwrite) as part:
-        WRITERS[format](part, classes, counted)
-        if not counted.file_names:
+        WRITERS[format](part, classes, counted if format in BY_PARTS else _in_planes(counted))
+        if not counted.sources:
             raise InputError("There are no labels to export.")
-        n_images = len(counted.file_names)
+        n_images = len(counted.sources)
         write_card(part, Path(out).absolute().name, classes, format, n_images, origin)
         if uncertainty is not None:
-            for file_name in counted.file_names:
-                path = label_writers.place(part / "uncertainty", file_name)
-                write_png(path, uncertainty(file_name))
+            for file_name, source in counted.sources.items():
+                uncertain = uncertainty(file_name)
+                label_writers.write_map(part / "uncertainty", file_name, uncertain, source)
     return n_images
 
 
@@ -187,7 +203,7 @@ class _Counted:
     def __init__(self, items: Items, n_classes: int) -> None:
         self._items = items
         self._n_classes = n_classes
-        self.file_names: list[str] = []
+        self.sources: dict[str, Path | None] = {}
 
     def __iter__(self) -> Iterator[Item]:
         for given in self._items:
@@ -196,15 +212,32 @@ class _Counted:
             pure = PurePosixPath(item.file_name)
             if pure.is_absolute() or ".." in pure.parts or not pure.name:
                 raise InputError(f"{item.file_name!r} is not the name of a file below a folder.")
-            wrong = class_map[(class_map >= self._n_classes) & (class_map != IGNORE)]
-            if class_map.dtype != np.uint8 or class_map.ndim != 2 or wrong.size:
-                raise InputError(
-                    f"The labels of {item.file_name} must be (H, W) uint8 with class ids below "
-                    f"{self._n_classes} or {IGNORE}; got {class_map.dtype} {class_map.shape}, "
-                    f"largest {class_map.max(initial=0)}."
-                )
-            self.file_names.append(item.file_name)
+            if isinstance(class_map, np.ndarray):
+                self._check(item.file_name, class_map)
+            self.sources[item.file_name] = item.source
             yield item
+
+    def _check(self, file_name: str, class_map: NDArray[np.uint8]) -> None:
+        wrong = class_map[(class_map >= self._n_classes) & (class_map != IGNORE)]
+        if class_map.dtype != np.uint8 or class_map.ndim != 2 or wrong.size:
+            raise InputError(
+                f"The labels of {file_name} must be (H, W) uint8 with class ids below "
+                f"{self._n_classes} or {IGNORE}; got {class_map.dtype} {class_map.shape}, "
+                f"largest {class_map.max(initial=0)}."
+            )
+
+
+def _in_planes(items: Items) -> Iterator[Picture]:
+    """Yield single pictures: planes of a stack one by one."""
+    for file_name, class_map, source in items:
+        planes = () if isinstance(class_map, np.ndarray) else class_map.planes
+        if not planes:
+            yield Picture(file_name, single(class_map).whole(), source)
+            continue
+        pure = PurePosixPath(file_name)
+        for plane in single(class_map).each_plane():
+            name = part_name(str(pure.with_suffix("")), planes, plane)
+            yield Picture(name + pure.suffix, single(class_map).whole(plane))
 
 
 # ---- the folder

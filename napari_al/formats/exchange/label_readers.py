@@ -311,7 +311,7 @@ def _classes_of_values(
 
 def _label_groups(source: Path) -> dict[str, tuple[Any, Any]]:
     """Return the first group of labels of each OME-Zarr, and its attributes, by image name."""
-    from napari_al.formats.rasters import zarr_for
+    from napari_al.formats.parts.rasters import zarr_for
 
     paths = [source] if source.suffix == ".zarr" else sorted(source.rglob("*.zarr"))
     groups = {}

@@ -16,7 +16,11 @@ from napari_al.core import IGNORE
 from napari_al.errors import InputError
 from napari_al.formats.classes import classes_to_json, palette_of
 from napari_al.formats.exchange.pixel_outlines import outlines_of
-from napari_al.formats.images import IMAGE_SUFFIXES, write_png
+from napari_al.formats.images import write_png
+from napari_al.formats.parts.pixel_size import axis_steps
+from napari_al.formats.parts.raster_output import write_class_tiff
+from napari_al.formats.parts.rasters import RASTER_SUFFIXES, zarr_for
+from napari_al.formats.parts.stitched import Stitched, single
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -25,7 +29,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_al.formats.classes import ClassInfo
-    from napari_al.formats.exchange.export import Items
+    from napari_al.formats.exchange.export import ClassMap, Items, Pictures
+    from napari_al.formats.parts.raster_output import ExtraTag
+
+
+SQUARE_PX = 1024
+"""Side of the parts in which large pictures are written."""
 
 
 def place(folder: Path, file_name: str, ending: str = ".png") -> Path:
@@ -40,7 +49,28 @@ def place(folder: Path, file_name: str, ending: str = ".png") -> Path:
 def name_of(file_name: str) -> str:
     """Return the name without the suffix of an image file (and no other: names have dots)."""
     pure = PurePosixPath(file_name)
-    return str(pure.with_suffix("")) if pure.suffix.lower() in IMAGE_SUFFIXES else file_name
+    return str(pure.with_suffix("")) if pure.suffix.lower() in RASTER_SUFFIXES else file_name
+
+
+def write_map(
+    folder: Path,
+    file_name: str,
+    values: ClassMap,
+    source: Path | None,
+    palette: NDArray[np.uint8] | None = None,
+) -> None:
+    """Write a map as PNG, of a large picture or a stack as TIFF; grey, or in colours."""
+    if isinstance(values, Stitched):
+        if values.planes or values.is_large:
+            path = place(folder, file_name, ".tif")
+            steps = {} if source is None else axis_steps(source)
+            squares = values.squares(SQUARE_PX)
+            write_class_tiff(
+                path, squares, values.shape, SQUARE_PX, palette, planes=values.planes, steps=steps
+            )
+            return
+        values = values.whole()
+    write_png(place(folder, file_name), values, palette)
 
 
 def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -54,9 +84,9 @@ def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object
 def write_index_png(out: Path, classes: Sequence[ClassInfo], items: Items) -> None:
     """Grey PNG of class ids, and the same in colours."""
     palette = palette_of(classes)
-    for file_name, class_map, _ in items:
-        write_png(place(out / "labels", file_name), class_map)
-        write_png(place(out / "colors", file_name), class_map, palette)
+    for file_name, class_map, source in items:
+        write_map(out / "labels", file_name, class_map, source)
+        write_map(out / "colors", file_name, class_map, source, palette)
     (out / "classes.json").write_text(classes_to_json(classes), encoding="utf-8")
     rows = [(c.id, c.name, c.color) for c in classes]
     _write_csv(out / "classes.csv", ("id", "name", "color"), rows)
@@ -65,7 +95,7 @@ def write_index_png(out: Path, classes: Sequence[ClassInfo], items: Items) -> No
 # ---- coco
 
 
-def write_coco(out: Path, classes: Sequence[ClassInfo], items: Items) -> None:
+def write_coco(out: Path, classes: Sequence[ClassInfo], items: Pictures) -> None:
     """One annotation for each class in an image."""
     images: list[dict[str, Any]] = []
     with (out / "annotations.json").open("w", encoding="utf-8") as file:
@@ -122,7 +152,7 @@ def check_voc_names(classes: Sequence[ClassInfo]) -> None:
             )
 
 
-def write_voc(out: Path, classes: Sequence[ClassInfo], items: Items) -> None:
+def write_voc(out: Path, classes: Sequence[ClassInfo], items: Pictures) -> None:
     """One annotation for each class in an image."""
     palette = voc_palette()
     names = []
@@ -160,7 +190,7 @@ CITYSCAPES_IDS = {
 """Its label ids; a class's train id is its place in this list."""
 
 
-def write_cityscapes(out: Path, classes: Sequence[ClassInfo], items: Items) -> None:
+def write_cityscapes(out: Path, classes: Sequence[ClassInfo], items: Pictures) -> None:
     """Grey PNG of class ids, and the same in colours."""
     label_ids, train_ids = _cityscapes_ids(classes)
     palette = palette_of(classes)
@@ -197,7 +227,7 @@ def _cityscapes_ids(
 # ---- polygons
 
 
-def write_yolo(out: Path, classes: Sequence[ClassInfo], items: Items) -> None:
+def write_yolo(out: Path, classes: Sequence[ClassInfo], items: Pictures) -> None:
     """``labels/NAME.txt``: a class id and an outline a line, in shares of width and height."""
     for file_name, class_map, _ in items:
         size = class_map.shape[::-1]
@@ -212,7 +242,7 @@ def write_yolo(out: Path, classes: Sequence[ClassInfo], items: Items) -> None:
     (out / "data.yaml").write_text(text, encoding="utf-8")
 
 
-def write_labelme(out: Path, classes: Sequence[ClassInfo], items: Items) -> None:
+def write_labelme(out: Path, classes: Sequence[ClassInfo], items: Pictures) -> None:
     """``NAME.json``: a polygon for each part of a class; ``labels.txt``: the classes in order."""
     for file_name, class_map, _ in items:
         shapes = [
@@ -258,21 +288,35 @@ def write_geotiff(out: Path, classes: Sequence[ClassInfo], items: Items) -> None
     """``labels/NAME.tif``: class ids with the georeference of the image, where it has one."""
     import tifffile
 
-    palette = palette_of(classes).T.astype(np.uint16) * 257
+    palette = palette_of(classes)
     for file_name, class_map, source in items:
+        path = place(out / "labels", file_name, ".tif")
+        tags: list[ExtraTag] = [*_georeference(source), (_GDAL_NODATA, "s", 0, str(IGNORE), True)]
+        if isinstance(class_map, Stitched):
+            write_class_tiff(
+                path,
+                class_map.squares(SQUARE_PX),
+                class_map.shape,
+                SQUARE_PX,
+                palette,
+                planes=class_map.planes,
+                steps={} if source is None else axis_steps(source),
+                extratags=tags,
+            )
+            continue
         tifffile.imwrite(
-            place(out / "labels", file_name, ".tif"),
+            path,
             class_map,
             compression="zlib",
             photometric="palette",
-            colormap=palette,
+            colormap=palette.T.astype(np.uint16) * 257,
             metadata=None,
-            extratags=[*_georeference(source), (_GDAL_NODATA, "s", 0, str(IGNORE), True)],
+            extratags=tags,
         )
     (out / "classes.json").write_text(classes_to_json(classes), encoding="utf-8")
 
 
-def _georeference(source: Path | None) -> list[tuple[int, int, int, Any, bool]]:
+def _georeference(source: Path | None) -> list[ExtraTag]:
     """Return the tags of a TIFF that say where it lies on the earth."""
     import tifffile
 
@@ -286,8 +330,6 @@ def _georeference(source: Path | None) -> list[tuple[int, int, int, Any, bool]]:
 
 def write_ngff(out: Path, classes: Sequence[ClassInfo], items: Items) -> None:
     """``NAME.zarr/labels/classes``: OME-Zarr 0.5 image-label; value = class id + 1, 0 = none."""
-    from napari_al.formats.rasters import pixel_size, zarr_for
-
     values = [{"label-value": c.id + 1, "rgba": [*c.rgb, 255]} for c in classes]
     names = [{"label-value": c.id + 1, "class": c.name} for c in classes]
     for file_name, class_map, source in items:
@@ -295,12 +337,22 @@ def write_ngff(out: Path, classes: Sequence[ClassInfo], items: Items) -> None:
         root = zarr_for(path).open_group(path, mode="w", zarr_format=3)
         root.create_group("labels").attrs["ome"] = {"version": "0.5", "labels": ["classes"]}
         group = root.create_group("labels/classes")
-        ids = np.where(class_map == IGNORE, 0, class_map + np.uint8(1)).astype(np.uint8)
-        group.create_array("0", data=ids, chunks=tuple(min(n, 1024) for n in ids.shape))
-        size = None if source is None else pixel_size(source)
-        unit = {} if size is None or size.unit is None else {"unit": size.unit}
-        axes = [{"name": name, "type": "space", **unit} for name in "yx"]
-        scale = {"type": "scale", "scale": [1.0, 1.0] if size is None else list(size[:2])}
+        ids, kinds = single(class_map), {"t": "time"}
+        axis_names = [*(axis for axis, _ in ids.planes), "y", "x"]
+        shape = (*(length for _, length in ids.planes), *ids.shape)
+        chunks = (*(1 for _ in ids.planes), *(min(n, SQUARE_PX) for n in ids.shape))
+        stored = group.create_array("0", shape=shape, chunks=chunks, dtype="uint8")
+        for plane, rows, cols in ids.places(SQUARE_PX):
+            square = ids.read(rows, cols, plane)
+            stored[(*plane, rows, cols)] = np.where(square == IGNORE, 0, square + np.uint8(1))
+        steps = {} if source is None else axis_steps(source)
+        units = {axis: {"unit": step.unit} for axis, step in steps.items() if step.unit}
+        axes = [
+            {"name": name, "type": kinds.get(name, "space"), **units.get(name, {})}
+            for name in axis_names
+        ]
+        sizes = [steps[name].size if name in steps else 1.0 for name in axis_names]
+        scale = {"type": "scale", "scale": sizes}
         label: dict[str, Any] = {"colors": values, "properties": names}
         if source is not None:
             label["source"] = {"image": source.name}

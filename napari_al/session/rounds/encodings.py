@@ -54,13 +54,29 @@ class Encodings:
 
     def __call__(self, image: str, split: Split = "train") -> list[Tensor]:
         """Return an image's maps: float16 from the cache, or computed."""
+        from napari_al.learning.in_place import of_block
+
+        trunk, maps = self._segmenter.frozen, self.around(image, split)
+        block = self._work.snapshot.data.block(image, split)
+        if block is None or trunk is None:
+            return maps
+        return of_block(maps, trunk.strides, self._segmenter, block)
+
+    def around(self, image: str, split: Split = "train") -> list[Tensor]:
+        """Return the same; of a block of a picture, those of what is ``around`` it, too."""
+        from napari_al.learning.in_place import around
         from napari_al.learning.inference import encode
 
         data = self._work.snapshot.data
         path = self._work.snapshot.project.cache_file(f"{self._kind}/{split}", image, _PART)
-        maps = self._read(path, data.shape(image, split))
+        block, shape = data.block(image, split), data.shape(image, split)
+        if block is not None:
+            rows, cols = around(self._segmenter, block)
+            shape = (rows.stop - rows.start, cols.stop - cols.start)
+        maps = self._read(path, shape)
         if maps is None:
-            encoded = encode(self._segmenter, data.image(image, split), self._work.device)
+            pixels = data.image(image, split) if block is None else block
+            encoded = encode(self._segmenter, pixels, self._work.device)
             # same memory layout as maps read from the cache: another one rounds differently
             maps = [part.half().cpu().contiguous() for part in encoded]
             with suppress(WriteError):  # it can be computed again
@@ -153,6 +169,6 @@ class Predictor:
             # would have images that are predicted side by side see dropout and noise
             self.segmenter.eval()
         if self.encodings is None:
-            return predict_features(self.segmenter, data.image(image, split), device)
-        maps = self.encodings(image, split)
-        return predict_encoded(self.segmenter, maps, data.shape(image, split), device)
+            return predict_features(self.segmenter, data.in_place(image, split), device)
+        place = data.block(image, split) or data.shape(image, split)
+        return predict_encoded(self.segmenter, self.encodings.around(image, split), place, device)

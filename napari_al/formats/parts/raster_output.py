@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_al.formats.rasters import zarr_for
+from napari_al.formats.parts.pixel_size import ome_steps
+from napari_al.formats.parts.rasters import zarr_for
 from napari_al.writing import new_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from napari_al.formats.classes import ClassInfo
-    from napari_al.formats.rasters import PixelSize
+    from napari_al.formats.parts.pixel_size import PixelSize, Step
+    from napari_al.formats.tiff import Planes
+
+    ExtraTag = tuple[int, int | str, int, Any, bool]
 
 MAX_CLASSIC_TIFF_BYTES = 2**31
 """Of pixels; more are written as BigTIFF."""
@@ -29,35 +35,55 @@ def write_class_tiff(
     squares: Iterable[NDArray[np.uint8]],
     shape: tuple[int, int],
     side: int,
-    palette: NDArray[np.uint8],
+    palette: NDArray[np.uint8] | None,
+    *,
+    planes: Planes = (),
+    steps: Mapping[str, Step] = MappingProxyType({}),
+    extratags: Sequence[ExtraTag] = (),
 ) -> None:
     """Write a map of class ids that comes in parts as a compressed TIFF, as a whole or not at all.
+
+    A stack becomes an OME-TIFF.
 
     Parameters
     ----------
     path : Path
     squares : iterable of uint8 arrays
-        Parts of ``side`` pixels, cut off at the right and lower edge, row by row.
+        Parts of ``side`` pixels, cut off at the right and lower edge, plane by plane, row by row.
     shape : (int, int)
         H, W of the whole.
     side : int
         A multiple of 16.
-    palette : (256, 3) uint8
-        Colours that viewers show for the ids.
+    palette : (256, 3) uint8 or None
+        Colours that viewers show for the ids; None: grey.
+    planes : tuple of (str, int)
+        Axes of a stack and their lengths.
+    steps : mapping of str to Step
+        Along the axes of a stack, where they are known.
+    extratags : sequence of tuple
+        Further tags, as tifffile takes them.
     """
     import tifffile
 
+    lengths = [length for _, length in planes]
+    axes = "".join(axis.upper() for axis, _ in planes) + "YX"
+    colours: dict[str, Any] = {"photometric": "minisblack"}
+    if palette is not None:
+        colormap = palette.T.astype(np.uint16) * 257
+        colours = {"photometric": "palette", "colormap": colormap}
+    if planes:
+        colours |= {"ome": True, "metadata": {"axes": axes, **ome_steps(steps)}}
     with new_file(path, durable=False) as part:
         tifffile.imwrite(
             part,
             squares,
-            shape=shape,
+            shape=(*lengths, *shape),
             dtype=np.uint8,
             tile=(side, side),
             compression="zlib",
-            photometric="palette",
-            colormap=palette.T.astype(np.uint16) * 257,
-            bigtiff=shape[0] * shape[1] > MAX_CLASSIC_TIFF_BYTES,
+            bigtiff=math.prod((*lengths, *shape)) > MAX_CLASSIC_TIFF_BYTES,
+            extratags=extratags,
+            **colours,
         )
 
 

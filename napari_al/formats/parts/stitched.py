@@ -1,0 +1,117 @@
+"""Maps of pictures that were made part by part, put together again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_al.core import IGNORE
+from napari_al.errors import InputError
+from napari_al.formats.images import MAX_PIXELS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from numpy.typing import NDArray
+
+    from napari_al.formats.parts.picture_parts import Part
+    from napari_al.formats.tiff import Planes
+
+    Plane = tuple[int, ...]
+
+N_KEPT = 48
+"""Parts held in memory: a row of blocks of a picture of 100,000 pixels."""
+
+
+@dataclass(frozen=True)
+class Stitched:
+    """A map of a picture, (H, W) uint8 a plane, of which parts can be read.
+
+    Attributes
+    ----------
+    shape : (int, int)
+        H, W in pixels.
+    planes : tuple of (str, int)
+        Axes of a stack and their lengths; none of a single picture.
+    read : callable
+        ``read(rows, cols, plane)`` gives the (h, w) values of two slices with a start and a stop.
+    """
+
+    shape: tuple[int, int]
+    planes: Planes
+    read: Callable[[slice, slice, Plane], NDArray[np.uint8]]
+
+    @property
+    def is_large(self) -> bool:
+        """Whether a plane is not to be held in memory."""
+        return self.shape[0] * self.shape[1] > MAX_PIXELS
+
+    def each_plane(self) -> Iterator[Plane]:
+        """Yield the planes in the order in which they are stored; one, (), of a single picture."""
+        yield from product(*(range(length) for _, length in self.planes))
+
+    def whole(self, plane: Plane = ()) -> NDArray[np.uint8]:
+        """Return a plane.
+
+        Raises
+        ------
+        InputError
+            If it is too large.
+        """
+        height, width = self.shape
+        if self.is_large:
+            raise InputError(
+                f"a map of {width} x {height} pixels is not written in this format; choose png (a "
+                "TIFF in tiles for such a picture), geotiff or ngff"
+            )
+        return self.read(slice(0, height), slice(0, width), plane)
+
+    def squares(self, side: int) -> Iterator[NDArray[np.uint8]]:
+        """Yield squares, cut off at the edges: plane by plane, row by row."""
+        return (self.read(rows, cols, plane) for plane, rows, cols in self.places(side))
+
+    def places(self, side: int) -> Iterator[tuple[Plane, slice, slice]]:
+        """Yield the planes, rows and columns of these squares."""
+        height, width = self.shape
+        for plane in self.each_plane():
+            for top, left in product(range(0, height, side), range(0, width, side)):
+                yield (
+                    plane,
+                    slice(top, min(top + side, height)),
+                    slice(left, min(left + side, width)),
+                )
+
+
+def single(values: NDArray[np.uint8] | Stitched) -> Stitched:
+    """Return a map as one that parts are read of."""
+    if isinstance(values, Stitched):
+        return values
+    return Stitched(values.shape, (), lambda rows, cols, _: values[rows, cols])
+
+
+def stitched(parts: Iterable[Part], read_part: Callable[[Part], NDArray[np.uint8]]) -> Stitched:
+    """Put the maps of all parts of a picture together; `IGNORE` where there is none."""
+    of_plane: dict[Plane, list[Part]] = {}
+    for part in parts:
+        of_plane.setdefault(part.plane, []).append(part)
+    kept = lru_cache(maxsize=N_KEPT)(read_part)
+
+    def read(rows: slice, cols: slice, plane: Plane) -> NDArray[np.uint8]:
+        out = np.full((rows.stop - rows.start, cols.stop - cols.start), IGNORE, np.uint8)
+        for part in of_plane.get(plane, ()):
+            top, left, bottom, right = part.box
+            first, last = max(top, rows.start), min(bottom, rows.stop)
+            start, stop = max(left, cols.start), min(right, cols.stop)
+            if first < last and start < stop:
+                values = kept(part)[first - top : last - top, start - left : stop - left]
+                out[
+                    first - rows.start : last - rows.start, start - cols.start : stop - cols.start
+                ] = values
+        return out
+
+    first = next(iter(of_plane.values()))[0]
+    return Stitched(first.picture_shape, first.planes, read)
