@@ -55,7 +55,7 @@ class ImageRules(BaseModel):
         description="what pages of a TIFF are that do not say it: 'channels', 'planes' of a stack, "
         "or refused",
     )
-    block_px: Annotated[int, Field(ge=64)] | None = Field(
+    block_px: Annotated[int, Field(ge=64, le=4096)] | None = Field(
         None,
         description="side of the blocks that a picture of over four times as many pixels is asked "
         "about in; decided: 2048 where there are such pictures",

@@ -6,6 +6,7 @@ are one entry of the log, which one undo takes back; they cost no clicks.
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_al.formats.exchange.label_readers import LabelledImage
+    from napari_al.formats.parts.picture_parts import Part
     from napari_al.session.session import Session
 
 ANNOTATOR: Final = "import"
@@ -48,17 +50,18 @@ def give_answers(session: Session, maps: Iterable[LabelledImage]) -> AnswersGive
     session : Session
         Open for writing.
     maps : iterable of LabelledImage
-        Class ids of the project, `IGNORE` = no label, by the names of its training images.
+        Class ids of the project, `IGNORE` = no label, by the names of its training images, or of
+        large pictures that these are blocks of.
 
     Raises
     ------
     InputError
         If a map has another size than its image, or no region can be answered.
     """
-    known = set(session.data.train)
+    known, blocks = set(session.data.train), _blocks(session)
     answers: list[Answer] = []
     n_images, unknown, n_open = 0, [], 0
-    for name, class_map in maps:
+    for name, class_map in chain.from_iterable(_cut(blocks, *labelled) for labelled in maps):
         if name not in known:
             unknown.append(name)
             continue
@@ -82,6 +85,27 @@ def give_answers(session: Session, maps: Iterable[LabelledImage]) -> AnswersGive
     if n_open:
         notes.append(f"{n_open} regions without a label on most of their pixels stay open.")
     return AnswersGiven(len(answers), n_images, tuple(notes))
+
+
+def _blocks(session: Session) -> dict[str, list[Part]]:
+    """Return the blocks of large pictures by the names of these."""
+    blocks: dict[str, list[Part]] = {}
+    for part in map(session.data.part, session.data.train):
+        if part is not None and not part.planes:
+            blocks.setdefault(part.picture, []).append(part)
+    return blocks
+
+
+def _cut(
+    blocks: dict[str, list[Part]], name: str, class_map: NDArray[np.uint8]
+) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+    """Cut the labels of a large picture into those of its blocks."""
+    parts = blocks.get(name, [])
+    if not parts or class_map.shape != parts[0].picture_shape:
+        yield name, class_map
+        return
+    for part in parts:
+        yield part.name, class_map[part.rows, part.cols]
 
 
 def _answers_of(

@@ -6,10 +6,12 @@ are written atomically; existing ones are not written again.
 
 from __future__ import annotations
 
+import math
 import threading
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,7 +23,7 @@ from napari_al.formats.classes import classes_to_json, palette_of
 from napari_al.formats.image_rules import filled, valid_pixels
 from napari_al.formats.images import MAX_PIXELS, write_png
 from napari_al.formats.listing import walk
-from napari_al.formats.parts.pixel_size import pixel_size
+from napari_al.formats.parts.axis_steps import axis_steps
 from napari_al.formats.parts.raster_output import new_ome_zarr, write_class_tiff
 from napari_al.formats.parts.rasters import RASTER_SUFFIXES, open_raster
 from napari_al.session.rounds.cluster import connected
@@ -36,11 +38,11 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
+    from napari_al.formats.parts.raster_output import WriteProbs
     from napari_al.formats.parts.rasters import Raster
     from napari_al.learning.devices import DeviceName
     from napari_al.session.rounds.cluster import Cluster
 
-    KeepProbs = Callable[[slice, slice, NDArray[np.float32]], None]
 
 RECORD: Final = "prediction.json"
 """What a folder of predictions was made with."""
@@ -67,11 +69,12 @@ def predict_images(
         Pictures, OME-Zarr folders, and folders of those.
     out : Path
         A new folder, or one to go on in. ``NAME.png`` holds class ids in the classes' colours; of
-        an image of over ``MAX_PIXELS``, ``NAME.tif`` does, in tiles.
+        an image of over ``MAX_PIXELS`` and of a stack, ``NAME.tif`` does, in tiles.
     device : {"auto", "cpu", "cuda"}
     probabilities : bool
-        Also write ``NAME.probabilities.zarr``: OME-Zarr, (K, H, W) float32, with the names and
-        colours of the classes as channels, and the image's scale and unit.
+        Also write ``NAME.probabilities.zarr``: OME-Zarr, (K, H, W) float32 (of a stack with time
+        before and z after K), with the names and colours of the classes as channels, and the
+        image's scale and units.
     skip_broken : bool
         Leave out images that cannot be used.
     cluster : str
@@ -216,7 +219,8 @@ class _Predictor:
                     f"{image} has {raster.n_channels} channel(s), and the model takes images of "
                     f"{wanted}; convert it, or use a model that was trained on such images"
                 )
-            return n_blocks(self.model.segmenter, raster.shape)
+            n_planes = math.prod(length for _, length in raster.planes)
+            return n_planes * n_blocks(self.model.segmenter, raster.shape)
 
     def predict(self, image: Path, place: Path, report: Callable[[int], None]) -> None:
         """Write an image's files unless they are there; report how many parts are done."""
@@ -226,21 +230,23 @@ class _Predictor:
         palette = palette_of(self.model.classes)
         side = block_px(self.model.segmenter)
         with open_raster(image, self.model.rules.pages) as raster, ExitStack() as stack:
-            height, width = raster.shape
-            is_large = height * width > MAX_PIXELS
+            is_large = math.prod(raster.shape) > MAX_PIXELS or raster.planes
             class_file = place.with_name(place.name + (".tif" if is_large else ".png"))
             if class_file.exists() and (probabilities.exists() or not self.probabilities):
                 return
-            keep = None
+            keep, planes, steps = None, raster.planes, axis_steps(image)
             if self.probabilities:
                 classes = self.model.classes
-                shape, size = (len(classes), height, width), pixel_size(image)
-                zarr = new_ome_zarr(probabilities, shape, side, classes, size)
+                zarr = new_ome_zarr(
+                    probabilities, raster.shape, side, classes, planes=planes, steps=steps
+                )
                 keep = stack.enter_context(zarr)
             squares = self._squares(raster, keep, report)
             if is_large:
-                parts = (ids for _, _, ids in squares)
-                write_class_tiff(class_file, parts, raster.shape, side, palette)
+                parts = (part for _, _, ids in squares for part in _tiles(ids, side))
+                write_class_tiff(
+                    class_file, parts, raster.shape, side, palette, planes=planes, steps=steps
+                )
             else:
                 class_map = np.empty(raster.shape, np.uint8)
                 for rows, cols, ids in squares:
@@ -248,7 +254,7 @@ class _Predictor:
                 write_png(class_file, class_map, palette)
 
     def _squares(
-        self, raster: Raster, keep: KeepProbs | None, report: Callable[[int], None]
+        self, raster: Raster, keep: WriteProbs | None, report: Callable[[int], None]
     ) -> Iterator[tuple[slice, slice, NDArray[np.uint8]]]:
         """Class ids of an image part by part; ``keep`` is given the probabilities."""
         from napari_al.learning.inference import class_map_of, predict_blocks
@@ -256,24 +262,36 @@ class _Predictor:
         rules = self.model.rules
         nodata = raster.header.nodata if rules.nodata is None else rules.nodata
 
-        def read(rows: slice, cols: slice) -> NDArray[Any]:
-            pixels = raster.read(rows, cols)
+        def read(plane: tuple[int, ...], rows: slice, cols: slice) -> NDArray[Any]:
+            pixels = raster.read(rows, cols, plane)
             valid = valid_pixels(pixels, nodata)
             if valid is not None:
                 pixels = filled(pixels, valid) if valid.any() else np.zeros_like(pixels)
             return rules.fitted(pixels) if rules.is_decided else pixels
 
-        blocks = predict_blocks(self.model.segmenter, read, raster.shape, self.device)
-        for n_before, (rows, cols, probs) in enumerate(blocks):
+        blocks = (
+            (plane, *block)
+            for plane in product(*(range(length) for _, length in raster.planes))
+            for block in predict_blocks(
+                self.model.segmenter, partial(read, plane), raster.shape, self.device
+            )
+        )
+        for n_before, (plane, rows, cols, probs) in enumerate(blocks):
             if keep is not None:
-                keep(rows, cols, probs.cpu().numpy())
+                keep(rows, cols, plane, probs.cpu().numpy())
             report(n_before + 1)
             class_map = class_map_of(probs)
             if nodata is not None or raster.dtype == "float32":
-                valid = valid_pixels(raster.read(rows, cols), nodata)
+                valid = valid_pixels(raster.read(rows, cols, plane), nodata)
                 if valid is not None:
                     class_map = np.where(valid, class_map, np.uint8(IGNORE))
             yield rows, cols, class_map
+
+
+def _tiles(ids: NDArray[np.uint8], side: int) -> Iterator[NDArray[np.uint8]]:
+    """Cut what was predicted at a time into the tiles of a file, row by row."""
+    for top, left in product(*(range(0, length, side) for length in ids.shape)):
+        yield ids[top : top + side, left : left + side]
 
 
 # ---- which images, and where to

@@ -26,7 +26,8 @@ from napari_al.formats.classes import (
     read_classes,
 )
 from napari_al.formats.dataset import DataFolder, Split
-from napari_al.formats.images import write_png
+from napari_al.formats.image_rules import ImageRules
+from napari_al.formats.images import MAX_PIXELS, write_png
 from napari_al.formats.linking import link_file
 from napari_al.session.rounds.job_function import JobProgress, Stopped
 from napari_al.tools.output_folder import output_folder
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
 
 RECORD: Final = "pseudo-labels.json"
 """What a data folder's initial labels were made with."""
+_RULES: Final = ImageRules(block_px=4096)
+"""No picture that can be read as a whole is cut into blocks."""
 _CHANGES_NOTHING: Final = {"out", "device", "fetch"}
 
 
@@ -119,7 +122,9 @@ def pseudo_label(
     model = None if work.model is None else open_model(Path(work.model))
     if model is not None and not work.classes:
         work = work.model_copy(update={"classes": model.classes})
-    data = DataFolder.open(Path(work.data), skip_broken=work.skip_broken, classes=work.classes)
+    data = DataFolder.open(
+        Path(work.data), skip_broken=work.skip_broken, classes=work.classes, rules=_RULES
+    )
     _check(work, data)
     out = Path(work.out)
     record = work.model_dump(mode="json", exclude=_CHANGES_NOTHING)
@@ -279,6 +284,12 @@ def _check(work: PseudoLabelling, data: DataFolder) -> None:
     if work.model is None and data.n_channels not in (1, 3):
         raise InputError(
             f"the images have {data.n_channels} channels; Grounded-SAM takes grey or RGB images"
+        )
+    part = next(filter(None, map(data.part, data.train)), None)
+    if part is not None:
+        raise InputError(
+            f"{part.picture} is a stack or has over {MAX_PIXELS:,} pixels, for which no initial "
+            "labels are made; save its planes, or parts of it, as files"
         )
     known = data.path / "classes.json"
     has_labels = data.has_val or len(data.without("labels")) < len(data.train)

@@ -13,7 +13,7 @@ import tifffile
 from napari_al.errors import InputError
 from napari_al.formats.images import read_image, write_png
 from napari_al.formats.parts import rasters
-from napari_al.formats.parts.pixel_size import PixelSize, Step, axis_steps, pixel_size
+from napari_al.formats.parts.axis_steps import Step, axis_steps
 from napari_al.formats.parts.rasters import open_raster
 
 if TYPE_CHECKING:
@@ -274,19 +274,19 @@ def test_one_of_the_pictures_of_bioformats2raw(tmp_path: Path) -> None:
 # ---- size of a pixel
 
 OME = {"PhysicalSizeX": 0.5, "PhysicalSizeY": 0.25}
-SIZES: dict[str, tuple[dict[str, object], PixelSize | None]] = {
-    "OME": ({"ome": True, "metadata": OME}, PixelSize(0.25, 0.5, "micrometer")),
+SIZES: dict[str, tuple[dict[str, object], tuple[float, float, str] | None]] = {
+    "OME": ({"ome": True, "metadata": OME}, (0.25, 0.5, "micrometer")),
     "OME in nm": (
         {
             "ome": True,
             "metadata": {**OME, "PhysicalSizeXUnit": "nm", "PhysicalSizeYUnit": "nm"},
         },
-        PixelSize(0.25, 0.5, "nanometer"),
+        (0.25, 0.5, "nanometer"),
     ),
     "OME without a size": ({"ome": True}, None),
     "ImageJ": (
         {"imagej": True, "resolution": (2, 4), "metadata": {"unit": "um"}},
-        PixelSize(0.25, 0.5, "micrometer"),
+        (0.25, 0.5, "micrometer"),
     ),
     "ImageJ, not calibrated": ({"imagej": True, "resolution": (1, 1)}, None),
     "for a printer": ({"resolution": (300, 300), "resolutionunit": "INCH"}, None),
@@ -297,7 +297,10 @@ SIZES: dict[str, tuple[dict[str, object], PixelSize | None]] = {
 def test_size_of_a_pixel_of_tiff(name: str, tmp_path: Path) -> None:
     how, expected = SIZES[name]
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((4, 5), np.uint8), **how)
-    assert pixel_size(tmp_path / "a.tif") == expected
+    steps = {}
+    if expected is not None:
+        steps = {axis: Step(size, expected[2]) for axis, size in zip("yx", expected, strict=False)}
+    assert axis_steps(tmp_path / "a.tif") == steps
 
 
 @pytest.mark.parametrize(
@@ -328,10 +331,10 @@ def test_size_of_a_pixel_of_zarr(tmp_path: Path) -> None:
     for axis in picture["axes"][1:]:
         axis["unit"] = "micrometer"
     (path / ".zattrs").write_text(json.dumps(attributes))
-    assert pixel_size(path) == PixelSize(1.5, 1, "micrometer")
+    assert axis_steps(path) == {"y": Step(1.5, "micrometer"), "x": Step(1, "micrometer")}
     (path / ".zattrs").write_text("{}")
-    assert pixel_size(path) is None
-    assert pixel_size(write_png_of(tmp_path)) is None
+    assert axis_steps(path) == {}
+    assert axis_steps(write_png_of(tmp_path)) == {}
 
 
 def write_png_of(folder: Path) -> Path:

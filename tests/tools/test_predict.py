@@ -14,6 +14,7 @@ import torch
 from napari_al.errors import InputError
 from napari_al.formats.images import read_ids
 from napari_al.formats.parts import rasters
+from napari_al.formats.parts.axis_steps import axis_steps
 from napari_al.learning import inference
 from napari_al.learning.inference import predict_probs
 from napari_al.learning.segmenter import build_segmenter
@@ -246,3 +247,40 @@ def test_another_models_folder_is_not_mixed(model_path: Path, tmp_path: Path) ->
         predict_images(other, [image], out)
     with pytest.raises(InputError, match="probabilities: False, not True"):
         predict_images(open_model(model_path), [image], out, probabilities=True)
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".zarr"])
+def test_a_stack_in_a_stack_out(model_path: Path, tmp_path: Path, suffix: str) -> None:
+    model, out = open_model(model_path), tmp_path / "out"
+    planes = np.random.default_rng(0).integers(0, 255, (2, 3, 50, 70, 3), np.uint8)
+    path = tmp_path / f"stack{suffix}"
+    if suffix == ".tif":
+        sizes = {"PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5, "PhysicalSizeZ": 2, "TimeIncrement": 9}
+        how = {"photometric": "rgb", "metadata": {"axes": "TZYXS", **sizes}}
+        tifffile.imwrite(path, planes, ome=True, **how)
+    else:
+        zarr = pytest.importorskip("zarr")
+        group = zarr.open_group(path, mode="w", zarr_format=2)
+        group.create_array("0", data=planes.transpose(0, 4, 1, 2, 3), chunks=(1, 1, 1, 32, 32))
+        units = {"t": "second", "z": "micrometer", "y": "micrometer", "x": "micrometer"}
+        axes = [{"name": n, **({"unit": units[n]} if n in units else {})} for n in "tczyx"]
+        scale = [{"type": "scale", "scale": [9, 1, 2, 0.5, 0.5]}]
+        datasets = [{"path": "0", "coordinateTransformations": scale}]
+        group.attrs["multiscales"] = [{"axes": axes, "datasets": datasets}]
+    seen = []
+    predict_images(model, [path], out, probabilities=True, on_progress=lambda *at: seen.append(at))
+    assert seen[-1] == (6, 6)
+    expected = np.stack(
+        [[predict_probs(model.segmenter, plane, CPU).numpy() for plane in time] for time in planes]
+    )
+    with tifffile.TiffFile(out / "stack.tif") as file:
+        assert file.series[0].axes == "TZYX"
+        np.testing.assert_array_equal(file.asarray(), expected.argmax(2))
+    probabilities = out / "stack.probabilities.zarr"
+    steps = {"t": (9, "second"), "z": (2, "micrometer"), "y": (0.5, "micrometer")}
+    for written in (out / "stack.tif", probabilities):
+        assert axis_steps(written) == {**steps, "x": steps["y"]}
+    with rasters.open_raster(probabilities) as raster:
+        assert raster.planes == (("t", 2), ("z", 3))
+        found = raster.read(slice(0, 50), slice(0, 70), (1, 2))
+    np.testing.assert_allclose(np.moveaxis(found, 2, 0), expected[1, 2], atol=1e-6)

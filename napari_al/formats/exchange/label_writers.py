@@ -17,8 +17,8 @@ from napari_al.errors import InputError
 from napari_al.formats.classes import classes_to_json, palette_of
 from napari_al.formats.exchange.pixel_outlines import outlines_of
 from napari_al.formats.images import write_png
-from napari_al.formats.parts.pixel_size import axis_steps
-from napari_al.formats.parts.raster_output import write_class_tiff
+from napari_al.formats.parts.axis_steps import axis_steps
+from napari_al.formats.parts.raster_output import ngff_axes_of, write_class_tiff
 from napari_al.formats.parts.rasters import RASTER_SUFFIXES, zarr_for
 from napari_al.formats.parts.stitched import Stitched, single
 
@@ -337,7 +337,7 @@ def write_ngff(out: Path, classes: Sequence[ClassInfo], items: Items) -> None:
         root = zarr_for(path).open_group(path, mode="w", zarr_format=3)
         root.create_group("labels").attrs["ome"] = {"version": "0.5", "labels": ["classes"]}
         group = root.create_group("labels/classes")
-        ids, kinds = single(class_map), {"t": "time"}
+        ids = single(class_map)
         axis_names = [*(axis for axis, _ in ids.planes), "y", "x"]
         shape = (*(length for _, length in ids.planes), *ids.shape)
         chunks = (*(1 for _ in ids.planes), *(min(n, SQUARE_PX) for n in ids.shape))
@@ -346,24 +346,11 @@ def write_ngff(out: Path, classes: Sequence[ClassInfo], items: Items) -> None:
             square = ids.read(rows, cols, plane)
             stored[(*plane, rows, cols)] = np.where(square == IGNORE, 0, square + np.uint8(1))
         steps = {} if source is None else axis_steps(source)
-        units = {axis: {"unit": step.unit} for axis, step in steps.items() if step.unit}
-        axes = [
-            {"name": name, "type": kinds.get(name, "space"), **units.get(name, {})}
-            for name in axis_names
-        ]
-        sizes = [steps[name].size if name in steps else 1.0 for name in axis_names]
-        scale = {"type": "scale", "scale": sizes}
         label: dict[str, Any] = {"colors": values, "properties": names}
         if source is not None:
             label["source"] = {"image": source.name}
         group.attrs["ome"] = {
             "version": "0.5",
-            "multiscales": [
-                {
-                    "name": "classes",
-                    "axes": axes,
-                    "datasets": [{"path": "0", "coordinateTransformations": [scale]}],
-                }
-            ],
+            "multiscales": [{"name": "classes", **ngff_axes_of(axis_names, steps)}],
             "image-label": label,
         }

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_al.formats.parts.pixel_size import ome_steps
+from napari_al.formats.parts.axis_steps import ome_steps
 from napari_al.formats.parts.rasters import zarr_for
 from napari_al.writing import new_file
 
@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_al.formats.classes import ClassInfo
-    from napari_al.formats.parts.pixel_size import PixelSize, Step
+    from napari_al.formats.parts.axis_steps import Step
     from napari_al.formats.tiff import Planes
 
+    WriteProbs = Callable[[slice, slice, tuple[int, ...], NDArray[np.float32]], None]
     ExtraTag = tuple[int, int | str, int, Any, bool]
 
 MAX_CLASSIC_TIFF_BYTES = 2**31
@@ -90,17 +91,20 @@ def write_class_tiff(
 @contextmanager
 def new_ome_zarr(
     path: Path,
-    shape: tuple[int, int, int],
+    shape: tuple[int, int],
     side: int,
     classes: Sequence[ClassInfo],
-    size: PixelSize | None,
-) -> Iterator[Callable[[slice, slice, NDArray[np.float32]], None]]:
+    *,
+    planes: Planes = (),
+    steps: Mapping[str, Step],
+) -> Iterator[WriteProbs]:
     """Make an OME-Zarr (format 2, which most programs read) of float32 channels, part by part.
 
-    Each channel is the probability of a class, in its name and colour; ``size`` is that of a pixel.
+    Each channel is the probability of a class, in its name and colour; a stack has its axes, and
+    ``steps`` are those along them, where they are known.
 
-    Yields ``write(rows, cols, part)``, which takes (K, h, w) parts; those that begin and end at
-    multiples of ``side`` do not meet. The folder is there once all is written.
+    Yields ``write(rows, cols, plane, part)``, which takes (K, h, w) parts; those that begin and end
+    at multiples of ``side`` do not meet. The folder is there once all is written.
 
     Raises
     ------
@@ -110,23 +114,19 @@ def new_ome_zarr(
     zarr = zarr_for(path)
     part = path.with_name(f".{path.name}.part")
     shutil.rmtree(part, ignore_errors=True)
+    lengths = {**dict(planes), "c": len(classes), "y": shape[0], "x": shape[1]}
+    names = [axis for axis in "tczyx" if axis in lengths]  # NGFF's order
+    chunk = {"y": min(side, shape[0]), "x": min(side, shape[1])}
     try:
         group = zarr.open_group(part, mode="w", zarr_format=2)
-        chunks = (1, min(side, shape[1]), min(side, shape[2]))
         stored = group.create_array(
             "0",
-            shape=shape,
-            chunks=chunks,
+            shape=tuple(lengths[axis] for axis in names),
+            chunks=tuple(chunk.get(axis, 1) for axis in names),
             dtype="float32",
             chunk_key_encoding={"name": "v2", "separator": "/"},
         )
-        axes = [{"name": "c", "type": "channel"}]
-        unit = {} if size is None or size.unit is None else {"unit": size.unit}
-        axes += [{"name": name, "type": "space", **unit} for name in "yx"]
-        y, x = (1.0, 1.0) if size is None else size[:2]
-        scale = {"type": "scale", "scale": [1.0, y, x]}
-        datasets = [{"path": "0", "coordinateTransformations": [scale]}]
-        group.attrs["multiscales"] = [{"version": "0.4", "axes": axes, "datasets": datasets}]
+        group.attrs["multiscales"] = [{"version": "0.4", **ngff_axes_of(names, steps)}]
         window = {"min": 0.0, "max": 1.0, "start": 0.0, "end": 1.0}
         channels = [
             {"label": c.name, "color": c.color[1:].upper(), "active": True, "window": window}
@@ -134,11 +134,27 @@ def new_ome_zarr(
         ]
         group.attrs["omero"] = {"version": "0.4", "channels": channels}
 
-        def write(rows: slice, cols: slice, values: NDArray[np.float32]) -> None:
-            stored[:, rows, cols] = values
+        def write(
+            rows: slice, cols: slice, plane: tuple[int, ...], values: NDArray[np.float32]
+        ) -> None:
+            of_plane = dict(zip((axis for axis, _ in planes), plane, strict=True))
+            at = {"c": slice(None), "y": rows, "x": cols, **of_plane}
+            stored[tuple(at[axis] for axis in names)] = values
 
         yield write
         shutil.rmtree(path, ignore_errors=True)
         part.rename(path)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def ngff_axes_of(names: Sequence[str], steps: Mapping[str, Step]) -> dict[str, Any]:
+    """Return what OME-Zarr says of axes and of the one array along them, "0"."""
+    kinds = {"t": "time", "c": "channel"}
+    axes = [{"name": name, "type": kinds.get(name, "space")} for name in names]
+    for axis in axes:
+        unit = steps[axis["name"]].unit if axis["name"] in steps else None
+        axis.update({} if unit is None else {"unit": unit})
+    scale = [steps[name].size if name in steps else 1.0 for name in names]
+    transforms = [{"type": "scale", "scale": scale}]
+    return {"axes": axes, "datasets": [{"path": "0", "coordinateTransformations": transforms}]}

@@ -31,32 +31,11 @@ class Step(NamedTuple):
     unit: str | None
 
 
-class PixelSize(NamedTuple):
-    """Height and width of a pixel in a unit by NGFF's name (``"micrometer"``; None: not named)."""
-
-    y: float
-    x: float
-    unit: str | None
-
-
-def pixel_size(path: Path) -> PixelSize | None:
-    """Return how large a pixel of OME-Zarr, OME-TIFF or ImageJ's TIFF is; None: not said.
-
-    The resolution of other TIFFs is that of a printer, as a rule, and is passed over.
-    """
-    steps = axis_steps(path)
-    if not {"y", "x"} <= steps.keys():
-        return None
-    (y, y_unit), (x, x_unit) = steps["y"], steps["x"]
-    if y_unit == x_unit:
-        return PixelSize(y, x, x_unit)
-    return PixelSize(y, x, None) if is_zarr(path) else None
-
-
 def axis_steps(path: Path) -> dict[str, Step]:
     """Return the steps along the axes ``y``, ``x``, ``z`` and ``t`` that a file names.
 
-    Of OME-Zarr, OME-TIFF and ImageJ's TIFF; none where a file is damaged or says nothing.
+    Of OME-Zarr, OME-TIFF and ImageJ's TIFF; none where a file is damaged or says nothing. The
+    resolution of other TIFFs is that of a printer, as a rule, and is passed over.
     """
     try:
         if path.suffix.lower() in TIFF_SUFFIXES:
