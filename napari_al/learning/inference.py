@@ -4,9 +4,9 @@ A large image is processed in tiles. A tile's outer ``MARGIN_PX`` are dropped be
 lacks their context, and over ``RAMP_PX`` neighbouring tiles are blended to avoid seams. If the
 receptive field does not exceed the margin, the result equals that of a single pass.
 
-An image that is a block of a larger picture (``InPlace``), and a picture of over ``LARGE_PX``, are
-processed square by square, each with ``CONTEXT_PX`` around it: as far as EfficientNet-Lite sees, so
-that the result is that of a single pass. That takes some three times as long.
+A block of a larger picture (``InPlace``), and with a frozen encoder any picture of over ``LARGE_PX``,
+is processed square by square. Around each, a frozen encoder is given ``CONTEXT_PX``: as far as
+EfficientNet-Lite sees, so that the result is that of a single pass. That takes three times as long.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ RAMP_PX = 64
 LARGE_PX = 2**24
 """Larger pictures (4096 x 4096) are labelled in blocks, which their predictions are to fit."""
 CONTEXT_PX = 448
-"""Around a square."""
+"""Around a square of a frozen encoder's maps."""
 
 
 class Block(NamedTuple):
@@ -197,7 +197,7 @@ def predict_blocks(
     height, width = size
     stride, step = segmenter.stride, block_px(segmenter)
     with _evaluating(segmenter, device):
-        if height * width > LARGE_PX:
+        if height * width > LARGE_PX and segmenter.frozen is not None:
             for top in range(0, height, step):
                 for left in range(0, width, step):
                     rows, cols = (
@@ -250,7 +250,9 @@ def _probs(segmenter: Segmenter, features: Tensor, size: tuple[int, int]) -> Ten
 def _maps_around(segmenter: Segmenter, block: InPlace, device: torch.device) -> list[Tensor]:
     """(1, D, h, w) encoder maps, or the features of others, of what is around a block."""
     shape = block.picture_shape
-    context_px = CONTEXT_PX if math.prod(shape) > MAX_WHOLE_PX else max(shape)
+    context_px = MARGIN_PX if segmenter.frozen is None else CONTEXT_PX
+    if math.prod(shape) <= MAX_WHOLE_PX:
+        context_px = max(shape)
 
     def run(pixels: NDArray[np.generic]) -> list[Tensor]:
         images = _to_tensor(pixels, device)
