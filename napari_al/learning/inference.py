@@ -4,7 +4,7 @@ A large image is processed in tiles. A tile's outer ``MARGIN_PX`` are dropped be
 lacks their context, and over ``RAMP_PX`` neighbouring tiles are blended to avoid seams. If the
 receptive field does not exceed the margin, the result equals that of a single pass.
 
-A block of a larger picture (``InPlace``), and with a frozen encoder any picture of over ``LARGE_PX``,
+A block of a larger picture (``InPlace``), and for a frozen encoder a picture of over ``LARGE_PX``,
 is processed square by square. Around each, a frozen encoder is given ``CONTEXT_PX``: as far as
 EfficientNet-Lite sees, so that the result is that of a single pass. That takes three times as long.
 """
