@@ -89,7 +89,9 @@ class Raster:
 
 
 @contextmanager
-def open_raster(path: Path, pages: Pages = "refuse", *, ids: bool = False) -> Iterator[Raster]:
+def open_raster(
+    path: Path, pages: Pages = "refuse", *, ids: bool = False, level: int = 0
+) -> Iterator[Raster]:
     """Open a picture for reading by parts.
 
     Parameters
@@ -99,6 +101,8 @@ def open_raster(path: Path, pages: Pages = "refuse", *, ids: bool = False) -> It
         As of `read_image`.
     ids : bool
         Read ids as they are stored (`read_ids`), one channel, instead of pixels.
+    level : int
+        Of OME-Zarr: which of its resolutions, the largest being 0.
 
     Raises
     ------
@@ -107,7 +111,9 @@ def open_raster(path: Path, pages: Pages = "refuse", *, ids: bool = False) -> It
     """
     with ExitStack() as stack:
         with _decoding(path):
-            raster = _open(path, pages, ids, stack)
+            raster = (
+                _open_zarr(path, ids, level) if is_zarr(path) else _open(path, pages, ids, stack)
+            )
 
         def read(rows: slice, cols: slice, plane: Plane = ()) -> NDArray[Any]:
             with _decoding(path):
@@ -146,8 +152,6 @@ def _decoding(path: Path) -> Iterator[None]:
 
 
 def _open(path: Path, pages: Pages, ids: bool, stack: ExitStack) -> Raster:
-    if is_zarr(path):
-        return _open_ome_zarr(path, ids)
     check_file(path)
     if path.suffix.lower() in TIFF_SUFFIXES:
         raster = _open_tiff(path, pages, ids, stack)
@@ -198,7 +202,7 @@ def _open_tiff(path: Path, pages: Pages, ids: bool, stack: ExitStack) -> Raster 
             return np.array(mapped[index], series.dtype)
 
     def read(rows: slice, cols: slice, plane: Plane) -> NDArray[Any]:
-        found = part(_index(picture.roles, rows, cols, picture.n_samples, plane))
+        found = part(plane_index(picture.roles, rows, cols, picture.n_samples, plane))
         samples = picture.samples(found)
         return samples if ids else picture.pixels(samples)
 
@@ -223,7 +227,9 @@ def _part_of_pages(series: Any) -> Part:
     return part
 
 
-def _index(roles: str, rows: slice, cols: slice, n_samples: int, plane: Plane) -> tuple[slice, ...]:
+def plane_index(
+    roles: str, rows: slice, cols: slice, n_samples: int, plane: Plane
+) -> tuple[slice, ...]:
     """Return the part of a stored array; ``roles`` of its axes: y, x, c, t, z or alone (-)."""
     of_role = {"y": rows, "x": cols, "c": slice(0, n_samples), "-": slice(0, 1)}
     at = iter(plane)
@@ -244,9 +250,9 @@ def _of_ids(path: Path, header: Header, dtype: np.dtype[Any], n_samples: int) ->
 # ---- Zarr
 
 
-def _open_ome_zarr(path: Path, ids: bool) -> Raster:
+def _open_zarr(path: Path, ids: bool, level: int) -> Raster:
     group, picture = ngff_picture(path)
-    stored = group[picture["datasets"][0]["path"]]
+    stored = group[picture["datasets"][level]["path"]]
     names = ngff_axes(picture, stored.ndim)
     sizes = dict(zip(names, stored.shape, strict=True))
     others = [name for name, size in sizes.items() if name not in "yxctz" and size > 1]
@@ -266,7 +272,7 @@ def _open_ome_zarr(path: Path, ids: bool) -> Raster:
     dropped = tuple(i for i, role in enumerate(roles) if role not in kept)
 
     def read(rows: slice, cols: slice, plane: Plane) -> NDArray[Any]:
-        found = part(_index(roles, rows, cols, n_channels, plane)).squeeze(dropped)
+        found = part(plane_index(roles, rows, cols, n_channels, plane)).squeeze(dropped)
         if "c" not in kept:
             return np.ascontiguousarray(found.transpose(*map(kept.index, "yx"))[..., None], dtype)
         return np.ascontiguousarray(found.transpose(*map(kept.index, "yxc")), dtype)
@@ -297,6 +303,11 @@ def ngff_picture(path: Path) -> tuple[Any, dict[str, Any]]:
     if "multiscales" not in attributes:
         raise InputError(f"{path} is no OME-Zarr picture: its attributes name no multiscales.")
     return group, attributes["multiscales"][0]
+
+
+def ngff_levels(path: Path) -> int:
+    """Return how many resolutions an OME-Zarr has."""
+    return len(ngff_picture(path)[1]["datasets"])
 
 
 def ngff_axes(picture: dict[str, Any], n_axes: int) -> list[str]:

@@ -40,13 +40,12 @@ class Placement:
             axis_labels=(axis_labels[-2], axis_labels[-1]) if axis_labels else None,
         )
 
-    def kwargs(self, k: int = 1) -> dict[str, Any]:
-        """Return arguments for a layer with k x k texels an image pixel."""
+    def kwargs(self, texels: tuple[float, float] = (1, 1)) -> dict[str, Any]:
+        """Return arguments for a layer with so many texels an image pixel along each axis."""
+        of_axes = list(zip(self.scale, self.translate, texels, strict=True))
         out: dict[str, Any] = {
-            "scale": tuple(s / k for s in self.scale),
-            "translate": tuple(
-                t + (0.5 / k - 0.5) * s for s, t in zip(self.scale, self.translate, strict=True)
-            ),
+            "scale": tuple(s / k for s, _, k in of_axes),
+            "translate": tuple(t + (0.5 / k - 0.5) * s for s, t, k in of_axes),
         }
         if self.units is not None:
             out["units"] = self.units

@@ -32,6 +32,13 @@ class ChannelView(NamedTuple):
     colour: str
 
 
+class Contrast(NamedTuple):
+    """How grey images are shown: values of black and white, and gamma."""
+
+    limits: tuple[float, float]
+    gamma: float = 1.0
+
+
 def default_view(n_channels: int) -> tuple[ChannelView, ...]:
     """Return two channels in magenta and green; of more the first three in red, green and blue."""
     colours = ("magenta", "green") if n_channels == 2 else ("red", "green", "blue")

@@ -12,8 +12,7 @@ from psygnal import Signal
 from qtpy.QtCore import QTimer
 
 from napari_al.plugin.layers.camera import Placement
-from napari_al.plugin.layers.channel_view import in_8_bit, robust_range
-from napari_al.plugin.layers.layer_set import Contrast
+from napari_al.plugin.layers.channel_view import Contrast, in_8_bit, robust_range
 from napari_al.plugin.layers.picture_store import (
     KINDS,
     Key,
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_al.formats.parts.picture_parts import Part
     from napari_al.methods.queries import Region
     from napari_al.plugin.layers.channel_view import ChannelView
     from napari_al.plugin.layers.highlight import Marks
@@ -62,6 +62,7 @@ class ImageDisplay:
         Where images lie in the world.
     planes : sequence of Plane
         Of layers that its images are from: these are hidden until `close`, and keep their sliders.
+        Stacks of a data folder have sliders without.
 
     Attributes
     ----------
@@ -110,12 +111,13 @@ class ImageDisplay:
         self._hidden = [la for la in dict.fromkeys(p.layer for p in planes) if la.visible]
         for layer in self._hidden:
             layer.visible = False
-        self._slider = layers.plane_slider(planes)
+        self._slider = layers.plane_slider(session.data, planes)
         self._slider.moved.connect(self._on_slider)
         layers.place(placement or Placement())
         rules = session.data.rules
         is_grey = session.data.n_channels == 1 and len(rules.ranges) == 1
         layers.set_contrast(Contrast(rules.ranges[0], rules.gamma) if is_grey else None)
+        self._behind = layers.picture_behind()
         layers.set_classes(session.config.classes)
         layers.set_wanted("borders", False)
 
@@ -125,6 +127,7 @@ class ImageDisplay:
         self._refit.stop()
         self._tell_jobs.stop()
         self._slider.close()
+        self._behind.close()
         self._pictures.close()
         self.layers.clear()
         for layer in self._hidden:
@@ -211,6 +214,7 @@ class ImageDisplay:
         self._view, self._view_version = view, self._view_version + 1
         if self.image:
             self._pictures.request(self._key(self.image, "image"))
+            self._show_behind()
 
     def toggle(self, kind: PictureKind) -> None:
         """Show a kind of picture, or hide it."""
@@ -268,7 +272,10 @@ class ImageDisplay:
         elif image != self.image:
             self.image = image
             self._tell_jobs.start()
+            part = self._session.data.part(image)
+            self.layers.move_to(*((0, 0) if part is None else part.box[:2]))
             self.layers.show("image", self._pictures.get(key))
+            self._show_behind()
             if self._is_new:
                 self._is_new = False
                 self.layers.prepare("prediction")
@@ -278,6 +285,27 @@ class ImageDisplay:
     def _on_looked_at(self) -> None:
         if self.image:
             self._session.look_at(self.image)
+
+    def _show_behind(self) -> None:
+        """Show the picture that the image on screen is a block of; a change of it waits."""
+        part = self._session.data.part(self.image)
+        if part is None or not part.is_block:
+            self._behind.show(None, (1, 1))
+        elif self._behind.is_wanted:
+            key = Key(self._first_of(part), "overview", (self._view_version, 0), self._view)
+            if self._pictures.is_ready(key):
+                self._behind.show(self._pictures.get(key), part.picture_shape)
+            else:
+                self._pictures.request(key)
+
+    def _first_of(self, part: Part) -> str:
+        """Return the first block of the same plane."""
+        return next(
+            name
+            for name in self._session.data.train
+            if (other := self._session.data.part(name)) is not None
+            and (other.picture, other.plane) == (part.picture, part.plane)
+        )
 
     def _show_picture(self, kind: PictureKind) -> None:
         """Show an overlay of the image on screen; an outdated one stays until the new is there."""
@@ -291,8 +319,8 @@ class ImageDisplay:
 
     def _on_picture(self, key: Key, error: str | None) -> None:
         """Show a picture that has become ready, if it is still current."""
-        if key.kind == "thumbnail":
-            self.thumbnail_ready.emit(key.image)
+        if key.kind in ("thumbnail", "overview"):
+            self._on_small_picture(key)
             return
         if error is not None:
             self.failed.emit(error)
@@ -311,6 +339,12 @@ class ImageDisplay:
                 self.layers.camera.whole_image()
             self._show_region()
             self.arrived.emit()
+
+    def _on_small_picture(self, key: Key) -> None:
+        if key.kind == "thumbnail":
+            self.thumbnail_ready.emit(key.image)
+        elif self.image:
+            self._show_behind()
 
     # ---- changes in napari's layer list
 

@@ -6,14 +6,15 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from psygnal import Signal
 
 from napari_al.plugin.layers import highlight
 from napari_al.plugin.layers.camera import Camera
-from napari_al.plugin.layers.channel_view import robust_range
+from napari_al.plugin.layers.channel_view import Contrast, robust_range
 from napari_al.plugin.layers.layer_kinds import (
     CLASS_KINDS,
     NAMES,
@@ -29,7 +30,8 @@ from napari_al.plugin.layers.layer_kinds import (
     query_colors,
     score_limits,
 )
-from napari_al.plugin.layers.plane_slider import PlaneSlider
+from napari_al.plugin.layers.picture_behind import PictureBehind
+from napari_al.plugin.layers.plane_slider import PlaneSlider, slider_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,10 +41,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_al.core.geometry.masks import Mask
-    from napari_al.formats.dataset import ClassInfo
+    from napari_al.formats.dataset import ClassInfo, DataFolder
     from napari_al.plugin.layers.camera import Placement
     from napari_al.plugin.layers.picture_store import PictureKind
-    from napari_al.plugin.layers.plane_slider import Plane
+from napari_al.plugin.layers.plane_slider import Plane
 
 DIM_UNDER_OVERLAYS = 0.4
 """Share of the dimming that remains while the heatmap or labels are shown."""
@@ -50,13 +52,6 @@ BRIGHT_GAMMA = 0.5
 """Of a picture that is brightened, times its own gamma."""
 REDRAW_FACTOR = 1.25
 """Change of zoom after which the outline is redrawn."""
-
-
-class Contrast(NamedTuple):
-    """How grey images are shown: values of black and white, and gamma."""
-
-    limits: tuple[float, float]
-    gamma: float = 1.0
 
 
 class LayerSet:
@@ -77,6 +72,7 @@ class LayerSet:
     def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
         self.camera = Camera(viewer)
+        self._placement = self.camera.placement
         self._classes: tuple[ClassInfo, ...] = ()
         self._layers: dict[LayerKind, Layer] = {}
         self._may_resize = True
@@ -111,7 +107,16 @@ class LayerSet:
 
     def place(self, placement: Placement) -> None:
         """Move all layers to where the images lie in the world."""
-        self.camera.placement = placement
+        self._placement = self.camera.placement = placement
+        for kind, layer in self._layers.items():
+            self._put(kind, layer)
+
+    def move_to(self, row: int, col: int) -> None:
+        """Move the layers of an image to where it begins in its picture."""
+        there = replace(self._placement, translate=self._placement.world(row, col))
+        if there == self.camera.placement:
+            return
+        self.camera.placement = there
         for kind, layer in self._layers.items():
             self._put(kind, layer)
 
@@ -120,11 +125,16 @@ class LayerSet:
         layer.scale, layer.translate = placed["scale"], placed["translate"]
 
     def _placed(self, kind: LayerKind) -> dict[str, Any]:
-        return self.camera.placement.kwargs(self._k if kind == "query" else 1)
+        k = self._k if kind == "query" else 1
+        return self.camera.placement.kwargs((k, k))
 
-    def plane_slider(self, planes: Sequence[Plane]) -> PlaneSlider:
+    def plane_slider(self, data: DataFolder, planes: Sequence[Plane]) -> PlaneSlider:
         """Return what keeps the viewer's sliders and the plane on screen together."""
-        return PlaneSlider(self._viewer, planes)
+        return slider_of(self._viewer, data, planes)
+
+    def picture_behind(self) -> PictureBehind:
+        """Return what shows a picture as a whole behind its blocks."""
+        return PictureBehind(self._viewer, self._placement, self._contrast)
 
     # ---- visibility and colours
 

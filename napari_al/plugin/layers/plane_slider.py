@@ -1,10 +1,15 @@
-"""napari's sliders and the plane on screen, kept together: images that are planes of a stack."""
+"""napari's sliders and the plane on screen, kept together: images that are planes of a stack.
+
+The stack is a layer of the viewer's, or, in a data folder, a layer that shows nothing and is there
+for its sliders.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 from psygnal import Signal
 
 if TYPE_CHECKING:
@@ -12,6 +17,9 @@ if TYPE_CHECKING:
 
     from napari.layers import Layer
     from napari.viewer import Viewer
+
+    from napari_al.formats.dataset import DataFolder
+    from napari_al.formats.parts.picture_parts import Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +33,19 @@ class Plane:
     layer : napari.layers.Image
     index : dict of int to int
         Position on each axis of the layer that has a slider, by axis.
+    stack : object
+        What planes have in common that are shown at one place, if the layer is that of several
+        stacks.
     """
 
     image: str
     layer: Layer
     index: dict[int, int]
+    stack: object = None
+
+    def is_beside(self, other: Plane) -> bool:
+        """Whether another plane is shown at the same place."""
+        return self.layer is other.layer and self.stack == other.stack
 
     def world(self, n_dims: int) -> dict[int, float]:
         """Return its world coordinates on the axes of a viewer with so many dimensions."""
@@ -49,6 +65,68 @@ def nearest_plane(planes: Iterable[Plane], point: Sequence[float]) -> Plane:
     return min(planes, key=distance)
 
 
+def planes_of_folder(data: DataFolder) -> tuple[Layer, list[Plane]] | None:
+    """Return a layer with the sliders of a folder's stacks, and their planes; None without any.
+
+    Axes that some of the stacks have, time first; as long as in the longest.
+    """
+    from napari.layers import Image
+
+    parts = {name: part for name in data.train if (part := data.part(name)) and part.planes}
+    if not parts:
+        return None
+    lengths: dict[str, int] = {}
+    for part in parts.values():
+        for axis, length in part.planes:
+            lengths[axis] = max(length, lengths.get(axis, 0))
+    axes = [axis for axis in "tz" if axis in lengths]
+    shape = (*(lengths[axis] for axis in axes), 1, 1)
+    layer = Image(
+        np.broadcast_to(np.uint8(0), shape),
+        name="Planes",
+        axis_labels=(*axes, "y", "x"),
+        visible=False,
+        metadata={"napari_al": "planes"},
+    )
+    planes = [
+        Plane(
+            name,
+            layer,
+            {axes.index(axis): i for (axis, _), i in zip(part.planes, part.plane, strict=True)},
+            (part.picture, part.box),
+        )
+        for name, part in parts.items()
+    ]
+    return layer, planes
+
+
+def blocks_of(planes: Sequence[Plane], data: DataFolder) -> list[Plane]:
+    """Return planes of layers as images of a folder, which large ones are blocks of."""
+    blocks: dict[str, dict[str, Part]] = {}
+    for name in data.train:
+        part = data.part(name)
+        if part is not None:
+            blocks.setdefault(part.picture, {})[name] = part
+    found = []
+    for plane in planes:
+        parts = blocks.get(plane.image, {})
+        found += [replace(plane, image=name, stack=part.box) for name, part in parts.items()]
+        found += [] if parts else [plane]
+    return found
+
+
+def slider_of(viewer: Viewer, data: DataFolder, planes: Sequence[Plane]) -> PlaneSlider:
+    """Return the sliders of planes of layers; without any, of a folder's stacks."""
+    found = None if planes else planes_of_folder(data)
+    if found is None:
+        return PlaneSlider(viewer, blocks_of(planes, data))
+    layer, planes = found
+    active = viewer.layers.selection.active
+    viewer.layers.insert(0, layer)
+    viewer.layers.selection.active = active
+    return PlaneSlider(viewer, planes, layer)
+
+
 class PlaneSlider:
     """Moves the sliders to a plane, and says to which one the user has moved them.
 
@@ -57,13 +135,15 @@ class PlaneSlider:
     viewer : napari.Viewer
     planes : sequence of Plane
         Without any that has a slider these are left alone.
+    own : napari.layers.Image, optional
+        Their layer, if it is ours: removed by `close`.
     """
 
     moved = Signal(str)
     """The user has gone to the plane of this image."""
 
-    def __init__(self, viewer: Viewer, planes: Sequence[Plane]) -> None:
-        self._viewer = viewer
+    def __init__(self, viewer: Viewer, planes: Sequence[Plane], own: Layer | None = None) -> None:
+        self._viewer, self._own = viewer, own
         self._planes = {plane.image: plane for plane in planes if plane.index}
         self._at: Plane | None = None
         if self._planes:
@@ -74,6 +154,8 @@ class PlaneSlider:
         if self._planes:
             self._viewer.dims.events.current_step.disconnect(self._on_step)
         self._planes = {}
+        if self._own is not None and self._own in self._viewer.layers:
+            self._viewer.layers.remove(self._own)
 
     def go_to(self, image: str) -> None:
         """Move the sliders to the plane of an image."""
@@ -88,14 +170,14 @@ class PlaneSlider:
     def are_of_one_stack(self, image: str, other: str) -> bool:
         """Whether two images are planes of the same layer."""
         one, two = self._planes.get(image), self._planes.get(other)
-        return one is not None and two is not None and one.layer is two.layer
+        return one is not None and two is not None and one.is_beside(two)
 
     def _on_step(self, _: object = None) -> None:
         """Find the plane of the same layer that is nearest to the sliders."""
         if self._at is None or self._at.layer not in self._viewer.layers:
             return
-        layer = self._at.layer
-        stack = (plane for plane in self._planes.values() if plane.layer is layer)
+        here = self._at
+        stack = (plane for plane in self._planes.values() if plane.is_beside(here))
         nearest = nearest_plane(stack, self._viewer.dims.point)
         if nearest is not self._at:
             self._at = nearest
