@@ -75,7 +75,7 @@ def test_a_stack_of_a_folder_has_a_slider(desk: Desk, tmp_path: Path) -> None:
     stack = np.random.default_rng(0).integers(0, 60000, (5, 40, 50)).astype(np.uint16)
     open_folder(desk, tmp_path / "data", stack, "ZYX")
     dims = desk.viewer.dims
-    assert (dims.ndim, tuple(dims.axis_labels)[0]) == (3, "z")
+    assert (dims.ndim, dims.axis_labels[0]) == (3, "z")
     asked = desk.session.data.part(desk.query.region.image).plane[0]
     assert dims.current_step[0] == asked
     image = desk.viewer.layers[NAMES["image"]]
