@@ -55,11 +55,11 @@ from napari_al.formats.folder_check import (
     take_out_odd_images,
 )
 from napari_al.formats.image_rules import ImageRules, filled, valid_pixels
-from napari_al.formats.images import Header, read_image
+from napari_al.formats.images import Header
 from napari_al.formats.known_headers import KnownHeaders
 from napari_al.formats.label_maps import read_class_map, read_masks
 from napari_al.formats.listing import Kind, Split, list_images
-from napari_al.formats.parts.rasters import open_raster
+from napari_al.formats.parts.rasters import open_raster, read_whole
 from napari_al.formats.remote import address_in, local_folder
 from napari_al.processors import n_cores
 
@@ -342,7 +342,7 @@ class DataFolder:
         """
         part = part or item.part
         if part is None:
-            pixels, is_same = read_image(item.image, self.rules.pages), True
+            pixels, is_same = read_whole(item.image, self.rules.pages), True
         else:
             with open_raster(item.image, self.rules.pages) as raster:
                 is_same = (raster.shape, raster.planes) == (part.picture_shape, part.planes)

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_al.errors import InputError
-from napari_al.formats.images import Header, read_image
+from napari_al.formats.images import Header
 from napari_al.formats.label_maps import (
     check_labels_keep_objects,
     check_size,
     classes_without_labels,
     read_class_map,
 )
-from napari_al.formats.parts.rasters import open_raster, raster_header
+from napari_al.formats.parts.rasters import open_raster, raster_header, read_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -88,7 +88,7 @@ class Look:
 
     def _look_at_pixels(self, image: Path, parts: Sequence[Part]) -> None:
         if not parts:
-            read_image(image, self.rules.pages)
+            read_whole(image, self.rules.pages)
             return
         with open_raster(image, self.rules.pages) as raster:
             for part in parts:

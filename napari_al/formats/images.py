@@ -104,12 +104,12 @@ def read_header(path: Path, pages: Pages = "refuse") -> Header:
             header = _tiff_header(path, pages)
         else:
             header = _pillow_header(path)
-            _check_limits(path, header)
+            check_limits(path, header)
             if not _ends_well(path):
                 read_image(path)  # odd, but mostly harmless: the decoder decides
     except DECODER_ERRORS as error:
         raise cannot_read(path, error) from error
-    _check_limits(path, header)
+    check_limits(path, header)
     return header
 
 
@@ -211,7 +211,8 @@ def check_file(path: Path) -> None:
     fetch(path)
 
 
-def _check_limits(path: Path, header: Header) -> None:
+def check_limits(path: Path, header: Header) -> None:
+    """Raise an InputError unless it is a single picture that may be read as a whole."""
     if header.height * header.width == 0:
         raise InputError(f"{path} has no pixels.")
     if header.planes:
@@ -267,7 +268,7 @@ def _pillow_header(path: Path) -> Header:
 def _pillow_pixels(path: Path) -> NDArray[Any]:
     with Image.open(path, formats=_PILLOW_FORMATS) as picture:
         _check_one_frame(path, picture)
-        _check_limits(path, Header(picture.height, picture.width, 3, "uint8"))
+        check_limits(path, Header(picture.height, picture.width, 3, "uint8"))
         if picture.mode.startswith("I"):
             return np.asarray(picture).astype(np.uint16)[..., None]
         is_grey = picture.mode in _GREY_MODES or _is_16_bit_grey_alpha(path)
@@ -281,7 +282,7 @@ def _pillow_pixels(path: Path) -> NDArray[Any]:
 
 def _pillow_ids(path: Path) -> NDArray[Any]:
     with Image.open(path, formats=_PILLOW_FORMATS) as picture:
-        _check_limits(path, Header(picture.height, picture.width, 1, "int32"))
+        check_limits(path, Header(picture.height, picture.width, 1, "int32"))
         if picture.format not in ("PNG", "BMP"):
             raise InputError(f"{path} is a {picture.format}, which changes ids; save it as PNG.")
         ids = np.asarray(picture)
@@ -356,7 +357,7 @@ def _tiff_pixels(path: Path, pages: Pages) -> NDArray[Any]:
 
     with tifffile.TiffFile(path) as file:
         picture = tiff_picture(path, file, pages)
-        _check_limits(path, _stored_header(picture))
+        check_limits(path, _stored_header(picture))
         return picture.pixels(picture.samples(file.series[0].asarray()))
 
 
@@ -370,7 +371,7 @@ def _tiff_ids(path: Path) -> NDArray[Any]:
 
     with tifffile.TiffFile(path) as file:
         picture = tiff_picture(path, file)
-        _check_limits(path, _stored_header(picture))
+        check_limits(path, _stored_header(picture))
         return picture.samples(file.series[0].asarray())
 
 

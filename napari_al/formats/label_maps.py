@@ -9,8 +9,8 @@ import numpy as np
 
 from napari_al.core import IGNORE
 from napari_al.errors import InputError
-from napari_al.formats.images import Header, read_ids
-from napari_al.formats.parts.rasters import open_raster
+from napari_al.formats.images import Header
+from napari_al.formats.parts.rasters import open_raster, read_whole_ids
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -125,6 +125,6 @@ def _read_sized(path: Path, image: Header, part: Part | None) -> NDArray[Any]:
                 path, raster.header, replace(image, height=shape[0], width=shape[1], planes=planes)
             )
             return raster.read(part.rows, part.cols, part.plane)[..., 0]
-    ids = read_ids(path)
+    ids = read_whole_ids(path)
     check_size(path, Header(ids.shape[0], ids.shape[1], 1, ids.dtype.name), image)
     return ids

@@ -112,6 +112,14 @@ def fetch(path: Path) -> None:
         part.chmod(_FETCHED)
 
 
+def fetch_folder(path: Path) -> None:
+    """Have all files that placeholders in a folder stand for."""
+    if _mirror_of(path) is not None:
+        for file in path.rglob("*"):
+            if file.is_file():
+                fetch(file)
+
+
 def _put_placeholder(path: Path, info: Mapping[str, Any]) -> None:
     """Make a placeholder, unless there is one of this version or the file itself."""
     digest = hashlib.sha256(repr(sorted(info.items(), key=str)).encode()).digest()

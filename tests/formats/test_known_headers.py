@@ -37,7 +37,7 @@ def test_a_project_opens_without_labels_and_with_the_headers_that_it_knows(
 
     monkeypatch.setattr(known_headers, "raster_header", counted)
     monkeypatch.setattr(folder_check, "read_class_map", refused)
-    monkeypatch.setattr(label_maps, "read_ids", refused)
+    monkeypatch.setattr(label_maps, "read_whole_ids", refused)
     with Session.create(tmp_path / "p", config) as session:
         n_images = len(session.data.train) + len(session.data.val)
     assert len(read) == n_images

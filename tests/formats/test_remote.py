@@ -109,3 +109,17 @@ def test_an_address_that_cannot_be_used_says_why(in_memory: str) -> None:
         data.labels("scene_0")
     with pytest.raises(InputError, match="cannot be read"):
         data.labels("scene_1")
+
+
+def test_ome_zarr_at_an_address_is_fetched(tmp_path: Path) -> None:
+    zarr = pytest.importorskip("zarr")
+    pixels = np.random.default_rng(0).integers(0, 250, (40, 50)).astype(np.uint8)
+    group = zarr.open_group(tmp_path / "data/images/a.zarr", mode="w", zarr_format=2)
+    group.create_array("0", data=pixels, chunks=(16, 16))
+    group.attrs["multiscales"] = [{"axes": ["y", "x"], "datasets": [{"path": "0"}]}]
+    (tmp_path / "data/classes.json").write_text('[{"id": 0, "name": "a"}]')
+    files = fsspec.filesystem("memory")
+    files.put(str(tmp_path / "data"), "/zarrs/data", recursive=True)
+    data = DataFolder.open(Path("memory:///zarrs/data"))
+    np.testing.assert_array_equal(data.image("a")[..., 0], pixels)
+    files.rm("/zarrs", recursive=True)

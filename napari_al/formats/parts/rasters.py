@@ -26,12 +26,14 @@ from napari_al.formats.images import (
     Header,
     cannot_read,
     check_file,
+    check_limits,
     is_too_large,
     read_header,
     read_ids,
     read_image,
     tiff_header,
 )
+from napari_al.formats.remote import fetch_folder
 from napari_al.formats.tiff import TIFF_SUFFIXES, check_tiff_is_whole, pixel_type, tiff_picture
 
 if TYPE_CHECKING:
@@ -120,6 +122,22 @@ def open_raster(
                 return raster.read(rows, cols, plane)
 
         yield replace(raster, read=read)
+
+
+def read_whole(path: Path, pages: Pages = "refuse") -> NDArray[Any]:
+    """Read a picture as `read_image` does, also of OME-Zarr."""
+    return _whole_of_zarr(path, ids=False) if is_zarr(path) else read_image(path, pages)
+
+
+def read_whole_ids(path: Path) -> NDArray[Any]:
+    """Read a map of ids as `read_ids` does, also of OME-Zarr."""
+    return _whole_of_zarr(path, ids=True)[..., 0] if is_zarr(path) else read_ids(path)
+
+
+def _whole_of_zarr(path: Path, *, ids: bool) -> NDArray[Any]:
+    with open_raster(path, ids=ids) as raster:
+        check_limits(path, raster.header)
+        return raster.read(*(slice(0, length) for length in raster.shape))
 
 
 def raster_header(path: Path, pages: Pages = "refuse") -> Header:
@@ -288,6 +306,7 @@ def ngff_picture(path: Path) -> tuple[Any, dict[str, Any]]:
     InputError
         If there is none, or a folder of bioformats2raw holds several: each is to be named.
     """
+    fetch_folder(path)
     group = zarr_for(path).open_group(path, mode="r")
     attributes = dict(group.attrs.get("ome", group.attrs))
     if "bioformats2raw.layout" in attributes and "multiscales" not in attributes:

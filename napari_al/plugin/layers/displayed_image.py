@@ -5,6 +5,7 @@ Pictures are made in threads (`PictureStore`) and shown when they are ready, if 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_al.formats.parts.picture_parts import Part
     from napari_al.methods.queries import Region
     from napari_al.plugin.layers.channel_view import ChannelView
     from napari_al.plugin.layers.highlight import Marks
@@ -292,20 +292,12 @@ class ImageDisplay:
         if part is None or not part.is_block:
             self._behind.show(None, (1, 1))
         elif self._behind.is_wanted:
-            key = Key(self._first_of(part), "overview", (self._view_version, 0), self._view)
+            first = replace(part, box=(0, 0, *part.shape))  # of the blocks of this plane
+            key = Key(first.name, "overview", (self._view_version, 0), self._view)
             if self._pictures.is_ready(key):
                 self._behind.show(self._pictures.get(key), part.picture_shape)
             else:
                 self._pictures.request(key)
-
-    def _first_of(self, part: Part) -> str:
-        """Return the first block of the same plane."""
-        return next(
-            name
-            for name in self._session.data.train
-            if (other := self._session.data.part(name)) is not None
-            and (other.picture, other.plane) == (part.picture, part.plane)
-        )
 
     def _show_picture(self, kind: PictureKind) -> None:
         """Show an overlay of the image on screen; an outdated one stays until the new is there."""
