@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_al.errors import InputError
-from napari_al.formats.images import Header
 from napari_al.formats.label_maps import (
     check_labels_keep_objects,
     check_size,
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 
     from napari_al.formats.classes import ClassInfo
     from napari_al.formats.image_rules import ImageRules
+    from napari_al.formats.images import Header
     from napari_al.formats.known_headers import KnownHeaders
     from napari_al.formats.listing import Kind, Listed, Split
     from napari_al.formats.parts.picture_parts import Part
