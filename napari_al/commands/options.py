@@ -14,7 +14,7 @@ Segmenter = Annotated[
     str | None,
     typer.Option(
         help="a row of `napari-al methods --segmenters`",
-        show_default="efficientnet-lite0",
+        show_default="efficientnet-lite0, at two scales for small images",
     ),
 ]
 Device = Annotated[

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import statistics
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from napari_al.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 Family = Literal["efficientnet-lite", "compact", "filters", "deeplabv3plus", "segformer", "dino"]
 
+DEFAULT: Final = "efficientnet-lite0"
+DEFAULT_IF_SMALL: Final = "efficientnet-lite0-two-scales"
+SMALL_PX = 2**17
+"""Largest median size of images, in pixels, that are seen at two scales by default: 362 x 362."""
 IMAGENET: Final = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 """Mean and standard deviation of red, green, blue in 0..1 that most backbones were trained with."""
 
@@ -241,6 +246,21 @@ SEGMENTERS: Final[Mapping[str, SegmenterInfo]] = {
         _dinov3("large", 303.1, 1024, 24),
     )
 }
+
+
+def default_segmenter(shapes: Iterable[tuple[int, int]]) -> str:
+    """Return the row that a project begins with unless a setting names one.
+
+    Small images are seen at twice their size, too: objects there are a few pixels of the finest
+    map, and encoding, which then takes five times as long, is quick.
+
+    Parameters
+    ----------
+    shapes : iterable of (int, int)
+        H, W of the images, in pixels; at least one.
+    """
+    n_pixels = statistics.median(height * width for height, width in shapes)
+    return DEFAULT_IF_SMALL if n_pixels <= SMALL_PX else DEFAULT
 
 
 def segmenter_info(name: str) -> SegmenterInfo:

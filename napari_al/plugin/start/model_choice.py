@@ -6,12 +6,23 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QCheckBox, QFormLayout, QLineEdit, QWidget
 
-from napari_al.learning.networks.catalogue import SEGMENTERS, segmenter_info
+from napari_al.learning.networks.catalogue import (
+    DEFAULT,
+    DEFAULT_IF_SMALL,
+    SEGMENTERS,
+    SMALL_PX,
+    segmenter_info,
+)
 from napari_al.learning.networks.pretrained import PRETRAINED
 from napari_al.plugin.widgets.form_parts import CollapsibleBox, choice, text
 
 if TYPE_CHECKING:
+    from napari_al.learning.networks.catalogue import SegmenterInfo
     from napari_al.session.project.config import TrainingSettings
+
+
+BY_SIZE = ""
+"""No row: the project's settings name none."""
 
 
 class ModelChoice(CollapsibleBox):
@@ -19,7 +30,8 @@ class ModelChoice(CollapsibleBox):
 
     def __init__(self) -> None:
         super().__init__("Advanced: the model")
-        self.segmenter = choice({name: name for name in SEGMENTERS}, "the network that learns")
+        rows = {BY_SIZE: "by the size of the images", **{name: name for name in SEGMENTERS}}
+        self.segmenter = choice(rows, "the network that learns")
         self.segmenter.currentIndexChanged.connect(lambda _: self._refresh())
         self.weights = QLineEdit()
         self.weights.setPlaceholderText(PRETRAINED)
@@ -43,7 +55,7 @@ class ModelChoice(CollapsibleBox):
         self._refresh()
 
     def preset(self, training: TrainingSettings) -> None:
-        """Show the settings of a config."""
+        """Show the settings of a config, whose network was named by somebody."""
         chosen = segmenter_info(training.segmenter)
         self.segmenter.setCurrentIndex(self.segmenter.findData(chosen.name))
         self.weights.setText("" if training.weights == PRETRAINED else training.weights)
@@ -51,18 +63,30 @@ class ModelChoice(CollapsibleBox):
 
     def settings(self) -> dict[str, Any]:
         """Return what was chosen, as settings of the training."""
-        chosen = SEGMENTERS[self.segmenter.currentData()]
+        chosen = self._chosen
+        if chosen is None:
+            return {}
         settings: dict[str, Any] = {"segmenter": chosen.name}
         if chosen.has_weights:
             settings["weights"] = self.weights.text().strip() or PRETRAINED
             settings["frozen"] = self.frozen.isChecked()
         return settings
 
+    @property
+    def _chosen(self) -> SegmenterInfo | None:
+        return SEGMENTERS.get(self.segmenter.currentData())
+
     def _refresh(self) -> None:
-        chosen = SEGMENTERS[self.segmenter.currentData()]
-        self.weights.setEnabled(chosen.has_weights)
-        self.frozen.setEnabled(chosen.has_weights)
-        self.frozen.setChecked(chosen.frozen)
+        chosen = self._chosen
+        has_weights = chosen is not None and chosen.has_weights
+        self.weights.setEnabled(has_weights)
+        self.frozen.setEnabled(has_weights)
+        self.frozen.setChecked(chosen is None or chosen.frozen)
+        if chosen is None:
+            self._summary.setText(
+                f"{DEFAULT_IF_SMALL} for images of up to {SMALL_PX:,} pixels, else {DEFAULT}"
+            )
+            return
         licence = f"; weights: {chosen.licence}" if chosen.licence else ""
         fixed = "" if chosen.has_weights else "; it has no weights to choose or to keep"
         self._summary.setText(f"{chosen.summary}{licence}{fixed}")

@@ -169,7 +169,8 @@ class StartPage(QWidget):
             self.budget.setValue(config.budget)
         if "retrain_after" in given:
             self.retrain_after.setValue(config.retrain_after or 0)
-        self.model.preset(config.training)
+        if "segmenter" in given.get("training", {}):
+            self.model.preset(config.training)
         self.regions.preset(config.regions.n_per_image, config.method.regions)
         self.order.setCurrentIndex(self.order.findData(config.acquisition.order))
         if project is not None:

@@ -14,7 +14,12 @@ from pydantic import Field, ValidationError, model_validator
 from napari_al.errors import InputError
 from napari_al.formats.dataset import ClassInfo
 from napari_al.formats.image_rules import ImageRules
-from napari_al.learning.networks.catalogue import SEGMENTERS
+from napari_al.learning.networks.catalogue import (
+    DEFAULT,
+    DEFAULT_IF_SMALL,
+    SEGMENTERS,
+    SMALL_PX,
+)
 from napari_al.methods.settings import (
     AcquisitionSettings,
     Fraction,
@@ -49,7 +54,9 @@ class TrainingSettings(Settings):
     """One round's training."""
 
     segmenter: str = Field(
-        "efficientnet-lite0", description="`napari-al methods --segmenters` lists them"
+        DEFAULT,
+        description="`napari-al methods --segmenters` lists them; default for images of up to "
+        f"{SMALL_PX:,} pixels: {DEFAULT_IF_SMALL}",
     )
     weights: str = Field(
         "pretrained",

@@ -25,6 +25,7 @@ from pydantic import BaseModel, ValidationError
 from napari_al.errors import InputError
 from napari_al.formats.image_rules import ImageRules
 from napari_al.formats.remote import address_of
+from napari_al.learning.networks.catalogue import default_segmenter
 from napari_al.methods.acquisition import (
     ENCODER_COLUMNS,
     ENSEMBLE_COLUMNS,
@@ -134,6 +135,7 @@ def make_config(
         )
     fields = {
         **settings,
+        "training": _training(data, settings.get("training", {})),
         "data": address_of(data.path) or str(data.path.resolve()),
         "classes": data.classes,
         "images": rules,
@@ -237,6 +239,13 @@ def _value(text: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         return text
+
+
+def _training(data: DataFolder, given: object) -> object:
+    """Return the given settings, with the segmenter that fits the images if they name none."""
+    if not isinstance(given, dict) or "segmenter" in given or given.get("frozen") is False:
+        return given  # two scales are always frozen
+    return {"segmenter": default_segmenter(map(data.shape, data.train)), **given}
 
 
 def _method(method: str | Method | None, columns: object) -> Method:

@@ -61,10 +61,9 @@ def test_weights_that_are_not_here_are_said_before_anything_is_made(
 
 
 def test_a_project_begun_in_a_window_learns_fast_unless_told_otherwise(desk, data_path, tmp_path):
-    default = {"segmenter": "efficientnet-lite0", "weights": "pretrained", "frozen": True}
-    assert desk.dock.start.model.settings() == default
+    assert desk.dock.start.model.settings() == {}
     for name, settings in (
-        ("efficientnet-lite0", {}),
+        ("efficientnet-lite0-two-scales", {}),
         ("compact", {"training": {"segmenter": "compact"}}),
     ):
         place = tmp_path / name

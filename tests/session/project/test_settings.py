@@ -6,6 +6,11 @@ import pytest
 
 from napari_al.errors import InputError
 from napari_al.formats.dataset import DataFolder
+from napari_al.learning.networks.catalogue import (
+    DEFAULT,
+    DEFAULT_IF_SMALL,
+    default_segmenter,
+)
 from napari_al.session.project.config import TrainingSettings
 from napari_al.session.project.settings import (
     differences,
@@ -136,6 +141,20 @@ def test_differences_name_the_settings(data: DataFolder) -> None:
     steps = TrainingSettings().steps
     assert differences(old, new) == ["seed: 0, not 1", f"training.steps: {steps}, not 5"]
     assert differences(old, old) == []
+
+
+def test_small_images_are_seen_at_two_scales_unless_a_setting_says_otherwise(
+    data: DataFolder,
+) -> None:
+    def segmenter(**training: object) -> str:
+        return make_config(data, {"training": training}, "bvsb").training.segmenter
+
+    assert make_config(data, {}, "bvsb").training.segmenter == DEFAULT_IF_SMALL
+    assert segmenter(steps=5) == DEFAULT_IF_SMALL
+    assert segmenter(frozen=False) == DEFAULT  # two scales are always frozen
+    assert segmenter(segmenter="compact") == "compact"
+    assert default_segmenter([(256, 512), (20, 20), (4000, 3000)]) == DEFAULT_IF_SMALL
+    assert default_segmenter([(256, 513)]) == DEFAULT
 
 
 def test_every_setting_is_listed(data: DataFolder) -> None:
