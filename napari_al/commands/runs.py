@@ -75,8 +75,6 @@ def simulate(
     chosen = make_config(folder, settings, method)
     for note in (*folder.notes, *notes_of_objects(folder, chosen)):
         typer.echo(f"note: {note}", err=True)
-    if "segmenter" not in settings.get("training", {}):
-        typer.echo(f"segmenter: {chosen.training.segmenter}, by the size of the images", err=True)
     with using(cluster) as workers, RunProgress(rounds) as progress, closing(metrics):
 
         def on_round(row: dict[str, str]) -> None:
