@@ -94,7 +94,7 @@ def session(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 def test_each_part_is_asked_about_and_predicted_as_in_its_picture(session: Session) -> None:
-    assert len(session.data.train) == 14
+    assert len(session.data.train) == 11
     assert {a.query.region.image.partition("@")[0] for a in session.answers()} >= {"slide"}
     path = session.project.newest_model_file()
     model = open_model(path).segmenter
@@ -173,7 +173,7 @@ def test_labels_of_the_picture_are_answers_about_its_blocks(folder: Path, tmp_pa
     _, truth = scene(SHAPE, 0)
     with Session.create(tmp_path / "p", config_of(folder)) as session:
         given = give_answers(session, [LabelledImage("slide", truth)])
-        assert given.n_images == 12
+        assert given.n_images == 9
         right = [session.answers_map(n) for n in session.data.train if n.startswith("slide")]
         assert sum((ids != IGNORE).sum() for ids in right) == truth.size
 

@@ -8,6 +8,7 @@ as a whole (reading, what a network sees around a block, files that go out) is t
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
     from napari_al.formats.tiff import Planes
 
 BLOCK_PX = 2048
-"""Side of a block, about."""
-ALIGNED_PX = 32
-"""Blocks begin at multiples of this, as the cells of most networks' maps do."""
+"""Side of a block: whole cells of most networks' maps."""
+MIN_SHARE = 0.25
+"""Least side of the last block along an axis; what is less joins the one before."""
 MAX_PARTS = 100_000
 """Of one picture; a file that says it is larger is not to be believed."""
 
@@ -110,9 +111,9 @@ def parts_of(picture: str, header: Header, block_px: int | None) -> list[Part]:
     side = block_px if block_px is not None and height * width > 4 * block_px**2 else None
     if side is None and not header.planes:
         return []
-    n = 1 if side is None else -(-height // side) * -(-width // side)
-    for _, length in header.planes:
-        n *= length
+    n = math.prod(length for _, length in header.planes)
+    if side is not None:
+        n *= max(height // side, 1) * max(width // side, 1)
     if n > MAX_PARTS:
         raise InputError(
             f"{picture} says that it is {width} x {height} pixels, planes {dict(header.planes)}: "
@@ -127,7 +128,8 @@ def parts_of(picture: str, header: Header, block_px: int | None) -> list[Part]:
 
 
 def _spans(length: int, side: int | None) -> Iterator[tuple[int, int]]:
-    """Cut a length into equal parts, about: each begins at a multiple of ``ALIGNED_PX``."""
-    n = 1 if side is None else -(-length // side)
-    edges = [round(i * length / n / ALIGNED_PX) * ALIGNED_PX for i in range(n)]
-    yield from zip(edges, [*edges[1:], length], strict=True)
+    """Cut a length into sides of blocks; all but the last are equal."""
+    step = length if side is None else side
+    n = max(math.ceil(length / step - MIN_SHARE), 1)
+    for i in range(n):
+        yield i * step, length if i == n - 1 else (i + 1) * step
