@@ -230,6 +230,11 @@ class DataFolder:
         return bool(self.val)
 
     @cached_property
+    def has_blocks(self) -> bool:
+        """Whether an image is a block of a larger picture."""
+        return any(item.part is not None and item.part.is_block for item in self._items.values())
+
+    @cached_property
     def number_of(self) -> dict[str, int]:
         """Position of each training image in ``train``."""
         return {name: number for number, name in enumerate(self.train)}

@@ -149,9 +149,11 @@ class Predictor:
         """Call a function with the predictions of each image (``JobContext.side_by_side``).
 
         A frozen segmenter's small networks gain more from several images at a time than from
-        several threads; others, and a GPU, do one image at a time.
+        several threads; others, a GPU, and blocks of large pictures, which take much memory, do one
+        image at a time.
         """
-        if self.encodings is not None and self._work.device.type == "cpu":
+        has_blocks = self._work.snapshot.data.has_blocks
+        if self.encodings is not None and self._work.device.type == "cpu" and not has_blocks:
             return self._work.side_by_side(images, do)
         return ((image, partial(do, image)) for image in self._work.turns(images))
 
