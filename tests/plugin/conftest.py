@@ -78,6 +78,7 @@ class Desk:
         self.until(lambda: self.dock.bench.query is not None)
         self.until(lambda: not self.dock.bench.opened.updates._later.isActive())
         self.until(lambda: self.dock.bench.stage.image == self.query.region.image)
+        self.until(lambda: self.dock.bench.stage.layers.get("query") is not None)
 
 
 @pytest.fixture

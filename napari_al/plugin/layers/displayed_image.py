@@ -107,6 +107,9 @@ class ImageDisplay:
         self._view: tuple[ChannelView, ...] | None = None
         self._view_version = 0
         self._refit = timer(60, layers.refit)
+        # one layer at a time: napari takes 0.1 s and more for each
+        self._arrive_soon = timer(0, self._arrive)
+        self._prepare = timer(0, lambda: layers.prepare("prediction"))
         self._tell_jobs = timer(LATER_MS, self._on_looked_at)  # a file, for which no key waits
         self._hidden = [la for la in dict.fromkeys(p.layer for p in planes) if la.visible]
         for layer in self._hidden:
@@ -124,8 +127,8 @@ class ImageDisplay:
     def close(self) -> None:
         """Remove the session's layers and show the hidden ones again."""
         self.is_closing = True
-        self._refit.stop()
-        self._tell_jobs.stop()
+        for pending in (self._refit, self._arrive_soon, self._prepare, self._tell_jobs):
+            pending.stop()
         self._slider.close()
         self._behind.close()
         self._pictures.close()
@@ -276,9 +279,6 @@ class ImageDisplay:
             self.layers.move_to(*((0, 0) if part is None else part.box[:2]))
             self.layers.show("image", self._pictures.get(key))
             self._show_behind()
-            if self._is_new:
-                self._is_new = False
-                self.layers.prepare("prediction")
             for kind in OVERLAYS:
                 self._show_picture(kind)
 
@@ -326,11 +326,22 @@ class ImageDisplay:
             self.layers.show("image", self._pictures.get(key))
             self._refit.start()
         elif error is None and not self.image and self._wanted == key.image:
+            is_first = self.layers.get("image") is None
             self._show_image(key.image)
-            if self._region is None:
-                self.layers.camera.whole_image()
-            self._show_region()
-            self.arrived.emit()
+            if is_first:
+                self._arrive_soon.start()
+            else:
+                self._arrive()
+
+    def _arrive(self) -> None:
+        """Show the region on the image that had to be loaded for it."""
+        if self._region is None:
+            self.layers.camera.whole_image()
+        self._show_region()
+        self.arrived.emit()
+        if self._is_new:
+            self._is_new = False
+            self._prepare.start()
 
     def _on_small_picture(self, key: Key) -> None:
         if key.kind == "thumbnail":

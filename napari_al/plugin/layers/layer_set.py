@@ -317,14 +317,16 @@ class LayerSet:
         return highlight.DIM if image is None else dim_code(image.data, _limits(image))
 
     def _redraw(self) -> None:
+        layer = self._layers.get("query")
         if self._shown is None:
+            if layer is None:
+                return
             self._picture.fill(highlight.CLEAR)
         else:
             mask, marks = self._shown
             self._drawn_at, self._drawn_dim = self.camera.px, self._dim_code()
             texel_px, dim = self._drawn_at / self._k, self._drawn_dim
             highlight.draw(self._picture, mask, texel_px=texel_px, k=self._k, marks=marks, dim=dim)
-        layer = self._layers.get("query")
         if layer is None:
             self._add("query", self._picture)
         else:

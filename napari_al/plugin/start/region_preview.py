@@ -14,6 +14,7 @@ from napari_al.plugin.layers.camera import Placement
 from napari_al.plugin.layers.highlight import dilated
 from napari_al.plugin.layers.picture_store import displayed
 from napari_al.plugin.widgets.background import Background
+from napari_al.plugin.widgets.main_thread import timer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -66,6 +67,8 @@ class RegionPreview:
         self._layers = layers
         self._background = Background(dispatch, n_threads=1)  # guards `_pixels`
         self._pixels: tuple[object, NDArray[Any]] | None = None
+        self._preview: _Preview | None = None  # on screen, but for its outlines
+        self._outlines = timer(0, self._show_outlines)
 
     def show(
         self,
@@ -87,10 +90,12 @@ class RegionPreview:
 
     def stop(self) -> None:
         """Drop requests; the layers stay for the session that is opened."""
+        self._outlines.stop()
         self._background.drop_all()
 
     def close(self) -> None:
         """End the thread."""
+        self._outlines.stop()
         self._background.close()
 
     def _make(
@@ -137,7 +142,14 @@ class RegionPreview:
         layers.show("image", preview.image)
         if is_new:
             layers.camera.part(preview.rows, preview.cols)
-        layers.show("borders", preview.outlines)
+        self._preview = preview
+        self._outlines.start()  # one layer at a time: napari takes 0.1 s and more for each
+
+    def _show_outlines(self) -> None:
+        preview, self._preview = self._preview, None
+        if preview is None:
+            return
+        self._layers.show("borders", preview.outlines)
         if preview.count is not None:
             self.regions_changed.emit(preview.count)
 

@@ -272,7 +272,7 @@ class SessionOpener:
 
         def then(adopt_units: Callable[[], None]) -> None:
             adopt_units()
-            request("layers", load_layers, lambda _: None, raise_)
+            request("modules", _load_modules, lambda _: None, raise_)
 
         request("units", load_units, then, raise_)
 
@@ -310,6 +310,12 @@ def problems_text(problems: Sequence[str]) -> str:
     if len(problems) > N_PROBLEMS:
         lines.append(f"And {len(problems) - N_PROBLEMS} more like these.")
     return "\n".join(lines)
+
+
+def _load_modules() -> None:
+    """Import, in the thread, what the first image and the button that starts would wait for."""
+    load_layers()
+    from napari_al.plugin.start import existing_labels, new_session  # noqa: F401
 
 
 def _close_session(result: Any) -> None:

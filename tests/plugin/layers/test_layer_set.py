@@ -1,7 +1,7 @@
 """Removing layers while a layer of the user's own is drawn."""
 
 import numpy as np
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QAbstractEventDispatcher, Qt
 from qtpy.QtGui import QOpenGLContext
 
 from napari_al.plugin.layers.highlight import CLEAR, DARK, DIM, LIGHT
@@ -26,6 +26,7 @@ def test_layers_are_deleted_in_the_opengl_context_of_the_canvas(open_session):
 
 def test_the_layer_that_the_first_model_shows_itself_in_is_made_ahead(open_session):
     desk = open_session()
+    desk.until(lambda: NAMES["prediction"] in desk.viewer.layers)
     layer = desk.viewer.layers[NAMES["prediction"]]
     assert not layer.visible
     desk.viewer.layers.remove(layer)  # and stays away, if that is wanted
@@ -46,3 +47,23 @@ def test_another_brightness_needs_no_other_colours(open_session):
         seen.append(set(np.unique(query.data)) - {CLEAR, LIGHT, DARK})
     assert seen == [{DIM}, {DARK + 1}]
     assert query.colormap is colors
+
+
+def test_layers_are_made_one_at_a_time(desk, open_session):
+    """napari takes 0.1 s and more for each: the window is alive in between."""
+    made, turns, dispatcher = [], [], QAbstractEventDispatcher.instance()
+
+    def on_turn():
+        turns.append(None)
+
+    desk.viewer.layers.events.inserted.connect(lambda e: made.append((e.value.name, len(turns))))
+    dispatcher.awake.connect(on_turn)
+    open_session()
+    desk.until(lambda: len(made) == 3)
+    desk.dock.bench.close()
+    desk.dock.opening.preview.show("other", lambda: np.zeros((64, 64, 3), np.uint8), "slic", 9)
+    desk.until(lambda: len(made) == 5)
+    dispatcher.awake.disconnect(on_turn)
+    kinds = ("image", "query", "prediction", "image", "borders")
+    assert [name for name, _ in made] == [NAMES[kind] for kind in kinds]
+    assert len({turn for _, turn in made}) == 5
