@@ -98,6 +98,7 @@ def test_from_sample_data_to_exported_labels(desk, tmp_path):
 @pytest.mark.smoke
 def test_every_answer_shows_the_next_region_at_once(open_session):
     desk = open_session(budget=50)
+    desk.until(lambda: NAMES["prediction"] in desk.viewer.layers)
     layers = list(desk.viewer.layers)
     regions = []
     for _ in range(12):

@@ -6,7 +6,7 @@ from functools import partial
 from html import escape
 from typing import TYPE_CHECKING, Literal
 
-from qtpy.QtCore import QTimer, Signal, SignalInstance
+from qtpy.QtCore import Signal, SignalInstance
 from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QSizePolicy, QTabWidget, QVBoxLayout, QWidget
 
 from napari_al.core import IGNORE
@@ -21,6 +21,7 @@ from napari_al.plugin.annotate.view_panel import ViewPanel
 from napari_al.plugin.control.answer_statistics import AnswerStatistics, count, duration
 from napari_al.plugin.control.keys import ACTIONS
 from napari_al.plugin.widgets.form_parts import (
+    SteadyText,
     button,
     elided,
     key_button,
@@ -28,6 +29,7 @@ from napari_al.plugin.widgets.form_parts import (
     show_keys,
     text,
 )
+from napari_al.plugin.widgets.message import Message
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +41,8 @@ if TYPE_CHECKING:
     from napari_al.session.session import Session
 
 MESSAGE_S = 8
-MIN_TAB_PX = 150
+MIN_TAB_PX = 120
+NO_BREAK = "\N{NO-BREAK SPACE}"
 _ACCEPT_TEXTS: dict[QueryType, str] = {
     "correction": "Yes, it is",
     "multi-class": "These are all",
@@ -97,14 +100,8 @@ class AnnotatePage(QWidget):
         self.export = ExportPanel()
         self.images = ImagesPanel()
         self._project = text("", "muted")
-        self._question = text("", "question")
-        self._about = text("", "muted")
-        self._message = text("", "message")
-        self._message.setVisible(False)
-        self._hide_message = QTimer(self)
-        self._hide_message.setSingleShot(True)
-        self._hide_message.setInterval(MESSAGE_S * 1000)
-        self._hide_message.timeout.connect(lambda: self._message.setVisible(False))
+        self._question = SteadyText("question")
+        self._about = SteadyText("muted")
         self._back = key_button(
             "Back",
             "leave it as it is, and go on with the next question",
@@ -121,9 +118,10 @@ class AnnotatePage(QWidget):
         )
         self._budget = QProgressBar()
         self._budget.setToolTip("until the model is trained again")
-        self._left = text("", "muted")
-        self._status = text("", "muted")
+        self._left = SteadyText("muted")
+        self._status = SteadyText("muted")
         self.tabs = self._build_tabs()
+        self._message = Message(self.tabs, MESSAGE_S)
         column = QVBoxLayout(self)
         column.setContentsMargins(8, 6, 8, 6)
         column.setSpacing(6)
@@ -138,7 +136,7 @@ class AnnotatePage(QWidget):
             column.addWidget(widget)
         column.addLayout(self._build_outcome_buttons())
         column.addLayout(self._build_action_buttons())
-        for widget in (self._message, self._budget, self._left, self._status):
+        for widget in (self._budget, self._left, self._status):
             column.addWidget(widget)
         column.addWidget(self.tabs, 1)
 
@@ -294,7 +292,8 @@ class AnnotatePage(QWidget):
         words = f"{count(statistics.n_queries, 'answer')} in all"
         if left:
             words += f" · {count(left, noun)} to the next model"
-            words += "" if pace is None else f", about {duration(pace * left)}"
+            if pace is not None:  # in one line
+                words += ", " + f"about {duration(pace * left)}".replace(" ", NO_BREAK)
         self._left.setText(words)
 
     def show_status(self, words: str) -> None:
@@ -303,9 +302,7 @@ class AnnotatePage(QWidget):
 
     def show_message(self, words: str) -> None:
         """Show a message for some seconds."""
-        self._message.setText(words)
-        self._message.setVisible(True)
-        self._hide_message.start()
+        self._message.show_words(words)
 
 
 def answer_text(answer: Answer, classes: Sequence[ClassInfo]) -> str:

@@ -22,6 +22,7 @@ from napari_al.core import IGNORE
 from napari_al.formats.classes import ClassInfo, default_color, live_classes
 from napari_al.plugin.control.answer_statistics import count
 from napari_al.plugin.widgets.form_parts import DoneButton, button, key_button, swatch, text
+from napari_al.plugin.widgets.message import Message
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -69,7 +70,7 @@ class ClassEditor(QWidget):
             "only what no answer names; in labels of the data folder it then is no label",
             self._on_delete,
         )
-        self._message = text("", "message")
+        self._message = Message(self.list)
         self._build()
 
     def _build(self) -> None:
@@ -96,7 +97,6 @@ class ClassEditor(QWidget):
         column.addWidget(self._merged_title)
         column.addWidget(self.merged)
         column.addWidget(self._separate)
-        column.addWidget(self._message)
         steps = QHBoxLayout()
         for made in (
             key_button("Undo", "take the last change back", self.undo_wanted.emit, "undo"),
@@ -138,8 +138,7 @@ class ClassEditor(QWidget):
 
     def show_message(self, words: str) -> None:
         """Show an error; "" hides it."""
-        self._message.setText(words)
-        self._message.setVisible(bool(words))
+        self._message.show_words(words)
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         """Keep keys from napari's canvas, except those with Ctrl (undo, redo)."""

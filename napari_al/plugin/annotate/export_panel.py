@@ -41,7 +41,7 @@ FORMATS = {
 }
 MODEL_FORMATS = ("model", "onnx")
 SOURCES = {
-    "finished": "answers over the prediction",
+    "finished": "answers over prediction",
     "predictions": "prediction",
     "targets": "training labels",
     "answers": "answers alone",
@@ -70,7 +70,7 @@ class ExportPanel(QWidget):
         self.format = choice(FORMATS, "what other program is to read it")
         self.source = choice(
             SOURCES,
-            "answers over the prediction: finished masks, each pixel as answered, else as the"
+            "answers over prediction: finished masks, each pixel as answered, else as the"
             " newest model predicts it; prediction: what the model says of every pixel; training"
             " labels: what it was trained on, and answers since; answers alone: nothing but these",
         )

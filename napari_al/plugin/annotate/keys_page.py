@@ -22,6 +22,7 @@ from napari_al.errors import InputError
 from napari_al.plugin.control.keys import ACTIONS, shown
 from napari_al.plugin.widgets.dock_space import outermost
 from napari_al.plugin.widgets.form_parts import DoneButton, button, text
+from napari_al.plugin.widgets.message import Message
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,7 +72,7 @@ class KeysPage(QWidget):
         self.of_classes.setToolTip("in the order of the classes, for example 1234QWER")
         self.of_classes.editingFinished.connect(self._on_of_classes)
         self._class_keys = text("", "muted")
-        self._message = text("", "message")
+        self._message = Message(self.table)
         self._done = DoneButton(self, self.left.emit)
         self._build()
         self._show_message("")
@@ -88,7 +89,6 @@ class KeysPage(QWidget):
         column.addWidget(text("They are yours, whatever project is open.", "muted"))
         column.addWidget(self.table, 1)
         column.addLayout(buttons)
-        column.addWidget(self._message)
         column.addWidget(text("Keys of classes", "title"))
         column.addWidget(self.of_classes)
         column.addWidget(self._class_keys)
@@ -120,8 +120,7 @@ class KeysPage(QWidget):
         self._on_selected()
 
     def _show_message(self, words: str) -> None:
-        self._message.setText(words)
-        self._message.setVisible(bool(words))
+        self._message.show_words(words)
 
     @property
     def _chosen(self) -> ActionName | None:

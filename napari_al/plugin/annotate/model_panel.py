@@ -32,15 +32,16 @@ if TYPE_CHECKING:
     from napari_al.session.project.config import ProjectConfig
     from napari_al.session.rounds.job_function import JobProgress
 
-_STAGES = {
+STAGES = {
     "superpixels": "Cutting regions",
     "encoding": "Encoding images",
     "targets": "Making training labels",
     "training": "Training",
     "validation": "Validating",
     "pseudo-labels": "Making pseudo-labels",
-    "scoring": "Finding what to ask",
+    "scoring": "Scoring",
 }
+"""What a job does, in words."""
 
 
 MIN_STEPS_TIMED = 10
@@ -170,7 +171,7 @@ class ModelPanel(QWidget):
         left = ""
         if progress.eta_s is not None and progress.done >= MIN_STEPS_TIMED:
             left = f" · {duration(progress.eta_s)} left"
-        self._stage.setText(f"{_STAGES[progress.stage]}{left}")
+        self._stage.setText(f"{STAGES[progress.stage]}{left}")
         if progress.stage == "training" and progress.loss is not None:
             if progress.done <= 1:
                 self.loss.clear()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from napari_al.plugin.annotate.model_panel import STAGES
 from napari_al.plugin.control.answer_statistics import count
 
 if TYPE_CHECKING:
@@ -322,11 +323,11 @@ class AnnotationPresenter:
 
 
 def job_text(progress: JobProgress, model_round: int) -> str:
-    """Return how far a job is, in a line: ``Model 2: training, 40 %``, ``Scoring 120 of 367``."""
+    """Return how far a job is, in a line: ``Model 2: training, 40 %``, ``Scoring: 120 of 367``."""
     done, total = progress.done, progress.total
     if progress.stage == "training":
         return f"Model {model_round}: training, {round(100 * done / max(1, total))} %"
-    return f"{progress.stage.capitalize()} {done} of {total}"
+    return f"{STAGES[progress.stage]}: {done} of {total}"
 
 
 def interruption_text(steps: Sequence[dict[str, Any]], model_round: int | None) -> str:

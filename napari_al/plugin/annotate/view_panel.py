@@ -74,6 +74,7 @@ class ViewPanel(QWidget):
     def _build_buttons(self) -> QHBoxLayout:
         bright, fold = "a dark picture, or show it as it was", "napari's own, or bring them back"
         row = QHBoxLayout()
+        row.setSpacing(4)
         for made in (
             key_button("Brighten", bright, self.bright_wanted.emit, "brighten"),
             key_button("Fold panels", fold, self.fold_wanted.emit, "fold"),

@@ -20,7 +20,7 @@ from napari_al.plugin.layers.picture_store import (
     PictureKind,
     PictureStore,
 )
-from napari_al.plugin.widgets.main_thread import timer
+from napari_al.plugin.widgets.main_thread import NEXT_TURN_MS, timer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -108,8 +108,8 @@ class ImageDisplay:
         self._view_version = 0
         self._refit = timer(60, layers.refit)
         # one layer at a time: napari takes 0.1 s and more for each
-        self._arrive_soon = timer(0, self._arrive)
-        self._prepare = timer(0, lambda: layers.prepare("prediction"))
+        self._arrive_soon = timer(NEXT_TURN_MS, self._arrive)
+        self._prepare = timer(NEXT_TURN_MS, lambda: layers.prepare("prediction"))
         self._tell_jobs = timer(LATER_MS, self._on_looked_at)  # a file, for which no key waits
         self._hidden = [la for la in dict.fromkeys(p.layer for p in planes) if la.visible]
         for layer in self._hidden:

@@ -14,7 +14,7 @@ from napari_al.plugin.layers.camera import Placement
 from napari_al.plugin.layers.highlight import dilated
 from napari_al.plugin.layers.picture_store import displayed
 from napari_al.plugin.widgets.background import Background
-from napari_al.plugin.widgets.main_thread import timer
+from napari_al.plugin.widgets.main_thread import NEXT_TURN_MS, timer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -68,7 +68,7 @@ class RegionPreview:
         self._background = Background(dispatch, n_threads=1)  # guards `_pixels`
         self._pixels: tuple[object, NDArray[Any]] | None = None
         self._preview: _Preview | None = None  # on screen, but for its outlines
-        self._outlines = timer(0, self._show_outlines)
+        self._outlines = timer(NEXT_TURN_MS, self._show_outlines)
 
     def show(
         self,

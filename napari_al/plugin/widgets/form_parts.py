@@ -21,6 +21,8 @@ from superqt import QCollapsible
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from qtpy.QtGui import QResizeEvent
+
 
 Button = TypeVar("Button", bound=QPushButton)
 MAX_NAME = 32
@@ -36,6 +38,31 @@ def text(words: str = "", role: str = "", *, wrap: bool = True) -> QLabel:
     if wrap:
         label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
     return label
+
+
+class SteadyText(QLabel):
+    """A label that keeps the height of its longest words: what is below it jumps at most once."""
+
+    def __init__(self, role: str) -> None:
+        super().__init__()
+        self.setWordWrap(True)
+        self.setProperty("role", role)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+
+    def setText(self, words: str) -> None:
+        """Show other words."""
+        super().setText(words)
+        if self.isVisible():
+            self._grow_from(self.minimumHeight())
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Start anew with another width."""
+        super().resizeEvent(event)
+        if event is not None and event.size().width() != event.oldSize().width():
+            self._grow_from(0)
+
+    def _grow_from(self, height: int) -> None:
+        self.setMinimumHeight(max(height, self.heightForWidth(self.width())))
 
 
 class KeyButton(QPushButton):

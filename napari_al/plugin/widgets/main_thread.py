@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     Dispatch = Callable[[Callable[[], None]], None]
     """Runs a function on the window's thread."""
 
+NEXT_TURN_MS = 10
+"""A timer of so long ends in another turn of the event loop: input and painting come before."""
+
 
 class MainThread(QObject):
     """Runs functions on the thread it was made on: at once from there, queued from elsewhere.

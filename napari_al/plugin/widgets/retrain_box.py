@@ -14,7 +14,7 @@ class RetrainBox(QSpinBox):
         self.setKeyboardTracking(False)  # a number counts once it is typed in full
         self.setPrefix("after ")
         self.setSuffix(" answers")
-        self.setSpecialValueText("when the clicks are spent")
+        self.setSpecialValueText("after each round")
         self.setToolTip(
             "live: the model is trained again while you go on; 0: by rounds, as in the papers"
         )

@@ -34,7 +34,7 @@ def test_live_and_by_rounds_are_switched_in_an_open_project(open_session):
         desk.key(Qt.Key.Key_1)
         desk.until_asked()
     page.tabs.setCurrentIndex(1)
-    assert (box.isVisible(), box.text()) == (True, "when the clicks are spent")
+    assert (box.isVisible(), box.text()) == (True, "after each round")
     box.setFocus()
     box.selectAll()
     QTest.keyClicks(box, "40")

@@ -15,8 +15,8 @@ from napari_al.session.session import Session
     ("progress", "words"),
     [
         (JobProgress("training", 20, 50), "Model 2: training, 40 %"),
-        (JobProgress("scoring", 120, 367), "Scoring 120 of 367"),
-        (JobProgress("superpixels", 1, 3), "Superpixels 1 of 3"),
+        (JobProgress("scoring", 120, 367), "Scoring: 120 of 367"),
+        (JobProgress("superpixels", 1, 3), "Cutting regions: 1 of 3"),
     ],
 )
 def test_how_far_a_job_is(progress, words):

@@ -1,11 +1,12 @@
 """Removing layers while a layer of the user's own is drawn."""
 
 import numpy as np
-from qtpy.QtCore import QAbstractEventDispatcher, Qt
+from qtpy.QtCore import Qt
 from qtpy.QtGui import QOpenGLContext
 
 from napari_al.plugin.layers.highlight import CLEAR, DARK, DIM, LIGHT
 from napari_al.plugin.layers.layer_kinds import NAMES
+from napari_al.plugin.widgets.main_thread import timer
 
 
 def test_layers_are_deleted_in_the_opengl_context_of_the_canvas(open_session):
@@ -51,19 +52,16 @@ def test_another_brightness_needs_no_other_colours(open_session):
 
 def test_layers_are_made_one_at_a_time(desk, open_session):
     """napari takes 0.1 s and more for each: the window is alive in between."""
-    made, turns, dispatcher = [], [], QAbstractEventDispatcher.instance()
-
-    def on_turn():
-        turns.append(None)
-
+    made, turns = [], []
+    every_turn = timer(0, lambda: turns.append(None), repeat=True)
+    every_turn.start()
     desk.viewer.layers.events.inserted.connect(lambda e: made.append((e.value.name, len(turns))))
-    dispatcher.awake.connect(on_turn)
     open_session()
     desk.until(lambda: len(made) == 3)
     desk.dock.bench.close()
     desk.dock.opening.preview.show("other", lambda: np.zeros((64, 64, 3), np.uint8), "slic", 9)
     desk.until(lambda: len(made) == 5)
-    dispatcher.awake.disconnect(on_turn)
+    every_turn.stop()
     kinds = ("image", "query", "prediction", "image", "borders")
     assert [name for name, _ in made] == [NAMES[kind] for kind in kinds]
     assert len({turn for _, turn in made}) == 5
