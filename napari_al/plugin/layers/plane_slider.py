@@ -13,7 +13,7 @@ import numpy as np
 from psygnal import Signal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from napari.layers import Layer
     from napari.viewer import Viewer
@@ -65,30 +65,34 @@ def nearest_plane(planes: Iterable[Plane], point: Sequence[float]) -> Plane:
     return min(planes, key=distance)
 
 
-def planes_of_folder(data: DataFolder) -> tuple[Layer, list[Plane]] | None:
-    """Return a layer with the sliders of a folder's stacks, and their planes; None without any.
-
-    Axes that some of the stacks have, time first; as long as in the longest.
-    """
+def layer_of_sliders(lengths: Mapping[str, int]) -> Layer:
+    """Return a layer that shows nothing: for its sliders, of so many positions by axis."""
     from napari.layers import Image
 
+    return Image(
+        np.broadcast_to(np.uint8(0), (*lengths.values(), 1, 1)),
+        name="Planes",
+        axis_labels=(*lengths, "y", "x"),
+        visible=False,
+        metadata={"napari_al": "planes"},
+    )
+
+
+def planes_of_folder(data: DataFolder) -> list[Plane]:
+    """Return the planes of a folder's stacks, of one layer for the sliders of all.
+
+    Its axes are those that some of the stacks have, time first; as long as in the longest.
+    """
     parts = {name: part for name in data.train if (part := data.part(name)) and part.planes}
     if not parts:
-        return None
+        return []
     lengths: dict[str, int] = {}
     for part in parts.values():
         for axis, length in part.planes:
             lengths[axis] = max(length, lengths.get(axis, 0))
     axes = [axis for axis in "tz" if axis in lengths]
-    shape = (*(lengths[axis] for axis in axes), 1, 1)
-    layer = Image(
-        np.broadcast_to(np.uint8(0), shape),
-        name="Planes",
-        axis_labels=(*axes, "y", "x"),
-        visible=False,
-        metadata={"napari_al": "planes"},
-    )
-    planes = [
+    layer = layer_of_sliders({axis: lengths[axis] for axis in axes})
+    return [
         Plane(
             name,
             layer,
@@ -97,7 +101,6 @@ def planes_of_folder(data: DataFolder) -> tuple[Layer, list[Plane]] | None:
         )
         for name, part in parts.items()
     ]
-    return layer, planes
 
 
 def blocks_of(planes: Sequence[Plane], data: DataFolder) -> list[Plane]:
@@ -110,21 +113,26 @@ def blocks_of(planes: Sequence[Plane], data: DataFolder) -> list[Plane]:
     found = []
     for plane in planes:
         parts = blocks.get(plane.image, {})
-        found += [replace(plane, image=name, stack=part.box) for name, part in parts.items()]
+        found += [
+            replace(plane, image=name, stack=(plane.stack, part.box))
+            for name, part in parts.items()
+        ]
         found += [] if parts else [plane]
     return found
 
 
 def slider_of(viewer: Viewer, data: DataFolder, planes: Sequence[Plane]) -> PlaneSlider:
-    """Return the sliders of planes of layers; without any, of a folder's stacks."""
-    found = None if planes else planes_of_folder(data)
-    if found is None:
-        return PlaneSlider(viewer, blocks_of(planes, data))
-    layer, planes = found
-    active = viewer.layers.selection.active
-    viewer.layers.insert(0, layer)
-    viewer.layers.selection.active = active
-    return PlaneSlider(viewer, planes, layer)
+    """Return the sliders of planes of layers; without any, of a folder's stacks.
+
+    A layer that is not in the viewer yet is added, until the sliders are closed.
+    """
+    planes = blocks_of(planes, data) if planes else planes_of_folder(data)
+    own = next((plane.layer for plane in planes if plane.layer not in viewer.layers), None)
+    if own is not None:
+        active = viewer.layers.selection.active
+        viewer.layers.insert(0, own)
+        viewer.layers.selection.active = active
+    return PlaneSlider(viewer, planes, own)
 
 
 class PlaneSlider:

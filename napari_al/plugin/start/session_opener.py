@@ -13,6 +13,7 @@ from psygnal import Signal
 from napari_al.errors import BrokenDataError, InputError, MissingDataError
 from napari_al.plugin.control.deferred_updates import N_AHEAD
 from napari_al.plugin.layers.layer_kinds import load_layers, load_units
+from napari_al.plugin.layers.planes_file import read_planes
 from napari_al.plugin.recent_projects import forget
 from napari_al.plugin.start.placement_file import read_placement
 from napari_al.plugin.start.recent_list import list_recent
@@ -223,9 +224,13 @@ class SessionOpener:
         )
 
     def _on_opened(self, opened: _Opened, planes: Sequence[Plane] = ()) -> None:
-        placement, problems = None, opened.problems
+        placement, problems, folder = None, opened.problems, opened.session.data.path
         try:
-            placement = read_placement(opened.session.data.path)
+            placement = read_placement(folder)
+        except InputError as error:
+            problems = (str(error), *problems)
+        try:
+            planes = planes or read_planes(folder, self._bench.viewer.layers)
         except InputError as error:
             problems = (str(error), *problems)
         self._bench.open(opened.session, placement, planes)

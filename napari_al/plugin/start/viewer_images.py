@@ -14,6 +14,7 @@ from napari_al.errors import InputError
 from napari_al.formats.classes import classes_to_json
 from napari_al.plugin.layers.camera import Placement
 from napari_al.plugin.layers.plane_slider import Plane, nearest_plane
+from napari_al.plugin.layers.planes_file import write_planes
 from napari_al.plugin.start.placement_file import write_placement
 from napari_al.writing import write_atomic
 
@@ -176,7 +177,7 @@ def _geometry(layer: Any) -> tuple[object, ...]:
 
 
 def write_data(path: Path, images: ViewerImages, classes: Sequence[ClassInfo]) -> None:
-    """Write every plane as ``images/NAME.tif`` (axes of a stack as numbers), classes, placement.
+    """Write every plane as ``images/NAME.tif`` (axes of a stack as numbers), classes, places.
 
     Pixels keep their type and values where a data folder can hold them: 8 and 16 bit and float as
     they are, others as float32.
@@ -198,6 +199,7 @@ def write_data(path: Path, images: ViewerImages, classes: Sequence[ClassInfo]) -
         write_atomic(folder / f"{name}.tif", file.getvalue())
     write_atomic(path / "classes.json", classes_to_json(classes).encode("utf-8"))
     write_placement(path, images.placement)
+    write_planes(path, planes_of(images))
 
 
 def planes(images: ViewerImages) -> Iterator[tuple[str, NDArray[Any]]]:

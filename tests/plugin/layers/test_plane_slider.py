@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 from qtpy.QtCore import Qt
 
+from napari_al.errors import InputError
 from napari_al.plugin.layers.highlight import DARK
 from napari_al.plugin.layers.layer_kinds import NAMES
+from napari_al.plugin.layers.planes_file import NAME, read_planes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,6 +87,29 @@ def test_planes_are_asked_in_place_and_their_neighbours_looked_at(
     desk.dock.bench.close()
     _slider(desk).setValue(3)  # nobody listens any more
     assert desk.viewer.layers["stack"].visible
+
+    for is_there in (True, False):  # opened again, beside the stack and without it
+        if not is_there:
+            desk.viewer.layers.remove("stack")
+        desk.dock.opening.open_project(tmp_path / "project")
+        desk.until_asked()
+        assert _slider(desk).isVisible()
+        assert _slider(desk).value() == _plane(desk)
+        assert ("Planes" in desk.viewer.layers) is not is_there
+        other = 3 if _plane(desk) != 3 else 4
+        _slider(desk).setValue(other)
+        desk.until(lambda other=other: (_shown(desk) == stack[other]).all())
+        desk.dock.bench.close()
+    assert len(desk.viewer.layers) == 0
+
+
+@pytest.mark.parametrize(
+    "text", ["[", '{"a": {"stack": "s"}}', '{"a": {"stack": "s", "index": 3}}']
+)
+def test_a_damaged_record_of_planes_says_so(text: str, tmp_path: Path) -> None:
+    (tmp_path / NAME).write_text(text)
+    with pytest.raises(InputError, match="cannot be used, so there is no slider"):
+        read_planes(tmp_path, [])
 
 
 def test_channels_are_asked_about_on_the_start_page(desk: Desk, tmp_path: Path) -> None:
