@@ -21,6 +21,7 @@ from napari_al.plugin.annotate.view_panel import ViewPanel
 from napari_al.plugin.control.answer_statistics import AnswerStatistics, count, duration
 from napari_al.plugin.control.keys import ACTIONS
 from napari_al.plugin.widgets.form_parts import (
+    QuestionText,
     SteadyText,
     button,
     elided,
@@ -100,7 +101,7 @@ class AnnotatePage(QWidget):
         self.export = ExportPanel()
         self.images = ImagesPanel()
         self._project = text("", "muted")
-        self._question = SteadyText("question")
+        self._question = QuestionText()
         self._about = SteadyText("muted")
         self._back = key_button(
             "Back",

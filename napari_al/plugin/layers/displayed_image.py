@@ -151,7 +151,8 @@ class ImageDisplay:
             return
         self._wanted = region.image
         self._show_image(region.image)
-        self._show_region()
+        if not self._arrive_soon.isActive():  # a small image may be loaded by now
+            self._show_region()
 
     def _show_region(self) -> None:
         region = self._region

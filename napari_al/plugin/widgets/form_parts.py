@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 
 Button = TypeVar("Button", bound=QPushButton)
+WIDE_PX = 10_000
+"""In which any question is one line."""
 MAX_NAME = 32
 """Characters of a project's name that are shown."""
 
@@ -63,6 +65,41 @@ class SteadyText(QLabel):
 
     def _grow_from(self, height: int) -> None:
         self.setMinimumHeight(max(height, self.heightForWidth(self.width())))
+
+
+class QuestionText(QLabel):
+    """A question in large letters; in smaller ones, on the same line, where it is long."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setWordWrap(True)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        self._set_role("question")
+
+    def setText(self, words: str) -> None:
+        """Show another question."""
+        if words != self.text():
+            super().setText(words)
+            self._fit()
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Fit it into the new width."""
+        super().resizeEvent(event)
+        if event is not None and event.size().width() != event.oldSize().width():
+            self._fit()
+
+    def _fit(self) -> None:
+        self._set_role("question")
+        one_line = max(0, self.heightForWidth(WIDE_PX))  # -1: there are no words yet
+        self.setMinimumHeight(one_line)
+        if self.heightForWidth(self.width()) > one_line:
+            self._set_role("title")
+
+    def _set_role(self, role: str) -> None:
+        if self.property("role") != role:
+            self.setProperty("role", role)
+            self.style().unpolish(self)
+            self.style().polish(self)
 
 
 class KeyButton(QPushButton):

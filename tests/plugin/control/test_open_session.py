@@ -5,6 +5,7 @@ from __future__ import annotations
 import imageio.v3 as iio
 import numpy as np
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QApplication
 from scenes import write_data
 
 TRAINING = {"steps": 2, "batch_size": 2, "crop_px": 32, "threads": 1}
@@ -136,9 +137,12 @@ def test_an_old_answer_is_changed_only_if_wanted(open_session):
     desk.key(Qt.Key.Key_2)
     desk.until_asked()
     following, page = desk.query, desk.dock.annotate
+    place = page.classes.geometry()
     desk.dock.bench.opened.queries.go_to(first)
     assert page._question.text() == "Changing your answer: was <i>sky</i>"
     assert page._back.isVisible()
+    QApplication.processEvents()
+    assert page.classes.geometry() == place, "the buttons stay where they are"
     desk.key(Qt.Key.Key_Escape)
     assert desk.query == following
     assert page._question.text() == "Which class is this mostly?"

@@ -53,7 +53,7 @@ def test_another_brightness_needs_no_other_colours(open_session):
 def test_layers_are_made_one_at_a_time(desk, open_session):
     """napari takes 0.1 s and more for each: the window is alive in between."""
     made, turns = [], []
-    every_turn = timer(0, lambda: turns.append(None), repeat=True)
+    every_turn = timer(1, lambda: turns.append(None), repeat=True)
     every_turn.start()
     desk.viewer.layers.events.inserted.connect(lambda e: made.append((e.value.name, len(turns))))
     open_session()
