@@ -37,12 +37,13 @@ def simulate_in_window(data: Path, out: Path, rounds: int, settings: dict[str, A
     """Let ground truth answer in a real window; leave a curve and a screenshot."""
     _check_window()
     from napari_al.formats.dataset import DataFolder
+    from napari_al.methods.table import RECOMMENDED
     from napari_al.plugin.app import run_simulated
     from napari_al.session.project.settings import make_config
     from napari_al.simulate.curves import draw_run
     from napari_al.simulate.runner import open_run, oracle_of
 
-    config = make_config(DataFolder.open(data), settings, "classbal")
+    config = make_config(DataFolder.open(data), settings, RECOMMENDED["dominant"])
     with open_run(out, config) as session:
         oracle = oracle_of(session.data, config)
     screenshot, curve = out / "screenshot.png", out / "curve.png"

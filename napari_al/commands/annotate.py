@@ -60,12 +60,13 @@ def demo(
 ) -> None:
     """Open napari on the sample data, ready to annotate."""
     from napari_al.formats.sample import sample_data_path
+    from napari_al.methods.table import RECOMMENDED
 
     settings: dict[str, Any] = {"budget": 60}
     is_there = (out / "config.json").exists()
     if not simulated:
         path = out if is_there else sample_data_path()
-        open_napari(path, out, "classbal", settings)
+        open_napari(path, out, RECOMMENDED["dominant"], settings)
         return
     simulate_in_window(sample_data_path(), out, rounds, settings)
 

@@ -51,11 +51,15 @@ def simulate(
         ),
     ] = None,
 ) -> None:
-    """Run a method with a simulated annotator, or go on with a run that was stopped."""
+    """Run a method with a simulated annotator, or go on with a run that was stopped.
+
+    Without --method: the recommended one for one click a region.
+    """
     settings = settings_of(config, assignments, budget, seed, segmenter, device, skip_broken)
     if init is not None:
         settings["initial"] = {**settings.get("initial", {}), "source": init}
     from napari_al.formats.dataset import DataFolder
+    from napari_al.methods.table import RECOMMENDED
     from napari_al.session.project.initial_labels import notes_of_objects
     from napari_al.session.project.settings import image_rules, make_config
     from napari_al.session.rounds.cluster import using
@@ -72,6 +76,8 @@ def simulate(
     )
     for broken in folder.broken:
         typer.echo(f"left out: {broken.reason}", err=True)
+    if method is None and "method" not in settings:
+        method = RECOMMENDED["dominant"]
     chosen = make_config(folder, settings, method)
     for note in (*folder.notes, *notes_of_objects(folder, chosen)):
         typer.echo(f"note: {note}", err=True)

@@ -229,3 +229,11 @@ METHODS: dict[str, Method] = {
         ),
     )
 }
+
+RECOMMENDED: dict[QueryType, str] = {
+    "dominant": "power-equal",
+    "multi-class": "multi-class",
+    "correction": "a2lc",
+    "precise": "rectangle-precise",
+}
+"""The row that each question begins with; docs/benchmarks has the figures behind the choice."""

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QButtonGroup, QRadioButton, QVBoxLayout, QWidget
 
-from napari_al.methods.table import METHODS
-from napari_al.plugin.start.new_session import QUESTIONS, RECOMMENDED
+from napari_al.methods.table import METHODS, RECOMMENDED
+from napari_al.plugin.start.new_session import QUESTIONS
 from napari_al.plugin.widgets.form_parts import choice, text
 
 if TYPE_CHECKING:

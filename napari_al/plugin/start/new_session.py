@@ -40,12 +40,6 @@ QUESTIONS: dict[QueryType, tuple[str, str]] = {
     "correction": ("Is the label right?", "corrects labels that are there"),
     "precise": ("Draw it exactly", "polygons in a rectangle; the dearest"),
 }
-RECOMMENDED: dict[QueryType, str] = {
-    "dominant": "classbal",
-    "multi-class": "multi-class",
-    "correction": "a2lc",
-    "precise": "rectangle-precise",
-}
 
 
 @dataclass(frozen=True)

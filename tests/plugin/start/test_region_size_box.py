@@ -4,6 +4,7 @@ import pytest
 
 from napari_al.core.opencv import cv2
 from napari_al.formats.dataset import DataFolder
+from napari_al.methods.table import RECOMMENDED
 from napari_al.session.project.folder import Project
 from napari_al.session.project.settings import make_config
 
@@ -30,7 +31,7 @@ def test_slic_is_previewed_and_asked_about_without_contrib(desk, data_path, tmp_
     desk.press("Start")
     desk.until_asked()
     method = Project.open(tmp_path / "project").read_config().method
-    assert (method.name, method.regions) == ("classbal", "slic")
+    assert (method.name, method.regions) == (RECOMMENDED["dominant"], "slic")
 
 
 @pytest.mark.parametrize(
