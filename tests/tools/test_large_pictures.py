@@ -14,6 +14,7 @@ import torch
 from napari_al.core import IGNORE
 from napari_al.errors import InputError
 from napari_al.formats.dataset import DataFolder
+from napari_al.formats.exchange.dataset_card import CARD
 from napari_al.formats.exchange.label_readers import LabelledImage
 from napari_al.formats.image_rules import ImageRules
 from napari_al.formats.images import read_ids
@@ -154,6 +155,9 @@ def test_other_formats_have_a_picture_a_plane(
     export_session(session, "png", "finished", tmp_path / "tiff", uncertainty=True)
     for folder in ("labels", "uncertainty"):
         assert tifffile.imread(tmp_path / "tiff" / folder / "slide.tif").shape == SHAPE
+    card = json.loads((tmp_path / "tiff" / CARD).read_text())
+    named = {files["includes"] for files in card["distribution"]}
+    assert named == {"labels/*.tif", "colors/*.tif"}
 
 
 def test_a_folder_that_is_gone_can_be_exported(session: Session, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ Source: https://docs.mlcommons.org/croissant/docs/croissant-spec.html
 from __future__ import annotations
 
 import json
+from fnmatch import fnmatch
 from typing import TYPE_CHECKING, Any, Final
 
 from napari_al.core import IGNORE
@@ -24,7 +25,12 @@ CARD: Final = "croissant.jsonld"
 """Not ``.json``: programs that read LabelMe or COCO take every such file for labels."""
 
 FILES: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
-    "png": {"labels": ("labels/*.png", "image/png"), "colours": ("colors/*.png", "image/png")},
+    "png": {
+        "labels": ("labels/*.png", "image/png"),
+        "colours": ("colors/*.png", "image/png"),
+        "labels-tiff": ("labels/*.tif", "image/tiff"),  # of large pictures and stacks
+        "colours-tiff": ("colors/*.tif", "image/tiff"),
+    },
     "coco": {"annotations": ("annotations.json", "application/json")},
     "voc": {"labels": ("SegmentationClass/*.png", "image/png")},
     "cityscapes": {
@@ -96,12 +102,19 @@ def write_card(
         "distribution": [
             {"@type": "cr:FileSet", "@id": key, "encodingFormat": media_type, "includes": pattern}
             for key, (pattern, media_type) in FILES[format].items()
+            if _has_files(folder, pattern)
         ],
         "recordSet": [_classes(live)],
     }
     text = json.dumps(card, indent=2, ensure_ascii=False)
     # bytes of a folder's name that are no text become JSON escapes
     (folder / CARD).write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
+
+
+def _has_files(folder: Path, pattern: str) -> bool:
+    """Whether there are files of a set."""
+    names = (path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+    return any(fnmatch(name, pattern) for name in names)
 
 
 def _none(format: str) -> str:
