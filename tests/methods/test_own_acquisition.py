@@ -97,7 +97,13 @@ def test_a_sweep_with_a_function_of_ones_own(folder: Path) -> None:
 def small(script: str) -> str:
     """An example that takes a moment."""
     settings = {
-        "training": {"steps": 2, "batch_size": 2, "crop_px": 32, "threads": 1},
+        "training": {
+            "segmenter": "efficientnet-lite0",
+            "steps": 2,
+            "batch_size": 2,
+            "crop_px": 32,
+            "threads": 1,
+        },
         "regions": {"n_per_image": 20},
     }
     assert "n_rounds=3, budget=100" in script

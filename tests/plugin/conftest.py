@@ -28,7 +28,13 @@ if TYPE_CHECKING:
 SMALL = {
     "budget": 6,
     "regions": {"n_per_image": 12, "side_px": 24},
-    "training": {"steps": 2, "batch_size": 2, "crop_px": 32, "threads": 1},
+    "training": {
+        "segmenter": "efficientnet-lite0",
+        "steps": 2,
+        "batch_size": 2,
+        "crop_px": 32,
+        "threads": 1,
+    },
 }
 
 

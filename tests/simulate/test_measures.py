@@ -34,7 +34,13 @@ if TYPE_CHECKING:
 SMALL = {
     "budget": 8,
     "regions": {"n_per_image": 30},
-    "training": {"steps": 3, "batch_size": 2, "crop_px": 32, "threads": 1},
+    "training": {
+        "segmenter": "efficientnet-lite0",
+        "steps": 3,
+        "batch_size": 2,
+        "crop_px": 32,
+        "threads": 1,
+    },
     "targets": {"lcm_confidence": [0.2]},
     "acquisition": {"epsilon": 0.01},
 }
