@@ -36,6 +36,8 @@ class RegionSizeBox(QWidget):
         Of the previewed image; counts on beyond the last one.
     """
 
+    changing = Signal()
+    """Something is being changed; ``changed`` follows once the slider rests."""
     changed = Signal()
     """The preview is outdated."""
 
@@ -109,8 +111,10 @@ class RegionSizeBox(QWidget):
     def _show_size(self) -> None:
         about = f"about {self.n_per_image} regions an image"
         self._text.setText(_NO_SIZE.get(self._regions, about))
+        self.changing.emit()
         self._debounce.start()
 
     def _other_image(self) -> None:
         self.image_index += 1
+        self.changing.emit()
         self.changed.emit()

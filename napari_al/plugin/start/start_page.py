@@ -77,7 +77,8 @@ class StartPage(QWidget):
         self.existing_labels.changed.connect(self._refresh_corrections)
         self.pseudo_labels = PseudoLabelBox()
         self.regions = RegionSizeBox()
-        self.regions.changed.connect(lambda: self.show_message(""))
+        # at once: later it would hide what was said since
+        self.regions.changing.connect(lambda: self.show_message(""))
         self.regions.changed.connect(self.preview_wanted.emit)
         self.budget = QSpinBox()
         self.budget.setRange(1, 1_000_000)

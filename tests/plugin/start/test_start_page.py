@@ -103,3 +103,15 @@ def test_what_a_greyed_choice_needs_is_on_screen(desk, tmp_path):
     assert not question._needs.isVisibleTo(page)
     assert maker.make.isEnabled()
     assert not maker._needs.isVisibleTo(page)
+
+
+def test_a_slider_that_comes_to_rest_does_not_hide_what_was_said_since(desk, data_path, qtbot):
+    page = desk.dock.start
+    desk.dock.start.folder_wanted.emit(data_path)
+    desk.until(lambda: page.source is not None)
+    page.show_message("before")
+    with qtbot.waitSignal(page.regions.changed):
+        page.regions.size.setValue(page.regions.size.value() + 1)
+        assert page._message.text() == ""
+        page.show_message("since")
+    assert page._message.text() == "since"
