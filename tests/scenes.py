@@ -64,6 +64,16 @@ def write_initial(path: Path) -> Path:
     return path
 
 
+QUICK_TRAINING = {
+    "segmenter": "efficientnet-lite0",
+    "steps": 2,
+    "batch_size": 2,
+    "crop_px": 32,
+    "threads": 1,
+}
+"""Settings with which a training takes a moment."""
+
+
 def project_config(data_path: Path, method: str = "classbal", **changes: object) -> ProjectConfig:
     """Settings with which a round takes a moment."""
     settings = {

@@ -286,9 +286,7 @@ class DataFolder:
         def read(rows: slice, cols: slice) -> NDArray[Any]:
             box = (rows.start, cols.start, rows.stop, cols.stop)
             pixels, valid = self._pixels(item, replace(part, box=box))
-            if valid is None:
-                return pixels
-            return filled(pixels, valid) if valid.any() else np.zeros_like(pixels)
+            return pixels if valid is None else filled(pixels, valid)
 
         return InPlace(read, part.picture_shape, part.rows, part.cols)
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from napari_al.errors import InputError
 from napari_al.formats.images import is_too_large
-from napari_al.formats.parts.picture_parts import BLOCK_PX, Part, parts_of
+from napari_al.formats.parts.picture_parts import BLOCK_PX, Part, is_cut, parts_of
 from napari_al.formats.tiff import Pages
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class ImageRules(BaseModel):
             n_channels = 3
         if self.convert and pixel_type == "uint8" and "uint16" in types:
             pixel_type = "uint16"
-        has_large = any(header.height * header.width > 4 * BLOCK_PX**2 for header in headers)
+        has_large = any(is_cut(header, BLOCK_PX) for header in headers)
         found = {
             "n_channels": n_channels,
             "pixel_type": pixel_type,
@@ -100,8 +100,8 @@ class ImageRules(BaseModel):
         A project that was made before pictures were cut keeps those whole that were read as a
         whole.
         """
-        is_cut = not self.is_decided or is_too_large(header)
-        return parts_of(name, header, self.block_px or (BLOCK_PX if is_cut else None))
+        may_be_cut = not self.is_decided or is_too_large(header)
+        return parts_of(name, header, self.block_px or (BLOCK_PX if may_be_cut else None))
 
     def check(self, path: Path, header: Header) -> None:
         """Raise an InputError if a picture is of another kind and is not converted."""
@@ -151,7 +151,9 @@ def filled(pixels: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[Any]:
     """Return pixels in which those without data have the median of the others, a channel each.
 
     So nothing that computes with neighbours (a network, superpixels) sees a value that means
-    nothing.
+    nothing. All are 0 where none has data.
     """
+    if not valid.any():
+        return np.zeros_like(pixels)
     median = np.median(pixels[valid], axis=0).astype(pixels.dtype)
     return np.where(valid[..., None], pixels, median)

@@ -90,9 +90,8 @@ def probs_of(segmenter: Segmenter, block: InPlace, features: Tensor) -> tuple[Te
     (above, left), (height, width) = before, shape
     grid = (above + height, left + width)
     logits = upsample(segmenter.classify(features), stride, grid)[..., above:, left:]
-    return segmenter.probabilities(logits)[0], of_block([features[0]], [stride], segmenter, block)[
-        0
-    ]
+    (own_features,) = of_block([features[0]], [stride], segmenter, block)
+    return segmenter.probabilities(logits)[0], own_features
 
 
 def of_block(
@@ -102,14 +101,11 @@ def of_block(
     spans = list(zip((block.rows, block.cols), around(segmenter, block), strict=True))
     cut = []
     for part, stride in zip(maps, strides, strict=True):
-        rows, cols = (
-            slice(
-                first := (own.start - outer.start) // stride,
-                first - (own.start - own.stop) // stride,
-            )
+        (top, height), (left, width) = (
+            ((own.start - outer.start) // stride, -(-(own.stop - own.start) // stride))
             for own, outer in spans
         )
-        cut.append(part[:, rows, cols])
+        cut.append(part[:, top : top + height, left : left + width])
     return cut
 
 

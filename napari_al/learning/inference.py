@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from napari_al.core.geometry.in_place import InPlace
+from napari_al.core.geometry.in_place import InPlace, squares
 from napari_al.learning.in_place import maps_around, probs_of
 from napari_al.learning.networks.frozen import Ensemble
 from napari_al.learning.networks.resampling import upsample
@@ -198,14 +198,9 @@ def predict_blocks(
     stride, step = segmenter.stride, block_px(segmenter)
     with _evaluating(segmenter, device):
         if height * width > LARGE_PX and segmenter.frozen is not None:
-            for top in range(0, height, step):
-                for left in range(0, width, step):
-                    rows, cols = (
-                        slice(start, min(start + step, length))
-                        for start, length in ((top, height), (left, width))
-                    )
-                    square = InPlace(read, size, rows, cols)
-                    yield Block(rows, cols, predict_features(segmenter, square, device)[0])
+            for rows, cols in squares(size, step):
+                square = InPlace(read, size, rows, cols)
+                yield Block(rows, cols, predict_features(segmenter, square, device)[0])
             return
         if height * width <= MAX_WHOLE_PX:
             rows, cols = slice(0, height), slice(0, width)

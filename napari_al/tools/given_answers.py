@@ -15,6 +15,7 @@ from napari_al.core import IGNORE
 from napari_al.core.clicks import Clicks
 from napari_al.core.geometry.masks import Mask
 from napari_al.errors import InputError
+from napari_al.formats.parts.picture_parts import by_picture
 from napari_al.methods.queries import Answer, Piece, Query, Region
 
 if TYPE_CHECKING:
@@ -89,11 +90,8 @@ def give_answers(session: Session, maps: Iterable[LabelledImage]) -> AnswersGive
 
 def _blocks(session: Session) -> dict[str, list[Part]]:
     """Return the blocks of large pictures by the names of these."""
-    blocks: dict[str, list[Part]] = {}
-    for part in map(session.data.part, session.data.train):
-        if part is not None and not part.planes:
-            blocks.setdefault(part.picture, []).append(part)
-    return blocks
+    pictures = by_picture(map(session.data.part, session.data.train))
+    return {name: parts for name, parts in pictures.items() if not parts[0].planes}
 
 
 def _cut(

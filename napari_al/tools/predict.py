@@ -11,19 +11,20 @@ import threading
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from napari_al.core import IGNORE
+from napari_al.core.geometry.in_place import squares
 from napari_al.errors import InputError
 from napari_al.formats.classes import classes_to_json, palette_of
 from napari_al.formats.image_rules import filled, valid_pixels
 from napari_al.formats.images import MAX_PIXELS, write_png
 from napari_al.formats.listing import walk
 from napari_al.formats.parts.axis_steps import axis_steps
+from napari_al.formats.parts.picture_parts import each_plane
 from napari_al.formats.parts.raster_output import new_ome_zarr, write_class_tiff
 from napari_al.formats.parts.rasters import RASTER_SUFFIXES, open_raster
 from napari_al.session.rounds.cluster import connected
@@ -241,19 +242,24 @@ class _Predictor:
                     probabilities, raster.shape, side, classes, planes=planes, steps=steps
                 )
                 keep = stack.enter_context(zarr)
-            squares = self._squares(raster, keep, report)
+            predicted = self._blocks(raster, keep, report)
             if is_large:
-                parts = (part for _, _, ids in squares for part in _tiles(ids, side))
+                # what is predicted at a time may be larger than the file's tiles
+                parts = (
+                    ids[square]
+                    for _, _, ids in predicted
+                    for square in squares((ids.shape[0], ids.shape[1]), side)
+                )
                 write_class_tiff(
                     class_file, parts, raster.shape, side, palette, planes=planes, steps=steps
                 )
             else:
                 class_map = np.empty(raster.shape, np.uint8)
-                for rows, cols, ids in squares:
+                for rows, cols, ids in predicted:
                     class_map[rows, cols] = ids
                 write_png(class_file, class_map, palette)
 
-    def _squares(
+    def _blocks(
         self, raster: Raster, keep: WriteProbs | None, report: Callable[[int], None]
     ) -> Iterator[tuple[slice, slice, NDArray[np.uint8]]]:
         """Class ids of an image part by part; ``keep`` is given the probabilities."""
@@ -266,12 +272,12 @@ class _Predictor:
             pixels = raster.read(rows, cols, plane)
             valid = valid_pixels(pixels, nodata)
             if valid is not None:
-                pixels = filled(pixels, valid) if valid.any() else np.zeros_like(pixels)
+                pixels = filled(pixels, valid)
             return rules.fitted(pixels) if rules.is_decided else pixels
 
         blocks = (
             (plane, *block)
-            for plane in product(*(range(length) for _, length in raster.planes))
+            for plane in each_plane(raster.planes)
             for block in predict_blocks(
                 self.model.segmenter, partial(read, plane), raster.shape, self.device
             )
@@ -286,12 +292,6 @@ class _Predictor:
                 if valid is not None:
                     class_map = np.where(valid, class_map, np.uint8(IGNORE))
             yield rows, cols, class_map
-
-
-def _tiles(ids: NDArray[np.uint8], side: int) -> Iterator[NDArray[np.uint8]]:
-    """Cut what was predicted at a time into the tiles of a file, row by row."""
-    for top, left in product(*(range(0, length, side) for length in ids.shape)):
-        yield ids[top : top + side, left : left + side]
 
 
 # ---- which images, and where to

@@ -149,26 +149,28 @@ class PreparedExport:
         InputError
             As `formats.exchange.export.export_labels`.
         """
+        pictures = self._pictures()
         return export_labels(
             folder,
-            self._items(on_progress),
+            self._items(pictures, on_progress),
             self.classes,
             format,
             self.origin,
             overwrite=overwrite,
-            uncertainty=(lambda file_name: self._map("uncertainty", self._parts()[file_name]))
+            uncertainty=(lambda file_name: self._map("uncertainty", pictures[file_name]))
             if self.has_uncertainty
             else None,
         )
 
-    def _items(self, on_progress: Callable[[int, int], object]) -> Iterator[Item]:
-        pictures = self._parts()
+    def _items(
+        self, pictures: dict[str, list[str]], on_progress: Callable[[int, int], object]
+    ) -> Iterator[Item]:
         for n_before, (file_name, names) in enumerate(pictures.items()):
             source = self.images[names[0]].source
             yield Item(file_name, self._map("labels", names), Path(source) if source else None)
             on_progress(n_before + 1, len(pictures))
 
-    def _parts(self) -> dict[str, list[str]]:
+    def _pictures(self) -> dict[str, list[str]]:
         """Names of images by the file that they are in."""
         pictures: dict[str, list[str]] = {}
         for name, image in self.images.items():

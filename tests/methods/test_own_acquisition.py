@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from scenes import project_config
+from scenes import QUICK_TRAINING, project_config
 from typer.testing import CliRunner
 
 from napari_al import InputError, Oracle, make_config, read_rounds, register_acquisition
@@ -97,13 +97,7 @@ def test_a_sweep_with_a_function_of_ones_own(folder: Path) -> None:
 def small(script: str) -> str:
     """An example that takes a moment."""
     settings = {
-        "training": {
-            "segmenter": "efficientnet-lite0",
-            "steps": 2,
-            "batch_size": 2,
-            "crop_px": 32,
-            "threads": 1,
-        },
+        "training": QUICK_TRAINING,
         "regions": {"n_per_image": 20},
     }
     assert "n_rounds=3, budget=100" in script

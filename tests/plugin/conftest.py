@@ -9,6 +9,7 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QPushButton
+from scenes import QUICK_TRAINING
 
 from napari_al.formats.dataset import DataFolder
 from napari_al.plugin import viewers
@@ -28,13 +29,7 @@ if TYPE_CHECKING:
 SMALL = {
     "budget": 6,
     "regions": {"n_per_image": 12, "side_px": 24},
-    "training": {
-        "segmenter": "efficientnet-lite0",
-        "steps": 2,
-        "batch_size": 2,
-        "crop_px": 32,
-        "threads": 1,
-    },
+    "training": QUICK_TRAINING,
 }
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scenes import write_data, write_initial
+from scenes import QUICK_TRAINING, write_data, write_initial
 
 from napari_al.core import IGNORE
 from napari_al.core.metrics import achievable_segmentation_accuracy
@@ -34,13 +34,7 @@ if TYPE_CHECKING:
 SMALL = {
     "budget": 8,
     "regions": {"n_per_image": 30},
-    "training": {
-        "segmenter": "efficientnet-lite0",
-        "steps": 3,
-        "batch_size": 2,
-        "crop_px": 32,
-        "threads": 1,
-    },
+    "training": {**QUICK_TRAINING, "steps": 3},
     "targets": {"lcm_confidence": [0.2]},
     "acquisition": {"epsilon": 0.01},
 }

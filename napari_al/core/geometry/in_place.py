@@ -1,8 +1,9 @@
-"""A block of a larger picture, where it lies."""
+"""A block of a larger picture, where it lies, and the squares that a picture is cut into."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import product
 from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
@@ -21,3 +22,10 @@ class InPlace(NamedTuple):
     picture_shape: tuple[int, int]
     rows: slice
     cols: slice
+
+
+def squares(shape: tuple[int, int], side: int) -> Iterator[tuple[slice, slice]]:
+    """Yield rows and columns of squares, cut off at the right and lower edge, row by row."""
+    height, width = shape
+    for top, left in product(range(0, height, side), range(0, width, side)):
+        yield slice(top, min(top + side, height)), slice(left, min(left + side, width))

@@ -87,6 +87,7 @@ def write_card(
         A sentence that says where the labels came from; may be empty.
     """
     live = live_classes(classes)
+    names = [path.relative_to(folder).as_posix() for path in folder.rglob("*")]
     description = (
         f"Labels for semantic segmentation of {n_images} images in {len(live)} classes, written by "
         f"napari-al as {format}. {origin} Pixels without a label are {_none(format)}. The images "
@@ -102,19 +103,13 @@ def write_card(
         "distribution": [
             {"@type": "cr:FileSet", "@id": key, "encodingFormat": media_type, "includes": pattern}
             for key, (pattern, media_type) in FILES[format].items()
-            if _has_files(folder, pattern)
+            if any(fnmatch(name, pattern) for name in names)
         ],
         "recordSet": [_classes(live)],
     }
     text = json.dumps(card, indent=2, ensure_ascii=False)
     # bytes of a folder's name that are no text become JSON escapes
     (folder / CARD).write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
-
-
-def _has_files(folder: Path, pattern: str) -> bool:
-    """Whether there are files of a set."""
-    names = (path.relative_to(folder).as_posix() for path in folder.rglob("*"))
-    return any(fnmatch(name, pattern) for name in names)
 
 
 def _none(format: str) -> str:

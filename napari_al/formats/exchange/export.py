@@ -44,7 +44,7 @@ from napari_al.errors import InputError
 from napari_al.formats.classes import ClassInfo
 from napari_al.formats.exchange import label_writers
 from napari_al.formats.exchange.dataset_card import CARD, write_card
-from napari_al.formats.parts.picture_parts import part_name
+from napari_al.formats.parts.picture_parts import each_plane, part_name
 from napari_al.formats.parts.stitched import Stitched, single
 from napari_al.writing import WriteError, is_left_over
 
@@ -230,14 +230,13 @@ class _Counted:
 def _in_planes(items: Items) -> Iterator[Picture]:
     """Yield single pictures: planes of a stack one by one."""
     for file_name, class_map, source in items:
-        planes = () if isinstance(class_map, np.ndarray) else class_map.planes
-        if not planes:
-            yield Picture(file_name, single(class_map).whole(), source)
+        ids, pure = single(class_map), PurePosixPath(file_name)
+        if not ids.planes:
+            yield Picture(file_name, ids.whole(), source)
             continue
-        pure = PurePosixPath(file_name)
-        for plane in single(class_map).each_plane():
-            name = part_name(str(pure.with_suffix("")), planes, plane)
-            yield Picture(name + pure.suffix, single(class_map).whole(plane))
+        for plane in each_plane(ids.planes):
+            name = part_name(str(pure.with_suffix("")), ids.planes, plane)
+            yield Picture(name + pure.suffix, ids.whole(plane))
 
 
 # ---- the folder

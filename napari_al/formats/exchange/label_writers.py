@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     from napari_al.formats.classes import ClassInfo
     from napari_al.formats.exchange.export import ClassMap, Items, Pictures
+    from napari_al.formats.parts.axis_steps import Step
     from napari_al.formats.parts.raster_output import ExtraTag
-
 
 SQUARE_PX = 1024
 """Side of the parts in which large pictures are written."""
@@ -62,15 +62,33 @@ def write_map(
     """Write a map as PNG, of a large picture or a stack as TIFF; grey, or in colours."""
     if isinstance(values, Stitched):
         if values.planes or values.is_large:
-            path = place(folder, file_name, ".tif")
-            steps = {} if source is None else axis_steps(source)
-            squares = values.squares(SQUARE_PX)
-            write_class_tiff(
-                path, squares, values.shape, SQUARE_PX, palette, planes=values.planes, steps=steps
-            )
+            _write_tiff(place(folder, file_name, ".tif"), values, source, palette)
             return
         values = values.whole()
     write_png(place(folder, file_name), values, palette)
+
+
+def _write_tiff(
+    path: Path,
+    values: Stitched,
+    source: Path | None,
+    palette: NDArray[np.uint8] | None,
+    extratags: Sequence[ExtraTag] = (),
+) -> None:
+    write_class_tiff(
+        path,
+        values.squares(SQUARE_PX),
+        values.shape,
+        SQUARE_PX,
+        palette,
+        planes=values.planes,
+        steps=_steps(source),
+        extratags=extratags,
+    )
+
+
+def _steps(source: Path | None) -> dict[str, Step]:
+    return {} if source is None else axis_steps(source)
 
 
 def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -293,16 +311,7 @@ def write_geotiff(out: Path, classes: Sequence[ClassInfo], items: Items) -> None
         path = place(out / "labels", file_name, ".tif")
         tags: list[ExtraTag] = [*_georeference(source), (_GDAL_NODATA, "s", 0, str(IGNORE), True)]
         if isinstance(class_map, Stitched):
-            write_class_tiff(
-                path,
-                class_map.squares(SQUARE_PX),
-                class_map.shape,
-                SQUARE_PX,
-                palette,
-                planes=class_map.planes,
-                steps={} if source is None else axis_steps(source),
-                extratags=tags,
-            )
+            _write_tiff(path, class_map, source, palette, tags)
             continue
         tifffile.imwrite(
             path,
@@ -345,12 +354,11 @@ def write_ngff(out: Path, classes: Sequence[ClassInfo], items: Items) -> None:
         for plane, rows, cols in ids.places(SQUARE_PX):
             square = ids.read(rows, cols, plane)
             stored[(*plane, rows, cols)] = np.where(square == IGNORE, 0, square + np.uint8(1))
-        steps = {} if source is None else axis_steps(source)
         label: dict[str, Any] = {"colors": values, "properties": names}
         if source is not None:
             label["source"] = {"image": source.name}
         group.attrs["ome"] = {
             "version": "0.5",
-            "multiscales": [{"name": "classes", **ngff_axes_of(axis_names, steps)}],
+            "multiscales": [{"name": "classes", **ngff_axes_of(axis_names, _steps(source))}],
             "image-label": label,
         }

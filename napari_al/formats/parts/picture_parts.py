@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from napari_al.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from napari_al.formats.images import Header
     from napari_al.formats.tiff import Planes
@@ -90,6 +90,25 @@ def part_name(picture: str, axes: Planes, at: tuple[int, ...]) -> str:
     return f"{picture}@{''.join(indices)}"
 
 
+def by_picture(parts: Iterable[Part | None]) -> dict[str, list[Part]]:
+    """Return parts by the name of their picture; None is passed over."""
+    pictures: dict[str, list[Part]] = {}
+    for part in parts:
+        if part is not None:
+            pictures.setdefault(part.picture, []).append(part)
+    return pictures
+
+
+def each_plane(planes: Planes) -> Iterator[tuple[int, ...]]:
+    """Yield the planes of a stack in the order in which they are stored; one, (), without axes."""
+    return product(*(range(length) for _, length in planes))
+
+
+def is_cut(header: Header, block_px: int) -> bool:
+    """Whether a picture is cut into blocks of a side: if it has over four times their pixels."""
+    return header.height * header.width > 4 * block_px**2
+
+
 def parts_of(picture: str, header: Header, block_px: int | None) -> list[Part]:
     """Return the parts that a picture is listed as; none if it is one image.
 
@@ -99,8 +118,7 @@ def parts_of(picture: str, header: Header, block_px: int | None) -> list[Part]:
         Its name.
     header : Header
     block_px : int, optional
-        Side of a block; pictures of up to four times as many pixels, and all without it, are not
-        cut into blocks.
+        Side of a block; without it, no picture is cut into blocks (``is_cut``).
 
     Raises
     ------
@@ -108,7 +126,7 @@ def parts_of(picture: str, header: Header, block_px: int | None) -> list[Part]:
         If there are more than `MAX_PARTS`.
     """
     height, width = header.shape
-    side = block_px if block_px is not None and height * width > 4 * block_px**2 else None
+    side = block_px if block_px is not None and is_cut(header, block_px) else None
     if side is None and not header.planes:
         return []
     n = math.prod(length for _, length in header.planes)
@@ -121,7 +139,7 @@ def parts_of(picture: str, header: Header, block_px: int | None) -> list[Part]:
         )
     return [
         Part(picture, header.shape, (top, left, bottom, right), plane, header.planes)
-        for plane in product(*(range(length) for _, length in header.planes))
+        for plane in each_plane(header.planes)
         for top, bottom in _spans(height, side)
         for left, right in _spans(width, side)
     ]

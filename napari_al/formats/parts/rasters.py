@@ -148,10 +148,14 @@ def raster_header(path: Path, pages: Pages = "refuse") -> Header:
     InputError
         As of `open_raster`.
     """
-    if path.suffix.lower() in TIFF_SUFFIXES or is_zarr(path):
-        with open_raster(path, pages) as raster:
-            return raster.header
-    return read_header(path, pages)
+    if not is_zarr(path):
+        try:
+            return read_header(path, pages)
+        except InputError:  # also of what only `open_raster` reads: stacks and large pictures
+            if path.suffix.lower() not in TIFF_SUFFIXES:
+                raise
+    with open_raster(path, pages) as raster:
+        return raster.header
 
 
 def is_zarr(path: Path) -> bool:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_al.core import IGNORE
+from napari_al.core.geometry.in_place import squares
 from napari_al.errors import InputError
 from napari_al.formats.images import MAX_PIXELS
+from napari_al.formats.parts.picture_parts import each_plane
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -50,10 +51,6 @@ class Stitched:
         """Whether a plane is not to be held in memory."""
         return self.shape[0] * self.shape[1] > MAX_PIXELS
 
-    def each_plane(self) -> Iterator[Plane]:
-        """Yield the planes in the order in which they are stored; one, (), of a single picture."""
-        yield from product(*(range(length) for _, length in self.planes))
-
     def whole(self, plane: Plane = ()) -> NDArray[np.uint8]:
         """Return a plane.
 
@@ -76,14 +73,9 @@ class Stitched:
 
     def places(self, side: int) -> Iterator[tuple[Plane, slice, slice]]:
         """Yield the planes, rows and columns of these squares."""
-        height, width = self.shape
-        for plane in self.each_plane():
-            for top, left in product(range(0, height, side), range(0, width, side)):
-                yield (
-                    plane,
-                    slice(top, min(top + side, height)),
-                    slice(left, min(left + side, width)),
-                )
+        for plane in each_plane(self.planes):
+            for rows, cols in squares(self.shape, side):
+                yield plane, rows, cols
 
 
 def single(values: NDArray[np.uint8] | Stitched) -> Stitched:

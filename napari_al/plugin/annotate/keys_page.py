@@ -75,7 +75,7 @@ class KeysPage(QWidget):
         self._message = Message(self.table)
         self._done = DoneButton(self, self.left.emit)
         self._build()
-        self._show_message("")
+        self._message.show_words("")
         self._on_selected()
 
     def _build(self) -> None:
@@ -119,9 +119,6 @@ class KeysPage(QWidget):
         self._class_keys.setText("  ".join((*keys.conflicts(), f"In order: {given}…")))
         self._on_selected()
 
-    def _show_message(self, words: str) -> None:
-        self._message.show_words(words)
-
     @property
     def _chosen(self) -> ActionName | None:
         items = self.table.selectedItems()
@@ -148,14 +145,16 @@ class KeysPage(QWidget):
         if name is not None:
             self._adds = add
             self._done.escape.setEnabled(False)
-            self._show_message(f"Press the key for “{ACTIONS[name].text}”; a click leaves it.")
+            self._message.show_words(
+                f"Press the key for “{ACTIONS[name].text}”; a click leaves it."
+            )
             self.setFocus()
 
     def _end_waiting(self) -> bool:
         """Take no more keys; return whether the one that came was to be beside the others."""
         adds, self._adds = bool(self._adds), None
         self._done.escape.setEnabled(True)
-        self._show_message("")
+        self._message.show_words("")
         return adds
 
     def _take(self, key: str) -> None:
@@ -165,7 +164,9 @@ class KeysPage(QWidget):
             return
         menu_entry = menu_keys(self).get(key)
         if menu_entry is not None:
-            self._show_message(f"{shown(key)} is napari's “{menu_entry}”: choose another key.")
+            self._message.show_words(
+                f"{shown(key)} is napari's “{menu_entry}”: choose another key."
+            )
             return
         owner = keys.owner(key)
         if self._attempt(lambda: keys.assign(name, key, add=adds)):
@@ -180,7 +181,7 @@ class KeysPage(QWidget):
 
     def _on_all_default(self) -> None:
         if self._keys is not None:
-            self._show_message("")
+            self._message.show_words("")
             self._keys.reset_all()
 
     def _on_of_classes(self) -> None:
@@ -191,9 +192,9 @@ class KeysPage(QWidget):
         try:
             change()
         except InputError as error:
-            self._show_message(str(error))
+            self._message.show_words(str(error))
             return False
-        self._show_message("")
+        self._message.show_words("")
         return True
 
     # ---- keyboard

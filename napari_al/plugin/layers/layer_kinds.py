@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from napari.layers import Layer
     from napari.utils import Colormap
+    from napari.viewer import Viewer
     from numpy.typing import NDArray
 
     from napari_al.formats.dataset import ClassInfo
@@ -147,6 +148,13 @@ def blank(kind: LayerKind, shape: tuple[int, int]) -> NDArray[Any]:
     if kind == "heatmap":
         return np.full(shape, np.nan, np.float32)
     return np.zeros(shape, np.uint8)
+
+
+def add_at_bottom(viewer: Viewer, layer: Layer) -> None:
+    """Add a layer below all others; the one that is active stays so."""
+    active = viewer.layers.selection.active
+    viewer.layers.insert(0, layer)
+    viewer.layers.selection.active = active
 
 
 def score_limits(scores: NDArray[np.float32] | None) -> tuple[float, float]:

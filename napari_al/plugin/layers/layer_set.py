@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from napari_al.formats.dataset import ClassInfo, DataFolder
     from napari_al.plugin.layers.camera import Placement
     from napari_al.plugin.layers.picture_store import PictureKind
-from napari_al.plugin.layers.plane_slider import Plane
+    from napari_al.plugin.layers.plane_slider import Plane
 
 DIM_UNDER_OVERLAYS = 0.4
 """Share of the dimming that remains while the heatmap or labels are shown."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari_al.plugin.layers.channel_view import Contrast, robust_range
+from napari_al.plugin.layers.layer_kinds import add_at_bottom
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -64,9 +65,7 @@ class PictureBehind:
             **self._placement.kwargs(texels),
             **grey,
         )
-        active = self._viewer.layers.selection.active
-        self._viewer.layers.insert(0, self._layer)
-        self._viewer.layers.selection.active = active
+        add_at_bottom(self._viewer, self._layer)
 
     def close(self) -> None:
         """Remove the layer."""

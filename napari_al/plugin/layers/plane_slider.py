@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from psygnal import Signal
 
+from napari_al.formats.parts.picture_parts import by_picture
+from napari_al.plugin.layers.layer_kinds import add_at_bottom
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -19,7 +22,6 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
     from napari_al.formats.dataset import DataFolder
-    from napari_al.formats.parts.picture_parts import Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,18 +107,11 @@ def planes_of_folder(data: DataFolder) -> list[Plane]:
 
 def blocks_of(planes: Sequence[Plane], data: DataFolder) -> list[Plane]:
     """Return planes of layers as images of a folder, which large ones are blocks of."""
-    blocks: dict[str, dict[str, Part]] = {}
-    for name in data.train:
-        part = data.part(name)
-        if part is not None:
-            blocks.setdefault(part.picture, {})[name] = part
+    blocks = by_picture(map(data.part, data.train))
     found = []
     for plane in planes:
-        parts = blocks.get(plane.image, {})
-        found += [
-            replace(plane, image=name, stack=(plane.stack, part.box))
-            for name, part in parts.items()
-        ]
+        parts = blocks.get(plane.image, [])
+        found += [replace(plane, image=part.name, stack=(plane.stack, part.box)) for part in parts]
         found += [] if parts else [plane]
     return found
 
@@ -129,9 +124,7 @@ def slider_of(viewer: Viewer, data: DataFolder, planes: Sequence[Plane]) -> Plan
     planes = blocks_of(planes, data) if planes else planes_of_folder(data)
     own = next((plane.layer for plane in planes if plane.layer not in viewer.layers), None)
     if own is not None:
-        active = viewer.layers.selection.active
-        viewer.layers.insert(0, own)
-        viewer.layers.selection.active = active
+        add_at_bottom(viewer, own)
     return PlaneSlider(viewer, planes, own)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
-from napari_al.errors import InputError
+from napari_al.plugin.layers.json_file import read_json
 from napari_al.plugin.layers.plane_slider import Plane, layer_of_sliders
 from napari_al.writing import write_atomic
 
@@ -51,16 +51,11 @@ def read_planes(folder: Path, layers: Sequence[Layer]) -> list[Plane]:
     """
     from napari.layers import Image
 
-    path = folder / NAME
-    try:
-        places = _PLACES.validate_json(path.read_bytes())
-    except FileNotFoundError:
-        return []
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{path} cannot be used, so there is no slider: expected was for each image the name "
-            "of its 'stack' and an 'index' by axis. Put a copy of it back, or delete it."
-        ) from error
+    words = (
+        "there is no slider: expected was for each image the name of its 'stack' and an 'index' "
+        "by axis"
+    )
+    places = read_json(folder / NAME, _PLACES, words) or {}
     lengths: dict[int, int] = {}
     for place in places.values():
         for axis, at in place.index.items():

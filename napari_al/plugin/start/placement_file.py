@@ -6,13 +6,13 @@ Without it, images lie at the origin and a pixel is one unit long.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import pint
-from pydantic import TypeAdapter
+from pydantic import AfterValidator, TypeAdapter
 
-from napari_al.errors import InputError
 from napari_al.plugin.layers.camera import Placement
+from napari_al.plugin.layers.json_file import read_json
 from napari_al.writing import write_atomic
 
 if TYPE_CHECKING:
@@ -36,22 +36,16 @@ def read_placement(folder: Path) -> Placement | None:
     InputError
         If the file cannot be used.
     """
-    path = folder / NAME
-    try:
-        placement = TypeAdapter(Placement).validate_json(path.read_bytes())
-        _check(placement)
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{path} cannot be used, so the images are shown at the origin: expected were 'scale' "
-            "and 'translate' of two numbers each and names of units. Put a copy of it back, or "
-            "delete it."
-        ) from error
-    return placement
+    words = (
+        "the images are shown at the origin: expected were 'scale' and 'translate' of two numbers "
+        "each and names of units"
+    )
+    return read_json(
+        folder / NAME, TypeAdapter(Annotated[Placement, AfterValidator(_check)]), words
+    )
 
 
-def _check(placement: Placement) -> None:
+def _check(placement: Placement) -> Placement:
     if not all(map(math.isfinite, (*placement.scale, *placement.translate))):
         raise ValueError("a number is not finite")
     if 0 in placement.scale:
@@ -59,3 +53,4 @@ def _check(placement: Placement) -> None:
     for unit in placement.units or ():  # names only: pint evaluates expressions
         if not (unit.isidentifier() and unit in pint.application_registry):
             raise ValueError(f"{unit} is no unit")
+    return placement

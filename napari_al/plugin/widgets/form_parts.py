@@ -42,8 +42,8 @@ def text(words: str = "", role: str = "", *, wrap: bool = True) -> QLabel:
     return label
 
 
-class SteadyText(QLabel):
-    """A label that keeps the height of its longest words: what is below it jumps at most once."""
+class _WrappedText(QLabel):
+    """A label that wraps, and is told of another width."""
 
     def __init__(self, role: str) -> None:
         super().__init__()
@@ -51,30 +51,36 @@ class SteadyText(QLabel):
         self.setProperty("role", role)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
 
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        super().resizeEvent(event)
+        if event is not None and event.size().width() != event.oldSize().width():
+            self._on_width()
+
+    def _on_width(self) -> None:
+        raise NotImplementedError
+
+
+class SteadyText(_WrappedText):
+    """A label that keeps the height of its longest words: what is below it jumps at most once."""
+
     def setText(self, words: str) -> None:
         """Show other words."""
         super().setText(words)
         if self.isVisible():
             self._grow_from(self.minimumHeight())
 
-    def resizeEvent(self, event: QResizeEvent | None) -> None:
-        """Start anew with another width."""
-        super().resizeEvent(event)
-        if event is not None and event.size().width() != event.oldSize().width():
-            self._grow_from(0)
+    def _on_width(self) -> None:
+        self._grow_from(0)
 
     def _grow_from(self, height: int) -> None:
         self.setMinimumHeight(max(height, self.heightForWidth(self.width())))
 
 
-class QuestionText(QLabel):
+class QuestionText(_WrappedText):
     """A question in large letters; in smaller ones, on the same line, where it is long."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.setWordWrap(True)
-        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
-        self._set_role("question")
+        super().__init__("question")
 
     def setText(self, words: str) -> None:
         """Show another question."""
@@ -82,11 +88,8 @@ class QuestionText(QLabel):
             super().setText(words)
             self._fit()
 
-    def resizeEvent(self, event: QResizeEvent | None) -> None:
-        """Fit it into the new width."""
-        super().resizeEvent(event)
-        if event is not None and event.size().width() != event.oldSize().width():
-            self._fit()
+    def _on_width(self) -> None:
+        self._fit()
 
     def _fit(self) -> None:
         self._set_role("question")

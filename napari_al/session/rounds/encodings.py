@@ -75,8 +75,7 @@ class Encodings:
             shape = (rows.stop - rows.start, cols.stop - cols.start)
         maps = self._read(path, shape)
         if maps is None:
-            pixels = data.image(image, split) if block is None else block
-            encoded = encode(self._segmenter, pixels, self._work.device)
+            encoded = encode(self._segmenter, data.in_place(image, split), self._work.device)
             # same memory layout as maps read from the cache: another one rounds differently
             maps = [part.half().cpu().contiguous() for part in encoded]
             with suppress(WriteError):  # it can be computed again
