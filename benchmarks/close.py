@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import re
 import subprocess
 import sys
 import tempfile
@@ -55,7 +56,7 @@ def press():
     if bench.query is not None and bench.stage.image:
         n = len(bench.session.answers())
         QTest.keyClick(viewer.window._qt_viewer.canvas.native, Qt.Key.Key_1)
-        print(len(bench.session.answers()), flush=True)
+        print("answers", len(bench.session.answers()), flush=True)
         if when == "answering" and not closing.isActive():
             closing.start(pause_ms)
 
@@ -89,7 +90,8 @@ def close_once(data: Path, project: Path, rng: random.Random) -> int:
         raise Left(f"closed {when}: status {done.returncode}\n" + "\n".join(words))
     if left := processes(mark):
         raise Left(f"closed {when}: processes {left} are still there")
-    said = int(done.stdout.split()[-1]) if done.stdout.split() else 0
+    counts = re.findall(r"^answers (\d+)$", done.stdout, re.MULTILINE)
+    said = int(counts[-1]) if counts else 0
     if (project / "config.json").exists():
         with Session.open(project) as session:  # no lock is left
             n_answers = len(session.answers())

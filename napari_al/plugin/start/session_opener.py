@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -183,10 +183,22 @@ class SessionOpener:
         self._page.show_viewer_images(images)
 
     def _preselect(self) -> None:
-        """Use images that are open already, where nothing else is chosen."""
-        if self._bench.opened is None and not isinstance(self._page.source, Path):
-            with suppress(InputError):  # none, or such as cannot be used: the button says why
+        """Use images that are open already, where nothing else is chosen.
+
+        Of images that are chosen already, what the user has entered and any message stay.
+        """
+        from napari_al.plugin.start.viewer_images import images_of
+
+        source = self._page.source
+        if self._bench.opened is not None or isinstance(source, Path):
+            return
+        with suppress(InputError):  # none, or such as cannot be used: the button says why
+            images = images_of(self._bench.viewer)
+            if source is None or images.layers != source.layers:
                 self._use_viewer_images()
+            else:
+                labels = images.label_layers
+                self._page.sources.source = replace(source, label_layers=labels)
 
     def _on_inserted(self, event: Any) -> None:
         if "napari_al" not in event.value.metadata:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QApplication
@@ -40,6 +41,22 @@ def test_a_project_open_elsewhere_is_refused_and_opens_after_a_crash_there(open_
     desk.dock.opening.open(path, project=None, method=None, settings={})
     desk.until_asked()
     assert len(desk.session.answers()) == 1
+
+
+def test_another_layer_leaves_what_was_entered_for_the_images_of_the_viewer(desk):
+    desk.viewer.add_image(np.zeros((48, 64, 3), np.uint8), rgb=True)
+    desk.press("Images in the viewer")
+    start = desk.dock.start
+    start.project.setText("mine")
+    start.project.textEdited.emit("mine")
+    start.show_message("a message")
+    labels = desk.viewer.add_labels(np.zeros((48, 64), np.uint8))
+    desk.until(lambda: not desk.dock.opening._opened_image.isActive())
+    assert start.project.text() == "mine"
+    assert start._message.text() == "a message"
+    assert start.source.label_layers == (labels,)
+    desk.viewer.add_image(np.zeros((48, 64, 3), np.uint8), rgb=True)
+    desk.until(lambda: len(start.source.layers) == 2)
 
 
 def test_all_problems_are_told_or_counted():
