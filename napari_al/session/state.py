@@ -167,6 +167,10 @@ class ProjectState:
         """Whether there is anything to ask from."""
         return self._queue.pool is not None
 
+    def is_scored(self, image: str) -> bool:
+        """Whether there are scores of an image's regions."""
+        return self._queue.pool is not None and self._queue.pool.of_image(image) is not None
+
     @property
     def scores_are_complete(self) -> bool:
         """Whether the newest model has scored every image; if not, ``start_scoring`` goes on."""

@@ -17,7 +17,7 @@ from napari_al.formats.image_rules import ImageRules
 from napari_al.formats.images import Header
 from napari_al.formats.known_headers import KnownHeaders
 from napari_al.formats.parts import picture_parts
-from napari_al.formats.parts.picture_parts import BLOCK_PX, parts_of
+from napari_al.formats.parts.picture_parts import BLOCK_PX, block_at, parts_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,6 +69,16 @@ def test_blocks_cover_a_picture_exactly(shape: tuple[int, int]) -> None:
     assert (parts[-1].box[2], parts[-1].box[3]) == shape
     names = [part.name for part in parts]
     assert names == sorted(names)
+
+
+def test_the_block_at_a_pixel() -> None:
+    parts = parts_of("a", Header(150, 200, 1, "uint8"), 64)
+    of_pixel = {(r, c): p for p in parts for r in range(150)[p.rows] for c in range(200)[p.cols]}
+    for part in parts:
+        for row in range(-3, 153, 6):
+            for col in range(-3, 203, 6):
+                at = row - part.box[0], col - part.box[1]
+                assert block_at(part, at, 64) == of_pixel.get((row, col))
 
 
 def test_what_is_no_larger_stays_whole() -> None:

@@ -9,7 +9,7 @@ as a whole (reading, what a network sees around a block, files that go out) is t
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -143,6 +143,28 @@ def parts_of(picture: str, header: Header, block_px: int | None) -> list[Part]:
         for top, bottom in _spans(height, side)
         for left, right in _spans(width, side)
     ]
+
+
+def block_at(part: Part, pixel_rc: tuple[int, int], block_px: int) -> Part | None:
+    """Return the block that holds a pixel of the plane that a block is of; None beyond that.
+
+    Parameters
+    ----------
+    part : Part
+        A block.
+    pixel_rc : (int, int)
+        Row and column, counted from the first pixel of the block.
+    block_px : int
+        Side of the picture's blocks.
+    """
+    spans = []
+    for first, at, length in zip(part.box, pixel_rc, part.picture_shape, strict=False):
+        found = (span for span in _spans(length, block_px) if span[0] <= first + at < span[1])
+        spans.append(next(found, None))
+    rows, cols = spans
+    if rows is None or cols is None:
+        return None
+    return replace(part, box=(rows[0], cols[0], rows[1], cols[1]))
 
 
 def _spans(length: int, side: int | None) -> Iterator[tuple[int, int]]:

@@ -13,6 +13,7 @@ from napari_al.errors import InputError
 from napari_al.methods.queries import Answer
 from napari_al.plugin.control.answer_statistics import count
 from napari_al.plugin.control.question_state import QuestionState
+from napari_al.plugin.layers.picture_behind import block_beside
 from napari_al.session.log.history import ClassEdit
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 BUSY: tuple[Pause, ...] = ("proposing", "reviewing", "accepting")
 """Pauses in which nothing may be asked."""
+WAITING_IN_IMAGE: tuple[Pause, ...] = ("complete", "scoring", "stopped")
+"""Pauses while questions come from one image alone."""
 
 
 class QueryNavigator:
@@ -91,13 +94,19 @@ class QueryNavigator:
             if query is not None:
                 return query
             if self._updates.only_in and self._session.query() is not None:
-                self.pause = "complete"
+                self.pause = self._pause_in(self._updates.only_in)
                 return None
             self.pause = self._training.prepare_query()
             if self.pause:
                 return None
         self.pause = "failed"
         return None
+
+    def _pause_in(self, image: str) -> Pause:
+        """Return why nothing is asked in one image while there is something to ask in others."""
+        if self._session.is_scored(image):
+            return "complete"
+        return "scoring" if self._session.is_busy else "stopped"
 
     def _next_undone(self) -> Query | None:
         """Return the query whose answer was undone last, unless it has been answered since."""
@@ -142,9 +151,14 @@ class QueryNavigator:
     def pick(self, pixel_rc: tuple[int, int]) -> None:
         """Ask about the region at a pixel of the image on screen, while the prediction is shown.
 
-        If it has an answer, the next one replaces that.
+        If it has an answer, the next one replaces that. In another block of the image's picture:
+        ask in that from now on.
         """
         session, image, query = self._session, self._display.image, self._questions.query
+        other = block_beside(session.data, image, pixel_rc) if image else None
+        if other is not None:
+            self.stay_in(other)
+            return
         is_drawn = session.config.method.query == "precise"
         is_shown = self._display.layers.wants("prediction")
         if not image or is_drawn or not is_shown or self.pause in BUSY:
@@ -181,7 +195,7 @@ class QueryNavigator:
         state = self._questions.state
         if state is not None and (state.out_of_turn or state.replaced is not None):
             self.ask()
-        elif self._updates.only_in and (state is not None or self.pause == "complete"):
+        elif self._updates.only_in and (state is not None or self.pause in WAITING_IN_IMAGE):
             self.stay_in("")
 
     def stay_in(self, image: str) -> None:

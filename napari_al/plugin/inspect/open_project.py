@@ -15,6 +15,7 @@ import numpy as np
 from napari_al.plugin.inspect.layer_styles import PREVIEW_KINDS
 from napari_al.plugin.inspect.overlay_requests import OverlayRequests
 from napari_al.plugin.inspect.previews import Previews
+from napari_al.plugin.layers.picture_behind import block_beside
 from napari_al.plugin.widgets.background import Background
 from napari_al.plugin.widgets.connection_list import ConnectionList
 from napari_al.plugin.widgets.main_thread import timer
@@ -72,7 +73,7 @@ class OpenProject:
         self._background = Background(inspector.dispatch)
         self._poll = timer(POLL_MS, self._look_for_new, repeat=True)
         self._connections = ConnectionList()
-        self._layers.open()
+        self._layers.open(inspection.data)
         self._layers.set_classes(inspection.classes)
         self._connect(inspector.viewer)
 
@@ -142,7 +143,8 @@ class OpenProject:
 
     def _on_image(self, picture: NDArray[Any]) -> None:
         self._loaded_image = self.image
-        self._layers.show_image(picture)
+        data, background = self.inspection.data, self._background
+        self._layers.show_image(data, self.image, picture, background)
         self.refresh()
 
     def refresh(self) -> None:
@@ -229,15 +231,22 @@ class OpenProject:
     # ---- a region
 
     def on_pressed(self, event: Any) -> Iterator[None]:
-        """Describe the region that is clicked; dragging moves the image."""
+        """Describe the region that is clicked, or go to the block; dragging moves the image."""
         pressed_at = np.array(event.pos)
         yield
         while event.type == "mouse_move":
             yield
         is_plain = event.button == 1 and not len(event.modifiers)
         if is_plain and np.abs(np.array(event.pos) - pressed_at).max() <= CLICK_PX:
-            self._events.region_clicked.emit()
-            self.pick(self._layers.base.camera.placement.pixel_at(event.position))
+            self._on_clicked(self._layers.base.camera.placement.pixel_at(event.position))
+
+    def _on_clicked(self, pixel_rc: tuple[int, int]) -> None:
+        other = block_beside(self.inspection.data, self.image, pixel_rc)
+        if other is not None:
+            self.show_image(other)
+            return
+        self._events.region_clicked.emit()
+        self.pick(pixel_rc)
 
     def pick(self, pixel_rc: tuple[int, int]) -> None:
         """Describe the region at a pixel."""

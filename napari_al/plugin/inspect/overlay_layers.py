@@ -10,6 +10,7 @@ from psygnal import Signal
 
 from napari_al.plugin.inspect.layer_styles import KINDS, make_overlay
 from napari_al.plugin.layers.camera import Placement
+from napari_al.plugin.layers.channel_view import contrast_of
 from napari_al.plugin.layers.layer_kinds import class_colors, class_names, score_limits
 from napari_al.plugin.layers.layer_set import LayerSet
 
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_al.core.geometry.masks import Mask
-    from napari_al.formats.dataset import ClassInfo
+    from napari_al.formats.dataset import ClassInfo, DataFolder
+    from napari_al.plugin.widgets.background import Background
 
 
 class InspectLayers:
@@ -43,9 +45,10 @@ class InspectLayers:
         self._overlays: dict[str, Layer] = {}
         self._classes: tuple[ClassInfo, ...] = ()
 
-    def open(self) -> None:
-        """Reset placement and dimming for another project."""
+    def open(self, data: DataFolder) -> None:
+        """Reset placement, contrast and dimming for another project."""
         self.base.place(Placement())
+        self.base.set_contrast(contrast_of(data.rules))
         self.base.set_dim(0.0)
 
     def set_classes(self, classes: Sequence[ClassInfo]) -> None:
@@ -66,12 +69,18 @@ class InspectLayers:
         layer = self._overlays.get(key)
         return None if layer is None or not layer.visible else layer.data
 
-    def show_image(self, image: NDArray[Any]) -> None:
-        """Show another image and hide the overlays of the last one."""
-        is_new = image.shape[:2] != self.base.camera.shape
+    def show_image(
+        self, data: DataFolder, image: str, pixels: NDArray[Any], background: Background
+    ) -> None:
+        """Show another image at its place and hide the overlays of the last one."""
+        is_new = pixels.shape[:2] != self.base.camera.shape
         for key in self.shown:
             self.hide(key)
-        self.base.show("image", image)
+        is_new |= self.base.behind.put(data, image, background)
+        translate = self.base.camera.placement.translate
+        for layer in self._overlays.values():
+            layer.translate = translate
+        self.base.show("image", pixels)
         if is_new:
             self.base.camera.whole_image()
 
@@ -130,7 +139,8 @@ class InspectLayers:
             self._viewer.layers.remove(layer)
 
     def _add(self, key: str, picture: NDArray[Any]) -> None:
-        common = {"name": KINDS[key].name, "metadata": {"napari_al_round": key}}
+        place = self.base.camera.placement.kwargs()
+        common = {"name": KINDS[key].name, "metadata": {"napari_al_round": key}, **place}
         layer = make_overlay(key, picture.copy(), self._classes, common)
         order = list(KINDS)
         above = {

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_al.formats.image_rules import ImageRules
+
 COLOURS: Final[dict[str, tuple[int, int, int]]] = {
     "red": (1, 0, 0),
     "green": (0, 1, 0),
@@ -37,6 +39,12 @@ class Contrast(NamedTuple):
 
     limits: tuple[float, float]
     gamma: float = 1.0
+
+
+def contrast_of(rules: ImageRules) -> Contrast | None:
+    """Return how the grey images of a data folder are shown; None: as each needs, or in colour."""
+    is_grey = rules.n_channels == 1 and len(rules.ranges) == 1
+    return Contrast(rules.ranges[0], rules.gamma) if is_grey else None
 
 
 def default_view(n_channels: int) -> tuple[ChannelView, ...]:

@@ -5,7 +5,6 @@ Pictures are made in threads (`PictureStore`) and shown when they are ready, if 
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,13 +12,14 @@ from psygnal import Signal
 from qtpy.QtCore import QTimer
 
 from napari_al.plugin.layers.camera import Placement
-from napari_al.plugin.layers.channel_view import Contrast, in_8_bit, robust_range
+from napari_al.plugin.layers.channel_view import contrast_of, in_8_bit, robust_range
 from napari_al.plugin.layers.picture_store import (
     KINDS,
     Key,
     PictureKind,
     PictureStore,
 )
+from napari_al.plugin.widgets.background import Background
 from napari_al.plugin.widgets.main_thread import NEXT_TURN_MS, timer
 
 if TYPE_CHECKING:
@@ -117,10 +117,8 @@ class ImageDisplay:
         self._slider = layers.plane_slider(session.data, planes)
         self._slider.moved.connect(self._on_slider)
         layers.place(placement or Placement())
-        rules = session.data.rules
-        is_grey = session.data.n_channels == 1 and len(rules.ranges) == 1
-        layers.set_contrast(Contrast(rules.ranges[0], rules.gamma) if is_grey else None)
-        self._behind = layers.picture_behind()
+        layers.set_contrast(contrast_of(session.data.rules))
+        self._overviews = Background(dispatch, n_threads=1)
         layers.set_classes(session.config.classes)
         layers.set_wanted("borders", False)
 
@@ -130,7 +128,7 @@ class ImageDisplay:
         for pending in (self._refit, self._arrive_soon, self._prepare, self._tell_jobs):
             pending.stop()
         self._slider.close()
-        self._behind.close()
+        self._overviews.close()
         self._pictures.close()
         self.layers.clear()
         for layer in self._hidden:
@@ -218,7 +216,7 @@ class ImageDisplay:
         self._view, self._view_version = view, self._view_version + 1
         if self.image:
             self._pictures.request(self._key(self.image, "image"))
-            self._show_behind()
+            self._put(self.image)
 
     def toggle(self, kind: PictureKind) -> None:
         """Show a kind of picture, or hide it."""
@@ -276,10 +274,8 @@ class ImageDisplay:
         elif image != self.image:
             self.image = image
             self._tell_jobs.start()
-            part = self._session.data.part(image)
-            self.layers.move_to(*((0, 0) if part is None else part.box[:2]))
+            self._put(image)
             self.layers.show("image", self._pictures.get(key))
-            self._show_behind()
             for kind in OVERLAYS:
                 self._show_picture(kind)
 
@@ -287,18 +283,9 @@ class ImageDisplay:
         if self.image:
             self._session.look_at(self.image)
 
-    def _show_behind(self) -> None:
-        """Show the picture that the image on screen is a block of; a change of it waits."""
-        part = self._session.data.part(self.image)
-        if part is None or not part.is_block:
-            self._behind.show(None, (1, 1))
-        elif self._behind.is_wanted:
-            first = replace(part, box=(0, 0, *part.shape))  # of the blocks of this plane
-            key = Key(first.name, "overview", (self._view_version, 0), self._view)
-            if self._pictures.is_ready(key):
-                self._behind.show(self._pictures.get(key), part.picture_shape)
-            else:
-                self._pictures.request(key)
+    def _put(self, image: str) -> None:
+        """Move the layers to where an image lies in its picture."""
+        self.layers.behind.put(self._session.data, image, self._overviews, self._view)
 
     def _show_picture(self, kind: PictureKind) -> None:
         """Show an overlay of the image on screen; an outdated one stays until the new is there."""
@@ -312,8 +299,8 @@ class ImageDisplay:
 
     def _on_picture(self, key: Key, error: str | None) -> None:
         """Show a picture that has become ready, if it is still current."""
-        if key.kind in ("thumbnail", "overview"):
-            self._on_small_picture(key)
+        if key.kind == "thumbnail":
+            self.thumbnail_ready.emit(key.image)
             return
         if error is not None:
             self.failed.emit(error)
@@ -343,12 +330,6 @@ class ImageDisplay:
         if self._is_new:
             self._is_new = False
             self._prepare.start()
-
-    def _on_small_picture(self, key: Key) -> None:
-        if key.kind == "thumbnail":
-            self.thumbnail_ready.emit(key.image)
-        elif self.image:
-            self._show_behind()
 
     # ---- changes in napari's layer list
 

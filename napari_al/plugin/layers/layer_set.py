@@ -60,6 +60,16 @@ class LayerSet:
     A layer is made when it first has something to show, and again after the user has removed it.
     ``added`` is emitted with each.
 
+    Attributes
+    ----------
+    camera : Camera
+    placement : Placement
+        Where pictures lie in the world; the camera's is that of the image on screen.
+    contrast : Contrast or None
+        Of grey pictures; None: limits of their own.
+    behind : PictureBehind
+        Puts images where they lie in their pictures.
+
     Notes
     -----
     Some software OpenGL drivers (Mesa 22.3) crash when the data of a layer changes shape in a
@@ -72,12 +82,13 @@ class LayerSet:
     def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
         self.camera = Camera(viewer)
-        self._placement = self.camera.placement
+        self.behind = PictureBehind(viewer, self)
+        self.placement = self.camera.placement
         self._classes: tuple[ClassInfo, ...] = ()
         self._layers: dict[LayerKind, Layer] = {}
         self._may_resize = True
         self._opacity = dict(OPACITY)
-        self._contrast: Contrast | None = None
+        self.contrast: Contrast | None = None
         self._is_bright = False
         self._stretched: tuple[object, ...] = ()
         self._dim = self._dim_shown = 0.4
@@ -106,19 +117,22 @@ class LayerSet:
         self._drawn_at, self._drawn_dim = 1.0, highlight.DIM
 
     def place(self, placement: Placement) -> None:
-        """Move all layers to where the images lie in the world."""
-        self._placement = self.camera.placement = placement
+        """Move all layers to where pictures lie in the world, unless they lie there."""
+        if placement == self.placement:
+            return
+        self.placement = self.camera.placement = placement
         for kind, layer in self._layers.items():
             self._put(kind, layer)
 
-    def move_to(self, row: int, col: int) -> None:
-        """Move the layers of an image to where it begins in its picture."""
-        there = replace(self._placement, translate=self._placement.world(row, col))
+    def move_to(self, row: int, col: int) -> bool:
+        """Move the layers of an image to where it begins in its picture, unless they are there."""
+        there = replace(self.placement, translate=self.placement.world(row, col))
         if there == self.camera.placement:
-            return
+            return False
         self.camera.placement = there
         for kind, layer in self._layers.items():
             self._put(kind, layer)
+        return True
 
     def _put(self, kind: LayerKind, layer: Layer) -> None:
         placed = self._placed(kind)
@@ -131,10 +145,6 @@ class LayerSet:
     def plane_slider(self, data: DataFolder, planes: Sequence[Plane]) -> PlaneSlider:
         """Return what keeps the viewer's sliders and the plane on screen together."""
         return slider_of(self._viewer, data, planes)
-
-    def picture_behind(self) -> PictureBehind:
-        """Return what shows a picture as a whole behind its blocks."""
-        return PictureBehind(self._viewer, self._placement, self._contrast)
 
     # ---- visibility and colours
 
@@ -182,7 +192,7 @@ class LayerSet:
 
     def set_contrast(self, contrast: Contrast | None) -> None:
         """Show grey images with these limits from now on; None: with limits of their own."""
-        self._contrast = contrast
+        self.contrast = contrast
 
     def toggle_bright(self) -> None:
         """Brighten dark pictures from now on, or show them as they are."""
@@ -193,10 +203,10 @@ class LayerSet:
 
     def _stretch(self, picture: NDArray[Any]) -> None:
         """Set the limits of a grey image, unless they are set: the user may have changed them."""
-        wanted = (picture.dtype, self._contrast)
+        wanted = (picture.dtype, self.contrast)
         if picture.ndim == 2 and wanted != self._stretched:
             layer = self._layers["image"]
-            contrast = self._contrast or Contrast(robust_range(picture))
+            contrast = self.contrast or Contrast(robust_range(picture))
             layer.contrast_limits = contrast.limits
             layer.gamma = contrast.gamma * (BRIGHT_GAMMA if self._is_bright else 1)
             self._stretched = wanted
@@ -350,6 +360,7 @@ class LayerSet:
         """Remove all layers."""
         for kind in list(self._layers):
             self._remove(kind)
+        self.behind.close()
         self._reset()
 
     def _remove(self, kind: LayerKind) -> None:

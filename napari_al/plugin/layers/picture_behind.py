@@ -1,60 +1,134 @@
-"""A large picture as a whole, small, behind the block that is on screen."""
+"""A block where it lies in its picture, with the whole picture behind it, small."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from napari_al.formats.parts.overview import overview_of
+from napari_al.formats.parts.picture_parts import BLOCK_PX, block_at
 from napari_al.plugin.layers.channel_view import Contrast, robust_range
 from napari_al.plugin.layers.layer_kinds import add_at_bottom
+from napari_al.plugin.layers.picture_store import displayed
 
 if TYPE_CHECKING:
     from napari.layers import Layer
     from napari.viewer import Viewer
     from numpy.typing import NDArray
 
-    from napari_al.plugin.layers.camera import Placement
+    from napari_al.formats.dataset import DataFolder
+    from napari_al.plugin.layers.channel_view import ChannelView
+    from napari_al.plugin.layers.layer_set import LayerSet
+    from napari_al.plugin.widgets.background import Background
+
+    View = tuple[ChannelView, ...]
 
 NAME = "Whole picture"
 OPACITY = 0.6
 """Darker than the block."""
+N_KEPT = 4
+"""Pictures in memory, of up to 50 MB each."""
 
 
 class PictureBehind:
-    """Shows pictures below all layers; one that the user has removed stays away.
+    """Moves a viewer's layers to where an image lies, and shows its picture below all of them.
+
+    A picture that the user has hidden or removed stays away until `close`.
 
     Parameters
     ----------
     viewer : napari.Viewer
-    placement : Placement
-        Where pictures lie in the world.
-    contrast : Contrast, optional
-        Of grey pictures.
+    layers : LayerSet
+        What is moved; its ``placement`` and ``contrast`` are those of the picture, too.
     """
 
-    def __init__(self, viewer: Viewer, placement: Placement, contrast: Contrast | None) -> None:
-        self._viewer, self._placement, self._contrast = viewer, placement, contrast
+    def __init__(self, viewer: Viewer, layers: LayerSet) -> None:
+        self._viewer, self._layers = viewer, layers
         self._layer: Layer | None = None
-        self._shown: NDArray[Any] | None = None
+        self._shown: tuple[object, ...] = ()
+        self._kept: dict[tuple[object, ...], NDArray[Any] | None] = {}
+        self._put: tuple[DataFolder, str, Background, View | None] | None = None
+
+    def put(
+        self, data: DataFolder, image: str, background: Background, view: View | None = None
+    ) -> bool:
+        """Move the layers to an image; of a block, show the picture as soon as it is read.
+
+        Parameters
+        ----------
+        data : DataFolder
+        image : str
+        background : Background
+            Reads pictures.
+        view : tuple of ChannelView, optional
+            The channels that are shown.
+
+        Returns
+        -------
+        bool
+            Whether the layers were elsewhere.
+        """
+        self._put = data, image, background, view
+        self._update()
+        part = data.part(image)
+        return self._layers.move_to(*((0, 0) if part is None else part.box[:2]))
+
+    def close(self) -> None:
+        """Remove the layer, and forget the pictures."""
+        self._put = None
+        self._remove()
+        self._layer = None
+        self._kept.clear()
 
     @property
-    def is_wanted(self) -> bool:
+    def _is_wanted(self) -> bool:
         """Whether the user wants to see it."""
         return self._layer is None or (self._layer in self._viewer.layers and self._layer.visible)
 
-    def show(self, picture: NDArray[Any] | None, shape: tuple[int, int]) -> None:
+    def _update(self, _: object = None) -> None:
+        """Show the picture of the image that was put last; also when the user wants it again."""
+        if self._put is None:
+            return
+        data, image, background, view = self._put
+        background.drop(NAME)
+        if not self._is_wanted:
+            return
+        part = data.part(image)
+        if part is None or not part.is_block:
+            self._remove()
+            return
+        shape, key = part.picture_shape, (data.path, part.picture, part.plane, view)
+
+        def read() -> NDArray[Any] | None:
+            pixels = overview_of(data, image)
+            return None if pixels is None else displayed(pixels, data.rules.ranges, view)
+
+        def show(picture: NDArray[Any] | None) -> None:
+            self._kept[key] = picture
+            for oldest in list(self._kept)[:-N_KEPT]:
+                del self._kept[oldest]
+            self._show(picture, shape)
+
+        if key in self._kept:
+            self._show(self._kept[key], shape)
+        else:  # of what cannot be read the block says why
+            background.request(NAME, read, show, lambda _: show(None))
+
+    def _show(self, picture: NDArray[Any] | None, shape: tuple[int, int]) -> None:
         """Show a picture, (h, w) or (h, w, 3), of a larger one of H x W pixels; None: nothing."""
         from napari.layers import Image
 
-        if picture is self._shown or not self.is_wanted:
-            return
-        self.close()
-        self._shown = picture
         if picture is None:
+            self._remove()
             return
-        texels = (picture.shape[0] / shape[0], picture.shape[1] / shape[1])
+        placement, contrast = self._layers.placement, self._layers.contrast
+        shown = id(picture), placement, contrast
+        if shown == self._shown:
+            return
+        self._remove()
+        self._shown = shown
         grey: dict[str, Any] = {}
         if picture.ndim == 2:
-            limits, gamma = self._contrast or Contrast(robust_range(picture))
+            limits, gamma = contrast or Contrast(robust_range(picture))
             grey = {"contrast_limits": limits, "gamma": gamma}
         self._layer = Image(
             picture,
@@ -62,13 +136,32 @@ class PictureBehind:
             name=NAME,
             opacity=OPACITY,
             metadata={"napari_al": "overview"},
-            **self._placement.kwargs(texels),
+            **placement.kwargs((picture.shape[0] / shape[0], picture.shape[1] / shape[1])),
             **grey,
         )
+        self._layer.events.visible.connect(self._update)
         add_at_bottom(self._viewer, self._layer)
 
-    def close(self) -> None:
-        """Remove the layer."""
+    def _remove(self) -> None:
+        self._shown = ()
         if self._layer is not None and self._layer in self._viewer.layers:
             self._viewer.layers.remove(self._layer)
-        self._layer = self._shown = None
+            self._layer = None
+
+
+def block_beside(data: DataFolder, image: str, pixel_rc: tuple[int, int]) -> str | None:
+    """Return the other block of a block's picture that a pixel lies in; None: it lies in none.
+
+    Parameters
+    ----------
+    data : DataFolder
+    image : str
+        None has others unless it is a block.
+    pixel_rc : (int, int)
+        Row and column in the image.
+    """
+    part = data.part(image)
+    if part is None or not part.is_block:
+        return None
+    found = block_at(part, pixel_rc, data.rules.block_px or BLOCK_PX)
+    return None if found is None or found == part else found.name

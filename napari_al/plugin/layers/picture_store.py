@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import numpy as np
 
 from napari_al.core.geometry.adjacency import borders
-from napari_al.formats.parts.overview import overview_of
 from napari_al.plugin.layers.channel_view import (
     ChannelView,
     composite,
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from napari_al.session.session import Session
 
 PictureKind = Literal[
-    "image", "borders", "prediction", "heatmap", "answers", "targets", "thumbnail", "overview"
+    "image", "borders", "prediction", "heatmap", "answers", "targets", "thumbnail"
 ]
 KINDS: tuple[PictureKind, ...] = (
     "image", "targets", "prediction", "answers", "heatmap", "borders",
@@ -69,10 +68,6 @@ def make_picture(session: Session, key: Key) -> NDArray[Any] | None:
             return session.answers_map(key.image)
         case "targets":
             return session.targets(key.image)
-        case "overview":
-            pixels = overview_of(session.data, key.image)
-            ranges = session.data.rules.ranges
-            return None if pixels is None else displayed(pixels, ranges, key.view)
         case "thumbnail":
             return thumbnail(session.data.image(key.image), session.data.rules.ranges)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from psygnal import Signal
 
 from napari_al.core.geometry.adjacency import borders
 from napari_al.plugin.layers.camera import Placement
+from napari_al.plugin.layers.channel_view import contrast_of
 from napari_al.plugin.layers.highlight import dilated
 from napari_al.plugin.layers.picture_store import displayed
 from napari_al.plugin.widgets.background import Background
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_al.errors import InputError
+    from napari_al.formats.dataset import DataFolder
     from napari_al.methods.table import Regions
     from napari_al.plugin.layers.layer_set import LayerSet
     from napari_al.plugin.widgets.main_thread import Dispatch
@@ -39,10 +41,38 @@ class RegionCount:
 
 
 @dataclass(frozen=True, slots=True)
+class PreviewedImage:
+    """An image to preview.
+
+    Attributes
+    ----------
+    key : hashable
+        It is read once a key.
+    read : callable
+        Returns the (H, W, C) pixels.
+    placement : Placement
+        Where images lie in the world.
+    of : (DataFolder, str) or None
+        The data folder that it is of, and its name there.
+    """
+
+    key: Hashable
+    read: Callable[[], NDArray[Any]]
+    placement: Placement = field(default_factory=Placement)
+    of: tuple[DataFolder, str] | None = None
+
+    @classmethod
+    def of_folder(cls, data: DataFolder, name: str) -> PreviewedImage:
+        """Return an image of a data folder."""
+        return cls((data.path, name), partial(data.image, name), of=(data, name))
+
+
+@dataclass(frozen=True, slots=True)
 class _Preview:
     """Image as displayed, its part that is cut, outlines and count: None for regions from masks."""
 
-    image: NDArray[Any]
+    image: PreviewedImage
+    picture: NDArray[Any]
     rows: slice
     cols: slice
     outlines: NDArray[np.uint8] | None = None
@@ -66,53 +96,40 @@ class RegionPreview:
     def __init__(self, layers: LayerSet, dispatch: Dispatch) -> None:
         self._layers = layers
         self._background = Background(dispatch, n_threads=1)  # guards `_pixels`
+        self._overviews = Background(dispatch, n_threads=1)
         self._pixels: tuple[object, NDArray[Any]] | None = None
         self._preview: _Preview | None = None  # on screen, but for its outlines
         self._outlines = timer(NEXT_TURN_MS, self._show_outlines)
 
-    def show(
-        self,
-        key: Hashable,
-        read: Callable[[], NDArray[Any]],
-        kind: Regions,
-        n_per_image: int,
-        placement: Placement | None = None,
-    ) -> None:
-        """Show the image that ``read`` returns, cut into about ``n_per_image`` regions.
-
-        It is read once per ``key``.
-        """
-        self._layers.place(placement or Placement())
-        self._layers.set_contrast(None)
+    def show(self, image: PreviewedImage, kind: Regions, n_per_image: int) -> None:
+        """Show an image, cut into about ``n_per_image`` regions."""
         self._layers.set_wanted("borders", True)
-        work = partial(self._make, key, read, kind, n_per_image, self._layers.camera.canvas_size())
+        work = partial(self._make, image, kind, n_per_image, self._layers.camera.canvas_size())
         self._background.request("preview", work, self._show, self._on_error)
 
     def stop(self) -> None:
         """Drop requests; the layers stay for the session that is opened."""
         self._outlines.stop()
         self._background.drop_all()
+        self._overviews.drop_all()
 
     def close(self) -> None:
-        """End the thread."""
+        """End the threads."""
         self._outlines.stop()
         self._background.close()
+        self._overviews.close()
 
     def _make(
-        self,
-        key: Hashable,
-        read: Callable[[], NDArray[Any]],
-        kind: Regions,
-        n_per_image: int,
-        canvas: tuple[int, int],
+        self, image: PreviewedImage, kind: Regions, n_per_image: int, canvas: tuple[int, int]
     ) -> _Preview:
         """Compute the preview, in the thread; lines can be seen where the part fills the canvas."""
-        if self._pixels is None or self._pixels[0] != key:
-            self._pixels = (key, read())
+        if self._pixels is None or self._pixels[0] != image.key:
+            self._pixels = (image.key, image.read())
         pixels = self._pixels[1]
+        picture = displayed(pixels, () if image.of is None else image.of[0].rules.ranges)
         rows, cols = _centre((pixels.shape[0], pixels.shape[1]))
         if kind == "masks":
-            return _Preview(displayed(pixels), rows, cols)
+            return _Preview(image, picture, rows, cols)
         from napari_al.core.superpixels import superpixels
 
         piece = pixels[rows, cols]
@@ -130,7 +147,7 @@ class RegionPreview:
         if px_a_line > 1:
             thick = dilated(outlines[rows, cols].astype(bool), round(px_a_line / 2))
             outlines[rows, cols] = thick
-        return _Preview(displayed(pixels), rows, cols, outlines, count)
+        return _Preview(image, picture, rows, cols, outlines, count)
 
     def _on_error(self, error: InputError | OSError) -> None:
         self.failed.emit(str(error))
@@ -138,12 +155,23 @@ class RegionPreview:
     def _show(self, preview: _Preview) -> None:
         layers = self._layers
         before = layers.get("image")
-        is_new = before is None or before.data.shape != preview.image.shape
-        layers.show("image", preview.image)
+        is_new = before is None or before.data.shape != preview.picture.shape
+        is_new |= self._put(preview.image)
+        layers.show("image", preview.picture)
         if is_new:
             layers.camera.part(preview.rows, preview.cols)
         self._preview = preview
         self._outlines.start()  # one layer at a time: napari takes 0.1 s and more for each
+
+    def _put(self, image: PreviewedImage) -> bool:
+        """Move the layers to where an image lies; return whether they were elsewhere."""
+        layers = self._layers
+        layers.place(image.placement)
+        layers.set_contrast(None if image.of is None else contrast_of(image.of[0].rules))
+        if image.of is None:
+            layers.behind.close()
+            return layers.move_to(0, 0)
+        return layers.behind.put(*image.of, self._overviews)
 
     def _show_outlines(self) -> None:
         preview, self._preview = self._preview, None

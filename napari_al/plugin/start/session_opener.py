@@ -17,7 +17,7 @@ from napari_al.plugin.layers.planes_file import read_planes
 from napari_al.plugin.recent_projects import forget
 from napari_al.plugin.start.placement_file import read_placement
 from napari_al.plugin.start.recent_list import list_recent
-from napari_al.plugin.start.region_preview import RegionPreview
+from napari_al.plugin.start.region_preview import PreviewedImage, RegionPreview
 from napari_al.plugin.widgets.background import Background
 from napari_al.plugin.widgets.main_thread import timer
 
@@ -264,22 +264,19 @@ class SessionOpener:
     def _preview_folder(self, source: Path) -> None:
         data = self._found.data if self._found is not None else None
         if data is not None:
-            regions = self._page.regions.regions
             name = data.train[self._page.regions.image_index % len(data.train)]
-            n_regions = self._page.regions.n_per_image
-            self.preview.show((source, name), lambda: data.image(name), regions, n_regions)
+            self._preview(PreviewedImage.of_folder(data, name))
 
     def _preview_viewer(self, source: ViewerImages) -> None:
         from napari_al.plugin.start.viewer_images import plane_at
 
         place = self._page.regions.image_index % source.n_planes
-        self.preview.show(
-            (id(source), place),
-            lambda: plane_at(source, place),
-            self._page.regions.regions,
-            self._page.regions.n_per_image,
-            source.placement,
-        )
+        read = partial(plane_at, source, place)
+        self._preview(PreviewedImage((id(source), place), read, source.placement))
+
+    def _preview(self, image: PreviewedImage) -> None:
+        regions = self._page.regions
+        self.preview.show(image, regions.regions, regions.n_per_image)
 
     # ---- inside
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import psutil
 import pytest
+import tifffile
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QPushButton
@@ -23,10 +24,13 @@ from scenes import answer_round, project_config
 
 from napari_al.formats.classes import ClassInfo
 from napari_al.formats.dataset import DataFolder
+from napari_al.formats.image_rules import ImageRules
+from napari_al.methods.queries import ONE_CLICK, Answer
 from napari_al.plugin import reader, viewers
 from napari_al.plugin.app import open_dock
 from napari_al.plugin.inspect.dock import INSPECT_NAME, InspectDock, find_inspect_dock, inspect
 from napari_al.plugin.inspect.layer_styles import KINDS
+from napari_al.plugin.layers import picture_behind
 from napari_al.session.inspection import inspection
 from napari_al.session.inspection.overlays import PICTURES, RoundImage
 from napari_al.session.session import Session
@@ -246,6 +250,39 @@ def test_another_round_and_at_once_another_image(bench, finished_run):
     expected = bench.expected("queried")
     bench.until(lambda: np.array_equal(bench.inspector.layers.picture("queried"), expected))
     assert bench.dock.bar._round.text() == "Round 1"
+
+
+def test_a_block_lies_in_its_picture_and_a_click_goes_to_another(bench, tmp_path):
+    folder = tmp_path / "data"
+    (folder / "images").mkdir(parents=True)
+    (folder / "classes.json").write_text('[{"id": 0, "name": "a"}, {"id": 1, "name": "b"}]')
+    picture = np.random.default_rng(0).integers(0, 250, (150, 200, 3)).astype(np.uint8)
+    tifffile.imwrite(folder / "images" / "big.tif", picture, photometric="rgb")
+    rules = DataFolder.open(folder, rules=ImageRules(block_px=64)).rules
+    with Session.create(tmp_path / "p", project_config(folder, "bvsb", images=rules)) as session:
+        session.prepare()
+        for _ in range(4):
+            session.submit(Answer(session.query(), (0,), ONE_CLICK))
+        parts = {name: session.data.part(name) for name in session.data.train}
+    layers = bench.open(tmp_path / "p").viewer.layers
+    bench.until(lambda: picture_behind.NAME in layers)
+    np.testing.assert_array_equal(layers[picture_behind.NAME].data, picture)
+    first = bench.project.image
+    names = ("Image", "Queried region", *(KINDS[key].name for key in bench.inspector.layers.shown))
+    for name in [n for n in parts if n != first][:3]:
+        camera = bench.inspector.layers.base.camera
+        camera.napari.zoom, camera.napari.center = 2, (0, 75, 100)
+        bench.click_pixel(*(np.add(parts[name].box[:2], parts[name].box[2:]) / 2))
+        bench.until(lambda name=name: bench.project.image == bench.project._loaded_image == name)
+        bench.until(lambda: len(bench.inspector.layers.shown) == 2)
+        assert bench.dock.bar.images.currentText() == name
+        bench.click_pixel(*np.add(parts[name].box[:2], 9))
+        bench.until(lambda: bench.project.pixel_rc == (9, 9))
+        bench.until(lambda: "Queried region" in layers)
+        for layer in map(layers.__getitem__, names):
+            offset = 0.5 * (layer.scale - 1)  # the outline is finer than the image
+            np.testing.assert_allclose(layer.translate, parts[name].box[:2] + offset)
+    assert bench.dock.tabs.currentIndex() == 1
 
 
 def test_a_deleted_cache_is_made_again(bench, finished_run, tmp_path):

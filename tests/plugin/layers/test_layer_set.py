@@ -6,6 +6,7 @@ from qtpy.QtGui import QOpenGLContext
 
 from napari_al.plugin.layers.highlight import CLEAR, DARK, DIM, LIGHT
 from napari_al.plugin.layers.layer_kinds import NAMES
+from napari_al.plugin.start.region_preview import PreviewedImage
 from napari_al.plugin.widgets.main_thread import timer
 
 
@@ -59,7 +60,8 @@ def test_layers_are_made_one_at_a_time(desk, open_session):
     open_session()
     desk.until(lambda: len(made) == 3)
     desk.dock.bench.close()
-    desk.dock.opening.preview.show("other", lambda: np.zeros((64, 64, 3), np.uint8), "slic", 9)
+    other = PreviewedImage("other", lambda: np.zeros((64, 64, 3), np.uint8))
+    desk.dock.opening.preview.show(other, "slic", 9)
     desk.until(lambda: len(made) == 5)
     every_turn.stop()
     kinds = ("image", "query", "prediction", "image", "borders")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_al.plugin.layers.layer_kinds import NAMES
-from napari_al.plugin.start.region_preview import MAX_PX
+from napari_al.plugin.start.region_preview import MAX_PX, PreviewedImage
 
 if TYPE_CHECKING:
     from conftest import Desk
@@ -20,7 +20,7 @@ def test_a_large_image_is_previewed_where_it_is_seen(desk: Desk) -> None:
     preview = desk.dock.opening.preview
     shown = []
     preview.regions_changed.connect(shown.append)
-    preview.show("large", lambda: image[..., None], "slic", 400)
+    preview.show(PreviewedImage("large", lambda: image[..., None]), "slic", 400)
     desk.until(lambda: shown)
     lines = desk.viewer.layers[NAMES["borders"]].data
     rows, cols = np.nonzero(lines)
