@@ -60,7 +60,7 @@ def simulate(
         settings["initial"] = {**settings.get("initial", {}), "source": init}
     from napari_al.formats.dataset import DataFolder
     from napari_al.methods.table import RECOMMENDED
-    from napari_al.session.project.initial_labels import notes_of_objects
+    from napari_al.session.project.initial_labels import notes_of_labels
     from napari_al.session.project.settings import image_rules, make_config
     from napari_al.session.rounds.cluster import using
     from napari_al.simulate.metric_sinks import RunMetrics
@@ -79,7 +79,7 @@ def simulate(
     if method is None and "method" not in settings:
         method = RECOMMENDED["dominant"]
     chosen = make_config(folder, settings, method)
-    for note in (*folder.notes, *notes_of_objects(folder, chosen)):
+    for note in (*folder.notes, *notes_of_labels(folder, chosen)):
         typer.echo(f"note: {note}", err=True)
     with using(cluster) as workers, RunProgress(rounds) as progress, closing(metrics):
 

@@ -239,6 +239,10 @@ class DataFolder:
         """Position of each training image in ``train``."""
         return {name: number for number, name in enumerate(self.train)}
 
+    def has_some(self, kind: Kind) -> bool:
+        """Whether a training image has ``labels``, ``initial_labels`` or ``masks``."""
+        return any(kind in self._items["train", name].maps for name in self.train)
+
     def without(self, kind: Kind) -> tuple[str, ...]:
         """Return the training images that have no ``labels``, ``initial_labels`` or ``masks``."""
         return tuple(n for n in self.train if kind not in self._items["train", n].maps)

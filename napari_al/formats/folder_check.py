@@ -174,6 +174,10 @@ def notes_of(
         yield f"{grey} grey image{'s are' if grey > 1 else ' is'} read as RGB."
     if eight:
         yield f"{eight} 8-bit image{'s are' if eight > 1 else ' is'} read as 16-bit."
+    train = [item for (split, _), item in items.items() if split == "train"]
+    unlabelled = sum("labels" not in item.maps for item in train)
+    if 0 < unlabelled < len(train):
+        yield f"{unlabelled} of {len(train)} images have no labels."
     found = [item.label_values for item in items.values() if item.label_values]
     if found:
         yield from classes_without_labels(classes, frozenset().union(*found))

@@ -206,7 +206,7 @@ def check_run(data: DataFolder, config: ProjectConfig, *, has_annotator: bool = 
     resolve_device(config.training.device)
     find_weights(config.training.segmenter, config.training.weights)
     starts = config.method.starts_from_labels and config.initial.source == "initial_labels"
-    if starts and not data.has_initial_labels:
+    if starts and not data.has_some("initial_labels"):
         raise InputError(
             f"{config.method.name} corrects labels that are there, and {data.path} has no "
             "train/initial_labels; add them, or use --init noisy or --init model"

@@ -292,7 +292,7 @@ def _check(work: PseudoLabelling, data: DataFolder) -> None:
             "labels are made; save its planes, or parts of it, as files"
         )
     known = data.path / "classes.json"
-    has_labels = data.has_val or len(data.without("labels")) < len(data.train)
+    has_labels = data.has_val or data.has_some("labels")
     if has_labels and known.exists() and [c.name for c in read_classes(known)] != names:
         raise InputError(
             f"{data.path} has labels of the classes in its classes.json; leave --classes out, or "

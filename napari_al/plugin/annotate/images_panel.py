@@ -195,12 +195,14 @@ def in_order(images: Sequence[ImageProgress], order: str) -> list[ImageProgress]
     if order == "score":
         return sorted(by_name, key=lambda image: -(image.score or 0.0))
     if order == "share":
-        return sorted(by_name, key=lambda image: image.share_answered)
+        return sorted(by_name, key=lambda image: (not image.n_regions, image.share_answered))
     return by_name
 
 
 def about(image: ImageProgress) -> str:
     """Return how far an image is, in a line."""
+    if not image.n_regions:
+        return "nothing to ask"
     words = f"{image.share_answered:.0%} answered"
     return words if image.score is None else f"{words} · score {image.score:.2f}"
 

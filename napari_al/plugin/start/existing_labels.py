@@ -5,6 +5,7 @@ They become ground truth, labels to correct, or answers. No Qt.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from napari.layers import Layer
     from numpy.typing import NDArray
 
     from napari_al.formats.classes import ClassInfo
@@ -84,31 +86,103 @@ def classes_of_layers(images: ViewerImages) -> tuple[ClassInfo, ...]:
 
 
 def labels_of_layers(images: ViewerImages, n_classes: int) -> Iterator[LabelledImage]:
-    """Yield the class ids of every plane that a Labels layer covers: its value less 1, 0 = none.
+    """Yield the class ids of the planes that have labels: the value of a layer less 1, 0 = none.
 
     Raises
     ------
     InputError
-        If no Labels layer has the shape of an image, or a value is of no class.
+        As of `labels_layers`, or if there are no labels, or a value is of no class.
     """
+    layer_of = labels_layers(images)
     n_found = 0
     for name, layers, index in places(images):
-        shape = images.plane_shape(layers[0])
-        fitting = (la for la in images.label_layers if _data(la).shape == shape)
-        layer = next(fitting, None)
+        layer = layer_of.get(layers)
         if layer is None:
             continue
-        n_found += 1
         at = tuple(i for i in index if not isinstance(i, slice))
         values = np.asarray(_data(layer)[at])
-        if values.min() < 0 or values.max() > n_classes:
+        wrong = values[(values < 0) | (values > n_classes)]
+        if wrong.size:
             raise InputError(
-                f"The layer {layer.name!r} has the value {values.max()}, and there are {n_classes} "
+                f"The layer {layer.name!r} has the value {wrong[0]}, and there are {n_classes} "
                 "classes: 1 is the first of them, and 0 is no label."
             )
-        yield LabelledImage(name, np.where(values == 0, IGNORE, values - 1).astype(np.uint8))
+        if values.any():
+            n_found += 1
+            yield LabelledImage(name, np.where(values == 0, IGNORE, values - 1).astype(np.uint8))
     if not n_found:
+        raise InputError("There is no label in the visible Labels layers: all values are 0.")
+
+
+def labels_layers(images: ViewerImages) -> dict[tuple[Layer, ...], Layer]:
+    """Return the Labels layer of each image or stack (the layers of its channels) that has one.
+
+    It has the same shape. Where its name contains that of an image, it is of that alone
+    ("cell labels" of "cell"); else of those that it lies over, if it lies exactly over any.
+
+    Raises
+    ------
+    InputError
+        If there is none, or it is not clear which one is meant.
+    """
+    found = {}
+    for layers in images.of_images:
+        shape = images.plane_shape(layers[0])
+        fitting = [la for la in images.label_layers if _data(la).shape == shape]
+        own = [la for la in fitting if _namesake(la, images) in layers]
+        fitting = own or [la for la in fitting if _namesake(la, images) is None]
+        lies_over = {
+            la: [_lies_over(la, other, images) for other in images.layers] for la in fitting
+        }
+        over = [la for la in fitting if lies_over[la][images.layers.index(layers[0])]]
+        fitting = over or [la for la in fitting if not any(lies_over[la])]
+        if len(fitting) > 1:
+            names = ", ".join(repr(la.name) for la in fitting)
+            raise InputError(
+                f"Several Labels layers fit the image {layers[0].name!r}: {names}. Hide all but "
+                "one, or give it a name that contains that of the image."
+            )
+        if fitting:
+            found[layers] = fitting[0]
+    if not found:
         raise InputError("No visible Labels layer has the shape of an image; add one, or show it.")
+    return found
+
+
+def notes_of_layers(images: ViewerImages) -> tuple[str, ...]:
+    """Return which images have no Labels layer, and which layers several images share."""
+    layer_of = labels_layers(images)
+    names_of: dict[str, list[str]] = {}
+    for layers, layer in layer_of.items():
+        names_of.setdefault(layer.name, []).append(layers[0].name)
+    notes = [
+        f"The Labels layer {name!r} counts for {len(shared)} images: {', '.join(shared)}."
+        for name, shared in names_of.items()
+        if len(shared) > 1
+    ]
+    without = [layers[0].name for layers in images.of_images if layers not in layer_of]
+    if without:
+        notes.append(f"Without a Labels layer, so without labels: {', '.join(without)}.")
+    return tuple(notes)
+
+
+def _namesake(labels: Layer, images: ViewerImages) -> Layer | None:
+    """Return the image layer whose name, as words, is in that of a Labels layer; the longest."""
+    named = [
+        layer
+        for layer in images.layers
+        if re.search(rf"(?<![^\W_]){re.escape(layer.name)}(?![^\W_])", labels.name, re.IGNORECASE)
+    ]
+    return max(named, key=lambda layer: len(layer.name), default=None)
+
+
+def _lies_over(labels: Layer, image: Layer, images: ViewerImages) -> bool:
+    """Whether two layers have the same scale and begin at the same place, to half a pixel."""
+    axes = [*images.stack_axes(image), -2, -1]
+    scale, translate = np.asarray(image.scale)[axes], np.asarray(image.translate)[axes]
+    if len(scale) != labels.ndim or not np.allclose(scale, labels.scale):
+        return False
+    return bool((np.abs(translate - labels.translate) <= np.abs(scale) / 2).all())
 
 
 def write_layers(

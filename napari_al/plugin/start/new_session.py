@@ -70,7 +70,7 @@ class FolderContents:
     @property
     def can_correct(self) -> bool:
         """Whether there are labels to correct."""
-        return self.data is not None and self.data.has_initial_labels
+        return self.data is not None and self.data.has_some("initial_labels")
 
 
 @dataclass(frozen=True)
@@ -190,10 +190,10 @@ def create(choice: StartChoice, dispatch: Dispatch) -> tuple[Session, tuple[str,
     InputError
         If something chosen does not fit the data, or the folder cannot be written.
     """
-    from napari_al.session.project.initial_labels import notes_of_objects
+    from napari_al.session.project.initial_labels import notes_of_labels
 
     session, notes = _create(choice, dispatch)
-    return session, (*notes, *notes_of_objects(session.data, session.config))
+    return session, (*notes, *notes_of_labels(session.data, session.config))
 
 
 def _create(choice: StartChoice, dispatch: Dispatch) -> tuple[Session, tuple[str, ...]]:
@@ -262,12 +262,17 @@ def _create_from_viewer(
     choice: StartChoice, images: ViewerImages, dispatch: Dispatch
 ) -> tuple[Session, tuple[str, ...]]:
     """Write the images as a data folder inside the project, and what Labels layers are for."""
-    from napari_al.plugin.start.existing_labels import labels_of_layers, write_layers
+    from napari_al.plugin.start.existing_labels import (
+        labels_of_layers,
+        notes_of_layers,
+        write_layers,
+    )
     from napari_al.plugin.start.viewer_images import write_data
     from napari_al.session.project.settings import image_rules
     from napari_al.tools.given_answers import give_answers
 
     n_classes, use = len(choice.classes), choice.use_of_layers
+    notes = () if use is None else notes_of_layers(images)
 
     def write(part: Path) -> None:
         write_data(part, images, choice.classes)
@@ -280,7 +285,7 @@ def _create_from_viewer(
 
     rules = images.rules(image_rules(choice.settings))
     session = _create_around(choice, write, rules, dispatch)
-    return session, _given(session, give) if use == "answers" else ()
+    return session, (*notes, *(_given(session, give) if use == "answers" else ()))
 
 
 def _create_around(

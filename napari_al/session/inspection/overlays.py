@@ -74,7 +74,7 @@ class Picture:
 
 def available(inspection: Inspection) -> dict[str, Picture]:
     """Return the rows that a project can have pictures of."""
-    method, has_truth = inspection.config.method, inspection.data.has_labels
+    method, has_truth = inspection.config.method, inspection.data.has_some("labels")
     return {
         key: picture
         for key, picture in PICTURES.items()

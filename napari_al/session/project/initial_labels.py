@@ -43,6 +43,20 @@ def write_initial(
     cache_files.write_ids(made_masks_path(project, image), masks, durable=True)
 
 
+def has_initial_labels(project: Project, data: DataFolder, image: str) -> bool:
+    """Whether an image has initial labels; one without is not asked about.
+
+    Raises
+    ------
+    InputError
+        As of `initial_labels`.
+    """
+    if made_labels_path(project, image).exists():
+        return True
+    _check_has_some(data)
+    return "initial_labels" in data.files(image)
+
+
 def initial_labels(project: Project, data: DataFolder, image: str) -> NDArray[np.uint8]:
     """Return the (H, W) uint8 initial labels; IGNORE everywhere where an image has none.
 
@@ -54,13 +68,17 @@ def initial_labels(project: Project, data: DataFolder, image: str) -> NDArray[np
     labels = cache_files.read_class_map(made_labels_path(project, image))
     if labels is not None:
         return as_merged(labels, data.classes)
-    if not data.has_initial_labels:
+    _check_has_some(data)
+    labels = data.initial_labels(image)
+    return np.full(data.shape(image), IGNORE, np.uint8) if labels is None else labels
+
+
+def _check_has_some(data: DataFolder) -> None:
+    if not data.has_some("initial_labels"):
         raise InputError(
             f"{data.path} has no train/initial_labels, and this method corrects labels that are "
             "there; add them, or simulate with --init noisy or --init model"
         )
-    labels = data.initial_labels(image)
-    return np.full(data.shape(image), IGNORE, np.uint8) if labels is None else labels
 
 
 def initial_masks(project: Project, data: DataFolder, image: str) -> NDArray[np.int32] | None:
@@ -69,18 +87,25 @@ def initial_masks(project: Project, data: DataFolder, image: str) -> NDArray[np.
     return data.masks(image) if masks is None else masks
 
 
-def notes_of_objects(data: DataFolder, config: ProjectConfig) -> tuple[str, ...]:
-    """Return a line on what a new project corrects the labels of a data folder by.
+def notes_of_labels(data: DataFolder, config: ProjectConfig) -> tuple[str, ...]:
+    """Return which labels of a data folder a new project does not correct, and by what it does.
 
-    There is none where all images have masks, or where they are made with the labels.
+    Nothing where all images have labels and masks, or where they are made for the project.
     """
-    method, without = config.method, data.without("masks")
-    by_objects = method.regions == "masks" and method.query == "correction"
-    from_data = data.has_initial_labels and config.initial.source == "initial_labels"
-    if not (by_objects and from_data and without):
+    from_data = data.has_some("initial_labels") and config.initial.source == "initial_labels"
+    if config.method.query != "correction" or not from_data:
         return ()
-    n = f"{len(without)} image{'s have' if len(without) > 1 else ' has'}"
-    return (
-        f"{n} no object masks: the connected parts of each class are the objects, large ones cut "
-        "into superpixels.",
-    )
+    notes, unlabelled = [], data.without("initial_labels")
+    if unlabelled:
+        notes.append(f"{_images_have(len(unlabelled))} no initial labels: nothing is asked there.")
+    without = set(data.without("masks")) - set(unlabelled)
+    if without and config.method.regions == "masks":
+        notes.append(
+            f"{_images_have(len(without))} no object masks: the connected parts of each class are "
+            "the objects, large ones cut into superpixels."
+        )
+    return tuple(notes)
+
+
+def _images_have(n: int) -> str:
+    return f"{n} image{'s have' if n > 1 else ' has'}"

@@ -14,7 +14,11 @@ import numpy as np
 from napari_al.errors import InputError
 from napari_al.methods.regions import base_regions, contiguous
 from napari_al.session.project import cache_files
-from napari_al.session.project.initial_labels import initial_labels, initial_masks
+from napari_al.session.project.initial_labels import (
+    has_initial_labels,
+    initial_labels,
+    initial_masks,
+)
 from napari_al.writing import WriteError
 
 if TYPE_CHECKING:
@@ -85,9 +89,12 @@ class RegionMaps:
 
     def _cut(self, image: str) -> NDArray[np.int32]:
         method, objects, labels = self._config.method, None, None
+        asks_about_labels = method.query == "correction"
+        if asks_about_labels and not has_initial_labels(self._project, self._data, image):
+            return np.full(self._data.shape(image), -1, np.int32)
         if method.regions == "masks":
             objects = initial_masks(self._project, self._data, image)
-            if objects is None and method.query == "correction":
+            if objects is None and asks_about_labels:
                 labels = self.initial_labels(image)
             elif objects is None:
                 raise InputError(

@@ -12,6 +12,7 @@ from napari_al.core.metrics import confusion_matrix
 from napari_al.errors import InputError
 from napari_al.methods.targets import TARGETS, localised
 from napari_al.session.project import cache_files
+from napari_al.session.project.initial_labels import has_initial_labels
 from napari_al.session.rounds.encodings import Predictor
 from napari_al.session.rounds.region_tables import write_curves
 
@@ -29,9 +30,12 @@ Predict = Callable[[str], "torch.Tensor"]
 
 def target_images(snapshot: Snapshot) -> tuple[str, ...]:
     """Names of the images that have targets, in the pool's order."""
-    if snapshot.config.method.starts_from_labels:
-        return snapshot.data.train
-    return tuple(name for name in snapshot.data.train if name in snapshot.answers)
+    starts, data = snapshot.config.method.starts_from_labels, snapshot.data
+    return tuple(
+        name
+        for name in data.train
+        if name in snapshot.answers or (starts and has_initial_labels(snapshot.project, data, name))
+    )
 
 
 def write_targets(work: JobContext) -> tuple[str, ...]:
@@ -90,10 +94,10 @@ def measure_targets(
 ) -> tuple[NDArray[np.int64] | None, float | None]:
     """Confusion of the targets with ground truth, and the share of its pixels that have one.
 
-    Both None without ground truth.
+    Of the images that have ground truth; both None where none has.
     """
     data = work.snapshot.data
-    if not data.has_labels:
+    if not data.has_some("labels"):
         return None, None
     n_classes = data.n_classes
     confusion = np.zeros((n_classes, n_classes), np.int64)

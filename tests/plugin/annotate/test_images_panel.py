@@ -56,6 +56,9 @@ def test_orders() -> None:
     assert [i.image for i in in_order(images, "name")] == ["a", "b", "c"]
     assert about(images[0]) == "50% answered · score 0.20"
     assert about(ImageProgress("a", 10, 1, None)) == "10% answered"
+    without_labels = ImageProgress("a", 0, 0, None)
+    assert about(without_labels) == "nothing to ask"
+    assert in_order([without_labels, *images], "share")[-1] == without_labels
 
 
 def test_questions_come_from_a_clicked_image_until_it_is_left(desk_on_images: Desk) -> None:

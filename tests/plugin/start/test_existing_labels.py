@@ -2,13 +2,18 @@
 
 import numpy as np
 import pytest
+from napari.layers import Image, Labels
 from qtpy.QtCore import Qt
 from scenes import CLASSES
 
 from napari_al.core import IGNORE
+from napari_al.errors import InputError
 from napari_al.formats.classes import ClassInfo, default_classes
 from napari_al.formats.dataset import DataFolder
 from napari_al.formats.exchange.export import Item, export_labels
+from napari_al.plugin.layers.camera import Placement
+from napari_al.plugin.start.existing_labels import labels_layers, labels_of_layers, notes_of_layers
+from napari_al.plugin.start.viewer_images import ViewerImages
 
 
 @pytest.fixture
@@ -152,6 +157,107 @@ def test_layers_of_the_viewer(desk, data_path, tmp_path, use):
         return
     read = session.data.labels if use == "labels" else session.data.initial_labels
     np.testing.assert_array_equal(read("scene"), truth)
+
+
+def image(name, shape=(20, 30), **place):
+    return Image(np.zeros(shape), name=name, **place)
+
+
+def labels(name, shape=(20, 30), **place):
+    return Labels(np.ones(shape, np.uint8), name=name, **place)
+
+
+BESIDE = {"translate": (0, 40)}
+WHICH = {
+    "one for all that it may lie over": ([image("a"), image("b")], [labels("by hand")], "0 0"),
+    "another shape": ([image("a"), image("b", (9, 9))], [labels("by hand")], "0 -"),
+    "by name": (
+        [image("a"), image("b"), image("c")],
+        [labels("b_mask"), labels("A mask")],
+        "1 0 -",
+    ),
+    "the longer name": ([image("cell"), image("cell 2")], [labels("cell 2 labels")], "- 0"),
+    "no name within a word": ([image("a"), image("be")], [labels("Labels")], "0 0"),
+    "by place": ([image("a"), image("b", **BESIDE)], [labels("x", **BESIDE), labels("y")], "1 0"),
+    "only where it lies": ([image("a"), image("b", **BESIDE)], [labels("x")], "0 -"),
+    "without scale": ([image("a", scale=(2, 2)), image("b", scale=(2, 2))], [labels("x")], "0 0"),
+    "stacks": ([image("a", (3, 20, 30)), image("b")], [labels("x", (3, 20, 30))], "0 -"),
+}
+
+
+@pytest.mark.parametrize(("images", "layers", "which"), WHICH.values(), ids=WHICH)
+def test_which_labels_layer_is_of_which_image(images, layers, which):
+    shown = ViewerImages(tuple(images), Placement(), label_layers=tuple(layers))
+    found = labels_layers(shown)
+    numbers = [str(layers.index(found[i,])) if (i,) in found else "-" for i in images]
+    assert " ".join(numbers) == which
+    without = [i.name for i, number in zip(images, numbers, strict=True) if number == "-"]
+    said = [note for note in notes_of_layers(shown) if note.startswith("Without")]
+    assert said == (
+        [f"Without a Labels layer, so without labels: {', '.join(without)}."] if without else []
+    )
+    shared = [note for note in notes_of_layers(shown) if "counts for" in note]
+    assert len(shared) == (which == "0 0")
+
+
+@pytest.mark.parametrize(
+    ("layers", "says"),
+    [
+        ([labels("x"), labels("y")], "Several Labels layers fit the image 'a': 'x', 'y'"),
+        ([labels("a 1"), labels("a 2"), labels("y")], "the image 'a': 'a 1', 'a 2'"),
+        ([labels("x", (9, 9))], "No visible Labels layer has the shape"),
+        ([labels("b mask")], "No visible Labels layer has the shape"),
+    ],
+)
+def test_it_is_asked_which_labels_layer_is_meant(layers, says):
+    others = () if says.startswith("S") else (image("b", (5, 5)),)
+    with pytest.raises(InputError, match=says):
+        labels_layers(ViewerImages((image("a"), *others), Placement(), label_layers=tuple(layers)))
+
+
+def test_planes_without_a_label_have_none():
+    values = np.zeros((4, 20, 30), np.uint8)
+    values[2, 5:9] = 1
+    layers = (Labels(values, name="x"),)
+    shown = ViewerImages((image("a", (4, 20, 30)),), Placement(), label_layers=layers)
+    ((name, class_map),) = labels_of_layers(shown, 2)
+    assert name == "a_2"
+    np.testing.assert_array_equal(class_map, np.where(values[2], 0, IGNORE))
+    values[:] = 0
+    with pytest.raises(InputError, match="no label in the visible Labels layers"):
+        list(labels_of_layers(shown, 2))
+
+
+@pytest.mark.parametrize("use", ["labels", "initial_labels", "answers"])
+def test_layers_of_some_images_alone(desk, data_path, tmp_path, use):
+    data = DataFolder.open(data_path)
+    for name in ("scene_0", "scene_1"):
+        desk.viewer.add_image(data.image(name), name=name, rgb=True)
+    truth = data.labels("scene_1")
+    values = np.where(truth == IGNORE, 0, truth + 1).astype(np.uint8)
+    desk.viewer.add_labels(values, name="scene_1 labels")
+    start = desk.dock.start
+    desk.press("Images in the viewer")
+    box = start.existing_labels
+    box.use.setCurrentIndex(box.use.findData(use))
+    desk.until(lambda: start.class_list.n_classes == 4)
+    if use == "initial_labels":
+        start.question._questions["correction"].setChecked(True)
+    start.regions.size.setValue(0)
+    session = begin(desk, tmp_path)
+    message = desk.dock.annotate._message
+    desk.until(lambda: "Without a Labels layer, so without labels: scene_0." in message.text())
+    if use == "answers":
+        assert {a.query.region.image for a in session.answers()} == {"scene_1"}
+        return
+    assert session.data.without(use) == ("scene_0",)
+    if use == "initial_labels":
+        assert "1 image has no initial labels: nothing is asked there." in message.text()
+        desk.until(lambda: desk.dock.bench.query is not None)
+        desk.until(lambda: session.scores_are_complete)
+        assert {q.region.image for q in session.upcoming(1000)} == {"scene_1"}
+    else:
+        assert session.project.read_config().method.query == "dominant"
 
 
 def test_a_value_of_no_class_is_named(desk, data_path, tmp_path):
