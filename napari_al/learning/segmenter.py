@@ -202,7 +202,9 @@ class Segmenter(nn.Module):
         # extreme outliers carry no signal and would dominate their surroundings
         normalised = normalised.clamp(-MAX_DEVIATION, MAX_DEVIATION)
         multiple = self.trunk.multiple
-        pad = (0, -width % multiple, 0, -height % multiple)
+        # not -size % multiple: of quotients torch.export gets sizes that it can simplify
+        right, below = ((n + multiple - 1) // multiple * multiple - n for n in (width, height))
+        pad = (0, right, 0, below)
         padded = F.pad(normalised, pad, mode="replicate") if any(pad) else normalised
         # several times faster than the other memory layout on CPUs (upsampling above all)
         out = network(padded.contiguous(memory_format=torch.channels_last))
