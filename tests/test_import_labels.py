@@ -223,6 +223,22 @@ def test_a_geotiff_keeps_its_place(tmp_path: Path) -> None:
         assert tags[42113].value == "255"
 
 
+def test_nodata_of_a_geotiff_is_of_that_file_alone(tmp_path: Path) -> None:
+    """In one file 0 is no label, and in the palette's index; in the next it is a class."""
+    ids = np.arange(12, dtype=np.uint8).reshape(3, 4) % 3
+    (tmp_path / "in").mkdir()
+    colours = {"photometric": "palette", "colormap": np.zeros((3, 256), np.uint16)}
+    nodata = {"extratags": [(42113, "s", 0, "0", True)]}
+    tifffile.imwrite(tmp_path / "in" / "a.tif", ids, **colours, **nodata)
+    tifffile.imwrite(tmp_path / "in" / "b.tif", ids)
+    for name in "ab":
+        Image.fromarray(ids).save(tmp_path / f"{name}.png")
+    import_labels("geotiff", tmp_path / "in", tmp_path / "d", images=tmp_path, classes=CLASSES)
+    data = DataFolder.open(tmp_path / "d")
+    np.testing.assert_array_equal(data.labels("a"), np.where(ids == 0, IGNORE, ids))
+    np.testing.assert_array_equal(data.labels("b"), ids)
+
+
 def test_labels_without_an_image_are_counted(tmp_path: Path) -> None:
     path = source(tmp_path / "in", ODD % 2)
     Image.fromarray(ODD % 2).save(path / "labels" / "b.png")

@@ -174,7 +174,7 @@ class DataFolder:
         if broken and not (skip_broken and train):
             raise _refusal(broken, skip_broken)
         if check_labels:
-            check_labels_of(path, look.classes, pictures)
+            check_labels_of(path, look.classes, pictures, rules)
         about_pictures = notes_of(path, look.classes, pictures, rules)
         notes = (*listed.notes, *about_pictures, *notes_on_parts(items))
         data = cls(path, look.classes, rules, train, val, tuple(broken), notes, items)

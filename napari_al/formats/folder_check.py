@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_al.errors import InputError
 from napari_al.formats.label_maps import (
-    check_labels_keep_objects,
     check_size,
     classes_without_labels,
+    doubt_about_labels,
     read_class_map,
 )
 from napari_al.formats.parts.rasters import open_raster, raster_header, read_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from napari_al.formats.classes import ClassInfo
@@ -44,13 +44,13 @@ class Item:
     """One image whose files have been found good.
 
     Its files may hold a picture of which it is a ``part``: ``header`` is that of the part, and
-    ``label_values`` those of the picture.
+    ``values`` are those in the labels and initial labels of the picture, if they were looked at.
     """
 
     image: Path
     header: Header
     maps: dict[Kind, Path]
-    label_values: frozenset[int] = frozenset()
+    values: Mapping[Kind, frozenset[int]] = field(default_factory=dict)
     part: Part | None = None
 
 
@@ -77,7 +77,7 @@ class Look:
         try:
             header = self.header_of(listed.image, self.rules.pages)
             parts = self.rules.parts_of(listed.name, header)
-            values = self._look_at_maps(listed, header, parts) if self.check_labels else frozenset()
+            values = self._look_at_maps(listed, header, parts) if self.check_labels else {}
             if listed.split == "val" and "labels" not in listed.maps:
                 raise InputError(f"{listed.image} has no labels; validation images need them.")
             if self.check_pixels:
@@ -96,9 +96,9 @@ class Look:
 
     def _look_at_maps(
         self, listed: Listed, header: Header, parts: Sequence[Part]
-    ) -> frozenset[int]:
-        """Return the values that are in the labels."""
-        values: frozenset[int] = frozenset()
+    ) -> dict[Kind, frozenset[int]]:
+        """Return the values that are in the labels and initial labels."""
+        values: dict[Kind, frozenset[int]] = {}
         for kind, path in listed.maps.items():
             if kind == "masks":
                 check_size(path, raster_header(path, "planes"), header)
@@ -106,8 +106,8 @@ class Look:
             ids = self.rules.label_ids if kind == "labels" else {}
             for part in parts or (None,):
                 class_map = read_class_map(path, header, len(self.classes), ids, part)
-                if kind == "labels":
-                    values |= set(np.flatnonzero(np.bincount(class_map.ravel())).tolist())
+                found = np.flatnonzero(np.bincount(class_map.ravel())).tolist()
+                values[kind] = values.get(kind, frozenset()).union(found)
         return values
 
 
@@ -150,12 +150,18 @@ def take_out_odd_images(
 
 
 def check_labels_of(
-    path: Path, classes: Sequence[ClassInfo], items: Mapping[tuple[Split, str], Item]
+    path: Path,
+    classes: Sequence[ClassInfo],
+    items: Mapping[tuple[Split, str], Item],
+    rules: ImageRules,
 ) -> None:
     """Refuse labels of which the rules would lose what they were drawn for."""
-    labelled = [item.label_values for item in items.values() if "labels" in item.maps]
-    if labelled:
-        check_labels_keep_objects(path, classes, frozenset().union(*labelled))
+    values = _values("labels", items.values())
+    doubt = doubt_about_labels(path, "labels", classes, values, rules.label_ids)
+    if doubt:
+        raise InputError(
+            f"{doubt}; if it does mean 'no label', use --set 'images.label_ids={{\"255\": 255}}'."
+        )
 
 
 def notes_of(
@@ -174,13 +180,17 @@ def notes_of(
         yield f"{grey} grey image{'s are' if grey > 1 else ' is'} read as RGB."
     if eight:
         yield f"{eight} 8-bit image{'s are' if eight > 1 else ' is'} read as 16-bit."
-    train = [item for (split, _), item in items.items() if split == "train"]
-    unlabelled = sum("labels" not in item.maps for item in train)
-    if 0 < unlabelled < len(train):
-        yield f"{unlabelled} of {len(train)} images have no labels."
-    found = [item.label_values for item in items.values() if item.label_values]
-    if found:
-        yield from classes_without_labels(classes, frozenset().union(*found))
+    values = _values("labels", items.values())
+    if values:
+        yield from classes_without_labels(classes, values)
+    initial = _values("initial_labels", items.values())
+    doubt = doubt_about_labels(path, "initial_labels", classes, initial, rules.label_ids)
+    if doubt:
+        yield f"{doubt}."
+
+
+def _values(kind: Kind, items: Iterable[Item]) -> frozenset[int]:
+    return frozenset().union(*(item.values.get(kind, ()) for item in items))
 
 
 def notes_on_parts(images: Mapping[tuple[Split, str], Item]) -> Iterator[str]:

@@ -1,13 +1,8 @@
 """Picture files: their headers, their pixels, maps of ids.
 
-Pixels come as they were meant, the same for every caller: alpha is dropped (the header's ``notes``
-say so); palettes, CMYK and YCbCr become RGB; and a JPEG is turned upright as its EXIF orientation
-says, as labelling tools show it, so that labels have to fit the upright picture. (Orientation tags
-of other formats are not applied.) Maps of ids come as they are stored.
-
-Pillow reads JPEG, PNG, BMP, WebP and, where its codec is there, JPEG 2000; `tiff` reads TIFF; and
-OpenCV reads 16-bit colour PNG. A file over `MAX_PIXELS` or `MAX_BYTES` is refused from its header,
-before any pixel is decoded.
+Pixels come as they were meant, the same for every caller (`pillow_picture`, `tiff`); the header's
+``notes`` say what is dropped or converted. Maps of ids come as they are stored. A file over
+`MAX_PIXELS` or `MAX_BYTES` is refused from its header, before any pixel is decoded.
 """
 
 from __future__ import annotations
@@ -19,11 +14,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image, ImageOps, features
+from PIL import Image
 
 from napari_al.errors import InputError
+from napari_al.formats.pillow_picture import PILLOW_SUFFIXES, open_with_pillow, pillow_picture
 from napari_al.formats.remote import fetch
-from napari_al.formats.tiff import TIFF_SUFFIXES, check_tiff_is_whole, tiff_picture
+from napari_al.formats.tiff import (
+    TIFF_SUFFIXES,
+    check_tiff_is_whole,
+    stored_nodata,
+    tiff_picture,
+)
 from napari_al.writing import new_file
 
 if TYPE_CHECKING:
@@ -31,13 +32,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_al.formats.pillow_picture import PillowPicture
     from napari_al.formats.tiff import Pages, Planes, TiffPicture
 
-_OF_CODECS = {".webp": "webp", ".jp2": "jpg_2000"}
-IMAGE_SUFFIXES = (
-    ".jpg", ".jpeg", ".png", *TIFF_SUFFIXES, ".bmp",
-    *(suffix for suffix, codec in _OF_CODECS.items() if features.check(codec)),
-)  # fmt: skip
+IMAGE_SUFFIXES = (*PILLOW_SUFFIXES, *TIFF_SUFFIXES)
 ID_SUFFIXES = (".png", ".tif", ".tiff", ".bmp")
 """Of label images and masks, and `.zarr`; JPEG would change the ids."""
 
@@ -47,10 +45,6 @@ probabilities of every class for every pixel of more would not fit into memory."
 MAX_BYTES = 2**30
 """Of one decoded image (many channels)."""
 
-_PILLOW_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "JPEG2000")
-_EXIF_ORIENTATION = 0x0112
-_TRANSPOSING = (5, 6, 7, 8)
-_GREY_MODES = {"1": "uint8", "L": "uint8", "LA": "uint8", "La": "uint8", "I": "uint16"}
 _PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
 _JPEG_END = b"\xff\xd9"
 
@@ -154,12 +148,25 @@ def read_ids(path: Path) -> NDArray[Any]:
     if ids.ndim == 3 and ids.shape[2] == 1:
         ids = ids[..., 0]
     if ids.ndim != 2:
-        raise InputError(f"{path} is a colour picture; expected one channel that holds ids.")
+        raise InputError(
+            f"{path} is a colour picture, or has alpha; expected one channel that holds ids."
+        )
     if ids.dtype == np.bool_:
         ids = ids.astype(np.uint8)
     if not np.issubdtype(ids.dtype, np.integer):
         raise InputError(f"{path} holds {ids.dtype} numbers; expected whole numbers (ids).")
     return ids
+
+
+def nodata_of_ids(path: Path) -> int | None:
+    """Return the value of pixels without data in a map of ids, by GDAL's tag; None without."""
+    import tifffile
+
+    if path.suffix.lower() not in TIFF_SUFFIXES:
+        return None
+    with tifffile.TiffFile(path) as file:
+        value = stored_nodata(file.series[0].keyframe)
+    return int(value) if value is not None and value.is_integer() else None
 
 
 def write_png(
@@ -251,81 +258,27 @@ def _ends_well(path: Path) -> bool:
 
 
 def _pillow_header(path: Path) -> Header:
-    with Image.open(path, formats=_PILLOW_FORMATS) as picture:
-        _check_one_frame(path, picture)
-        width, height = picture.size
-        if _orientation(picture) in _TRANSPOSING:
-            width, height = height, width
-        has_alpha = picture.mode.endswith(("A", "a")) or "transparency" in picture.info
-        notes = ("alpha is dropped",) if has_alpha else ()
-        if picture.mode.startswith("I;16"):
-            return Header(height, width, 1, "uint16", notes=notes)
-        is_grey = picture.mode in _GREY_MODES or _is_16_bit_grey_alpha(path)
-        dtype = "uint16" if _is_16_bit_colour(path) else _GREY_MODES.get(picture.mode, "uint8")
-        return Header(height, width, 1 if is_grey else 3, dtype, notes=notes)
+    with open_with_pillow(path) as file:
+        return _header_of(pillow_picture(path, file))
 
 
 def _pillow_pixels(path: Path) -> NDArray[Any]:
-    with Image.open(path, formats=_PILLOW_FORMATS) as picture:
-        _check_one_frame(path, picture)
-        check_limits(path, Header(picture.height, picture.width, 3, "uint8"))
-        if picture.mode.startswith("I"):
-            return np.asarray(picture).astype(np.uint16)[..., None]
-        is_grey = picture.mode in _GREY_MODES or _is_16_bit_grey_alpha(path)
-        if _is_16_bit_colour(path):
-            return _opencv_pixels(path)[..., : 1 if is_grey else 3]
-        upright = ImageOps.exif_transpose(picture) if _orientation(picture) > 1 else picture
-        if is_grey:
-            return np.array(upright.convert("L"))[..., None]
-        return np.array(upright.convert("RGB"))
+    with open_with_pillow(path) as file:
+        picture = pillow_picture(path, file)
+        check_limits(path, _header_of(picture))
+        return picture.pixels()
 
 
 def _pillow_ids(path: Path) -> NDArray[Any]:
-    with Image.open(path, formats=_PILLOW_FORMATS) as picture:
-        check_limits(path, Header(picture.height, picture.width, 1, "int32"))
-        if picture.format not in ("PNG", "BMP"):
-            raise InputError(f"{path} is a {picture.format}, which changes ids; save it as PNG.")
-        ids = np.asarray(picture)
-        n_bits = _png_bits(path)
-        if picture.mode == "L" and n_bits in (2, 4):  # Pillow spreads them over 0 to 255
-            ids = ids // np.uint8(255 // (2**n_bits - 1))
-        return ids
+    with open_with_pillow(path) as file:
+        picture = pillow_picture(path, file)
+        check_limits(path, _header_of(picture))
+        return picture.ids()
 
 
-def _check_one_frame(path: Path, picture: Image.Image) -> None:
-    """Refuse animations; a JPEG with a preview beside the picture is none."""
-    n_frames = getattr(picture, "n_frames", 1)
-    if n_frames > 1 and picture.format != "MPO":
-        raise InputError(
-            f"{path} holds {n_frames} frames; expected one. Save each as its own file."
-        )
-
-
-def _orientation(picture: Image.Image) -> int:
-    if picture.format not in ("JPEG", "MPO"):
-        return 1
-    found = picture.getexif().get(_EXIF_ORIENTATION, 1)
-    return found if isinstance(found, int) else 1
-
-
-def _is_16_bit_colour(path: Path) -> bool:
-    """Whether it is a PNG of 16 bits and several samples, which Pillow would cut to 8 bits."""
-    return _png_bits(path) == 16 and _png_start(path)[25] != 0
-
-
-def _is_16_bit_grey_alpha(path: Path) -> bool:
-    return _is_16_bit_colour(path) and _png_start(path)[25] == 4  # Pillow says RGBA
-
-
-def _png_bits(path: Path) -> int:
-    """Return the bits a sample of a PNG; 0 for other files."""
-    start = _png_start(path)
-    return start[24] if start.startswith(b"\x89PNG") and len(start) == 26 else 0
-
-
-def _png_start(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(26)
+def _header_of(picture: PillowPicture) -> Header:
+    shape = picture.height, picture.width
+    return Header(*shape, picture.n_channels, picture.dtype, notes=picture.notes)
 
 
 # ---- TIFF
@@ -373,23 +326,3 @@ def _tiff_ids(path: Path) -> NDArray[Any]:
         picture = tiff_picture(path, file)
         check_limits(path, _stored_header(picture))
         return picture.samples(file.series[0].asarray())
-
-
-# ---- OpenCV
-
-
-def _opencv_pixels(path: Path) -> NDArray[Any]:
-    """Return the pixels (H, W, C) as they are stored, in RGB order."""
-    from napari_al.core.opencv import cv2  # only here: opening napari does not load it
-
-    coded = np.frombuffer(path.read_bytes(), np.uint8)
-    try:
-        pixels = cv2.imdecode(coded, cv2.IMREAD_UNCHANGED)
-    except cv2.error as error:
-        raise InputError(f"{path} is damaged ({error.err}).") from error
-    if pixels is None:
-        raise InputError(f"{path} is not a picture that can be read, or is damaged.")
-    pixels = np.asarray(pixels).reshape(*pixels.shape[:2], -1)
-    if pixels.shape[2] in (3, 4):
-        pixels = pixels[..., [2, 1, 0, 3][: pixels.shape[2]]]
-    return pixels

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from napari_al.formats.tiff import Pages
 
+VERSION = 2
+"""Of the record; another one is not used: headers say more, or something else."""
 _DTYPES = ("uint8", "uint16", "float32")
 _Known = tuple[int, int, str, Header]
 """Size in bytes, time in ns, how pages were read, and what was found."""
@@ -80,7 +82,7 @@ class KnownHeaders:
 def _stored(known: _Known) -> list[Any]:
     size, time_ns, pages, h = known
     picture = (h.height, h.width, h.n_channels, h.dtype, h.nodata, h.notes, h.planes)
-    return [size, time_ns, pages, *picture]
+    return [VERSION, size, time_ns, pages, *picture]
 
 
 def _read(file: Path) -> dict[str, _Known]:
@@ -88,9 +90,12 @@ def _read(file: Path) -> dict[str, _Known]:
     known: dict[str, _Known] = {}
     try:
         for name, stored in json.loads(file.read_bytes()).items():
-            size, time_ns, pages, height, width, n_channels, dtype, nodata, notes, axes = stored
+            version, size, time_ns, pages, *header = stored
+            height, width, n_channels, dtype, nodata, notes, axes = header
             numbers = (size, time_ns, height, width, n_channels)
             if not all(type(number) is int for number in numbers) or dtype not in _DTYPES:
+                raise ValueError
+            if version != VERSION:
                 raise ValueError
             planes = tuple((str(axis), int(length)) for axis, length in axes)
             header = Header(height, width, n_channels, dtype, nodata, tuple(notes), planes)

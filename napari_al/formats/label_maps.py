@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_al.formats.classes import ClassInfo
+    from napari_al.formats.listing import Kind
     from napari_al.formats.parts.picture_parts import Part
 
 
@@ -57,7 +58,8 @@ def read_class_map(
     if wrong.size:
         raise InputError(
             f"{path} has the class id {wrong[0]}; the classes are 0 to {n_classes - 1}, and "
-            f"{IGNORE} where there is none."
+            f"{IGNORE} where there is none. What other values in labels mean is said with "
+            f"--set 'images.label_ids={{\"{wrong[0]}\": 0}}'."
         )
     return ids.astype(np.uint8, copy=False)
 
@@ -89,20 +91,29 @@ def check_size(path: Path, found: Header, image: Header) -> None:
         )
 
 
-def check_labels_keep_objects(
-    path: Path, classes: Sequence[ClassInfo], values: frozenset[int]
-) -> None:
-    """Raise an InputError if labels hold only 0 and 255, as masks of other programs do.
+def doubt_about_labels(
+    path: Path,
+    kind: Kind,
+    classes: Sequence[ClassInfo],
+    values: frozenset[int],
+    table: Mapping[int, int],
+) -> str:
+    """Say that labels hold only 0 and 255, as masks of other programs do; "" if they do not.
 
-    255 would be ignored, and with it the object that was drawn.
+    255 would be ignored, and with it the object that was drawn; unless the table says that it is
+    meant so.
     """
-    if values == {0, IGNORE} and len(classes) > 1:
-        name = classes[1].name
-        raise InputError(
-            f"The labels of {path} hold only 0 and {IGNORE}, and {IGNORE} means 'no label': if it "
-            f"stands for {name!r}, use --set 'images.label_ids={{\"255\": 1}}'; if it does mean "
-            f"'no label', use --set 'images.label_ids={{\"255\": 255}}'."
-        )
+    is_meant = kind == "labels" and IGNORE in table
+    if values != {0, IGNORE} or len(classes) < 2 or is_meant:
+        return ""
+    name, what = classes[1].name, kind.replace("_", " ")
+    way = f"use --set 'images.label_ids={{\"{IGNORE}\": 1}}'"
+    if kind != "labels":
+        way = f"write them anew with napari-al import index … --map {IGNORE}={name!r} --as {kind}"
+    return (
+        f"The {what} of {path} hold only 0 and {IGNORE}, and {IGNORE} means 'no label': if it "
+        f"stands for {name!r}, {way}"
+    )
 
 
 def classes_without_labels(classes: Sequence[ClassInfo], values: frozenset[int]) -> Iterator[str]:

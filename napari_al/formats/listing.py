@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -18,14 +19,18 @@ from napari_al.formats.images import ID_SUFFIXES
 from napari_al.formats.parts.rasters import RASTER_SUFFIXES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
 Split = Literal["train", "val"]
 Kind = Literal["labels", "initial_labels", "masks"]
 KINDS: tuple[Kind, ...] = ("labels", "initial_labels", "masks")
 
-_NO_PICTURES = {"classes.json", "placement.json", "Thumbs.db", "desktop.ini"}
-"""Files that lie beside images and that nobody takes for one."""
+_NO_PICTURES = {"classes.json", "placement.json", "planes.json", "thumbs.db", "desktop.ini"}
+"""Files that lie beside images and that nobody takes for one, in lower case."""
+_NO_FOLDERS = {"@eadir", "__macosx"}
+"""Folders in which other programs keep thumbnails, in lower case."""
+MAX_NAME_BYTES = 255 - len(".safetensors")
+"""Of an image's name: disks take 255 bytes, and a project writes files named after its images."""
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f\\\ud800-\udfff]|^/|^[A-Za-z]:|(^|/)(\.{0,2})(/|$)")
 
 
@@ -92,14 +97,21 @@ def check_image_name(name: str) -> None:
 
 
 def _list_split(split: Split, root: Path, images: Path, *, skip_broken: bool) -> Listing:
-    notes: list[str] = []
+    notes = [
+        f"{folder} is not read; its name has to be {folder.name.lower()!r}."
+        for folder in _folders_in(root)
+        if folder.name != folder.name.lower() and folder.name.lower() in ("images", *KINDS)
+    ]
     find = partial(_find, notes=notes, skip_broken=skip_broken)
     found = find(images, RASTER_SUFFIXES, deep=images != root)
     if not found:
         suffixes = ", ".join(RASTER_SUFFIXES)
         others = f" ({' '.join(notes)})" if notes else ""
         raise InputError(f"{images} has no images; expected files that end in {suffixes}.{others}")
-    maps = {kind: find(root / kind, (*ID_SUFFIXES, ".zarr"), deep=True) for kind in KINDS}
+    maps = {
+        kind: _named_as(found, find(root / kind, (*ID_SUFFIXES, ".zarr"), deep=True))
+        for kind in KINDS
+    }
     for kind, files in maps.items():
         if files and not files.keys() & found.keys() and not skip_broken:
             raise InputError(
@@ -119,15 +131,24 @@ def _list_split(split: Split, root: Path, images: Path, *, skip_broken: bool) ->
     return Listing(listed, tuple(notes))
 
 
+def _folders_in(root: Path) -> list[Path]:
+    return sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
+
+
 def walk(folder: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
-    """Walk a folder as ``os.walk`` does, links followed (but not in circles), nothing hidden."""
+    """Walk a folder as ``os.walk`` does, links followed (but not in circles), nothing hidden.
+
+    Folders of thumbnails are passed over, too.
+    """
     seen: set[str] = set()  # links may lead back to a folder above
     for here, folders, files in os.walk(folder, followlinks=True, onerror=_cannot_list):
         seen.add(os.path.realpath(here))
         folders[:] = [
             name
             for name in sorted(folders)
-            if not name.startswith(".") and os.path.realpath(Path(here, name)) not in seen
+            if not name.startswith(".")
+            and name.lower() not in _NO_FOLDERS
+            and os.path.realpath(Path(here, name)) not in seen
         ]
         yield Path(here), folders, files
 
@@ -150,7 +171,7 @@ def _find(
         folders[:] = [name for name in folders if deep and name not in pictures]
         prefix = "" if here == folder else f"{here.relative_to(folder).as_posix()}/"
         for file in sorted((*files, *pictures)):
-            if file.startswith(".") or file in _NO_PICTURES:
+            if file.startswith(".") or file.lower() in _NO_PICTURES:
                 continue
             path = here / file
             if path.suffix.lower() not in suffixes:
@@ -173,8 +194,24 @@ def _find(
     return found
 
 
+def _named_as(images: Collection[str], files: dict[str, Path]) -> dict[str, Path]:
+    """Give files the names of the images that are written alike: with accents apart, or in one."""
+    if not files.keys() - set(images):
+        return files
+    spelt = {unicodedata.normalize("NFC", name): name for name in images}
+    return {
+        name if name in images else spelt.get(unicodedata.normalize("NFC", name), name): path
+        for name, path in files.items()
+    }
+
+
 def _fault(path: Path, name: str, found: dict[str, Path]) -> str:
     """Say why a file cannot have its name; "" if it can."""
+    if len(os.fsencode(path.stem)) > MAX_NAME_BYTES:
+        return (
+            f"{path} has a name of over {MAX_NAME_BYTES} bytes, which leaves no room for the "
+            "suffixes of a project's files; shorten it."
+        )
     if not is_image_name(name):
         return (
             f"{str(path)!r} has letters in its name that cannot be kept (a backslash, a line "

@@ -6,7 +6,8 @@ CMYK                        becomes RGB
 "white is zero"             is turned round: larger is brighter
 extra samples               alpha is dropped; unspecified ones (near infrared) are channels
 1, 2 or 4 bits a sample     are spread over 0 to 255
-GDAL's nodata tag           is reported
+signed, 32 and 64 bits      become float32
+GDAL's nodata tag           is reported, as that value is in the pixels that are read
 z and time                  make a stack: a picture of several planes
 pages without named axes    are refused, or what ``pages`` says: channels, or planes along z
 ==========================  ======================================================================
@@ -20,8 +21,16 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from napari_al.errors import InputError
+from napari_al.formats.pillow_picture import (
+    CMYK_NOTE,
+    ORIENTATION_NOTE,
+    PALETTE_NOTE,
+    SEVERAL_NOTE,
+    spread_note,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -60,9 +69,9 @@ class TiffPicture:
     alpha : tuple of int
         Which samples are dropped.
     nodata : float or None
-        GDAL's value of pixels that hold nothing.
+        The value that pixels without data have.
     notes : tuple of str
-        What of the file is left out, without its name.
+        What of the file is left out or converted, without its name.
     """
 
     roles: str
@@ -124,11 +133,11 @@ class TiffPicture:
             values = values.astype(np.uint8)
         if self.photometric == "SEPARATED":
             values = _rgb_of_cmyk(values, self.max_value)
-        if self.photometric == "MINISWHITE" and values.dtype.kind == "u":
-            values = (self.max_value - values.astype(np.int64)).astype(values.dtype)
+        if self.photometric == "MINISWHITE":
+            values = _turned_round(values, self.max_value)
         if self.max_value < 255:
-            values = values * np.uint8(255 // self.max_value)
-        return np.ascontiguousarray(values, dtype=pixel_type(values.dtype))
+            values = (values.astype(np.uint16) * 255 // self.max_value).astype(np.uint8)
+        return np.ascontiguousarray(values, dtype=self.dtype)
 
 
 def tiff_picture(path: Path, file: Any, pages: Pages = "refuse") -> TiffPicture:
@@ -140,39 +149,64 @@ def tiff_picture(path: Path, file: Any, pages: Pages = "refuse") -> TiffPicture:
         If it holds several pictures, axes or colours that cannot be read.
     """
     series, page = file.series[0], file.series[0].keyframe
+    if series.is_multifile:
+        raise InputError(
+            f"{path} is one of several files that hold one picture together; save that as one file."
+        )
     roles = _roles(path, series, page, pages)
     photometric = page.photometric.name if page.photometric is not None else "MINISBLACK"
     _check_colours(path, page, photometric)
-    bits = _bits(page)
-    n_colours = _N_COLOUR_SAMPLES[photometric]
-    extra = enumerate(page.extrasamples or (), start=n_colours)
+    extra = list(enumerate(page.extrasamples or (), start=_N_COLOUR_SAMPLES[photometric]))
     alpha = tuple(sample for sample, kind in extra if int(kind) in _ALPHA)
-    dtype = series.dtype
-    pixel_type(dtype)
+    dtype, bits = series.dtype, _bits(page)
+    max_value = 2**bits - 1 if dtype.kind in "bu" else 0xFFFF
+    nodata, nodata_notes = _nodata(page, photometric, dtype, max_value)
     return TiffPicture(
         roles,
         tuple(series.shape),
         dtype,
         photometric,
-        2**bits - 1 if dtype.kind in "bu" else 0xFFFF,
+        max_value,
         _colormap(page) if photometric == "PALETTE" else None,
         alpha,
-        _nodata(page),
-        tuple(_notes(path, file, page, has_alpha=bool(alpha))),
+        nodata,
+        (
+            *_notes_on_colours(photometric, dtype, bits, n_extra=len(extra), n_alpha=len(alpha)),
+            *nodata_notes,
+            *_notes(path, file, page),
+        ),
     )
 
 
 def check_tiff_is_whole(path: Path, series: Any) -> None:
-    """Raise an InputError unless the file has all the bytes that its pages refer to."""
-    n_bytes = path.stat().st_size
-    for page in (series.keyframe, *series.pages):
-        places = zip(page.dataoffsets, page.databytecounts, strict=False) if page else ()
+    """Raise an InputError unless the file has all its pages, and all the bytes of these."""
+    pages, n_bytes = list(series.pages), path.stat().st_size
+    n_missing = sum(page is None for page in pages)
+    if n_missing:  # tifffile would take them for black
+        raise InputError(
+            f"{path} speaks of {len(pages)} pages, of which {n_missing} are missing; save it again "
+            "without those."
+        )
+    for page in (series.keyframe, *pages):
+        places = zip(page.dataoffsets, page.databytecounts, strict=False)
         if max((a + b for a, b in places), default=0) > n_bytes:
             raise InputError(f"{path} is cut short: its last rows are missing.")
 
 
+def type_notes(stored: np.dtype[Any]) -> tuple[str, ...]:
+    """Return what is said of pixels of a stored type that is converted."""
+    is_kept = stored.kind == "b" or stored in (np.uint8, np.uint16, np.float16, np.float32)
+    return () if is_kept else (f"{stored.name} numbers are read as float32",)
+
+
 def pixel_type(stored: np.dtype[Any]) -> np.dtype[Any]:
-    """Return the type in which pixels of a stored type are handed out."""
+    """Return the type in which pixels of a stored type are handed out.
+
+    Raises
+    ------
+    InputError
+        If they are no real numbers.
+    """
     if stored == np.bool_ or stored == np.uint8:
         return np.dtype(np.uint8)
     if stored == np.uint16:
@@ -187,34 +221,43 @@ def pixel_type(stored: np.dtype[Any]) -> np.dtype[Any]:
 
 def _roles(path: Path, series: Any, page: Any, pages: Pages) -> str:
     """Say of each axis of the stored array what it is."""
-    kept = [(a, n) for a, n in zip(series.axes, series.shape, strict=True) if n > 1 or a in "YX"]
-    axes = "".join(axis for axis, _ in kept)
-    others = [axis for axis in axes if axis not in "YXTZ"]
-    if len(others) > 1 or set(others) - set("SCQI") or {*axes} & {*"YX"} != {*"YX"}:
-        raise InputError(
-            f"{path} has the axes {series.axes}, sizes {series.shape}; expected rows, columns and "
-            "channels, and z and time of a stack. Save each picture as its own file."
-        )
-    names = {"Y": "y", "X": "x", "T": "t", "Z": "z", **dict.fromkeys("SCQI", "c")}
-    if set(others) & set("QI"):
-        if pages == "refuse":
-            n_pages = next(size for axis, size in kept if axis in "QI")
-            raise InputError(
-                f"{path} has {n_pages} pages and does not say what they are. If they are the "
-                "channels of one picture, say so with --set images.pages=channels; if they are a "
-                "stack, with --set images.pages=planes."
-            )
-        if pages == "planes":
-            names["Q"] = names["I"] = "z"
-    roles = "".join(
-        names[axis] if size > 1 or axis in "YX" else "-"
+    sizes = {
+        axis: size
         for axis, size in zip(series.axes, series.shape, strict=True)
-    )
-    is_odd = roles.replace("-", "") == "cyx" and set(others) & set("QI")
+        if size > 1 or axis in "YX"
+    }
+    unnamed = [axis for axis in "QI" if axis in sizes]
+    channels = [axis for axis in "SC" if axis in sizes]
+    if set(sizes) - set("YXTZSCQI") or not {"Y", "X"} <= set(sizes) or len(unnamed) > 1:
+        raise _no_picture(path, series)
+    if unnamed and pages == "refuse":
+        as_channels = (
+            ""
+            if channels
+            else "If they are the channels of one picture, say so with --set "
+            "images.pages=channels; if"
+        )
+        raise InputError(
+            f"{path} has {sizes[unnamed[0]]} pages and does not say what they are. "
+            f"{as_channels or 'If'} they are a stack, say so with --set images.pages=planes."
+        )
+    names = {"Y": "y", "X": "x", "T": "t", "Z": "z", "S": "c", "C": "c"}
+    names |= dict.fromkeys(unnamed, "z" if pages == "planes" else "c")
+    roles = "".join(names[axis] if axis in sizes else "-" for axis in series.axes)
+    if len(set(roles.replace("-", ""))) < len(sizes):
+        raise _no_picture(path, series)
+    is_odd = roles.replace("-", "") == "cyx" and unnamed
     if is_odd and series.shape[roles.index("x")] < series.shape[roles.index("c")]:
         # an (H, W, C) array is written as H pages of C columns
         return "".join("yxc"["cyx".index(r)] if r != "-" else r for r in roles)
     return roles
+
+
+def _no_picture(path: Path, series: Any) -> InputError:
+    return InputError(
+        f"{path} has the axes {series.axes}, sizes {series.shape}; expected rows, columns and "
+        "channels, and z and time of a stack. Save each picture as its own file."
+    )
 
 
 # ---- colours
@@ -224,6 +267,7 @@ def _check_colours(path: Path, page: Any, photometric: str) -> None:
     is_cmyk = photometric == "SEPARATED"
     ink = page.tags.get("InkSet")
     odd_inks = is_cmyk and (page.samplesperpixel < 4 or (ink is not None and ink.value != _CMYK))
+    odd_inks |= is_cmyk and page.dtype.kind != "u"
     raw_ycbcr = photometric == "YCBCR" and int(page.compression) not in _JPEG
     if photometric not in _N_COLOUR_SAMPLES or odd_inks or raw_ycbcr:
         raise InputError(
@@ -238,45 +282,97 @@ def _rgb_of_cmyk(values: NDArray[Any], max_value: int) -> NDArray[Any]:
     return rgb.astype(values.dtype)
 
 
+def _turned_round(values: NDArray[Any], max_value: int) -> NDArray[Any]:
+    """Make the smallest value the largest one, within the range of unsigned numbers."""
+    if values.dtype.kind == "u":
+        return (max_value - values.astype(np.int64)).astype(values.dtype)
+    return -values.astype(np.float32)
+
+
+def _notes_on_colours(
+    photometric: str, dtype: np.dtype[Any], bits: int, *, n_extra: int, n_alpha: int
+) -> Iterator[str]:
+    if n_alpha:
+        yield "alpha is dropped"
+    if photometric == "PALETTE":
+        yield PALETTE_NOTE
+        return
+    if photometric == "SEPARATED":
+        yield CMYK_NOTE
+        if n_extra > n_alpha:
+            yield "inks beside CMYK are dropped"
+    if photometric == "MINISWHITE":
+        yield "white is zero, which is turned round"
+    if dtype.kind in "bu" and bits < 8:
+        yield spread_note(bits)
+    yield from type_notes(dtype)
+
+
 def _bits(page: Any) -> int:
     bits = page.bitspersample
     return int(max(bits)) if isinstance(bits, tuple) else int(bits)
 
 
 def _colormap(page: Any) -> NDArray[np.uint8]:
-    """Return the (n, 3) colours; some programs write 8-bit values into the 16-bit table."""
+    """Return the (n, 3) colours.
+
+    The table has 16 bits, in which 255 is written as 65535, as 65280, or by some programs as 255.
+    """
     table = np.asarray(page.colormap).T
-    return (table // 257 if table.max(initial=0) > 255 else table).astype(np.uint8)
+    return (table >> 8 if table.max(initial=0) > 255 else table).astype(np.uint8)
 
 
 # ---- the rest
 
 
-def _nodata(page: Any) -> float | None:
+def _nodata(
+    page: Any, photometric: str, dtype: np.dtype[Any], max_value: int
+) -> tuple[float | None, tuple[str, ...]]:
+    """Return the value of pixels without data as they are read, and what is said of the tag."""
+    if "GDAL_NODATA" not in page.tags:
+        return None, ()
+    value = stored_nodata(page)
+    if value is None:
+        return None, ("the nodata tag is not a number, and is not applied",)
+    if photometric in ("PALETTE", "SEPARATED"):
+        return None, ("the nodata tag is not applied",)
+    if photometric == "MINISWHITE":
+        value = max_value - value if dtype.kind in "bu" else -value
+    return (value * 255 // max_value if max_value < 255 else value), ()
+
+
+def stored_nodata(page: Any) -> float | None:
+    """Return the stored value of pixels without data, by GDAL's tag; None: there is none."""
     tag = page.tags.get("GDAL_NODATA")
+    if tag is None:
+        return None
     try:
-        return None if tag is None else float(str(tag.value).strip("\x00 "))
+        (value,) = set(map(float, str(tag.value).replace("\x00", " ").split()))
     except ValueError:
         return None
+    return value
 
 
-def _notes(path: Path, file: Any, page: Any, *, has_alpha: bool) -> list[str]:
+def _notes(path: Path, file: Any, page: Any) -> list[str]:
     """Say what of the file is left out; raise an InputError where that may be as good as the rest.
 
     Smaller copies of a picture (overviews, a thumbnail) are not worth a word.
     """
-    notes = ["alpha is dropped"] if has_alpha else []
+    notes = []
     orientation = page.tags.get("Orientation")
     if orientation is not None and int(orientation.value) != 1:
-        notes.append("the orientation tag is not applied")
+        notes.append(ORIENTATION_NOTE)
     first = file.series[0]
     for other in file.series[1:]:
         key = other.keyframe
-        if key.is_reduced or key.is_mask or int(key.subfiletype or 0) & 5:
+        if key.is_mask or int(key.subfiletype or 0) & 4:
+            notes.append("its mask is not applied")
+            continue
+        if key.is_reduced or int(key.subfiletype or 0) & 1:
             continue
         if np.prod(other.shape) >= np.prod(first.shape):
             raise InputError(
                 f"{path} holds {len(file.series)} pictures; expected one. Save each as a file."
             )
-        notes.append("of several pictures in a file the first is read")
+        notes.append(SEVERAL_NOTE)
     return list(dict.fromkeys(notes))

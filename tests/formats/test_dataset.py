@@ -48,7 +48,6 @@ def test_what_is_there_is_found(tmp_path: Path) -> None:
     assert data.without("labels") == ("C", "city/d")
     assert data.has_some("labels")
     assert not data.has_some("masks")
-    assert "2 of 4 images have no labels." in data.notes
     assert data.without("masks") == data.train
     assert [c.name for c in data.classes] == ["sea", "land"]
     assert len({c.color for c in data.classes}) == 2

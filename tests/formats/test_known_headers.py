@@ -14,7 +14,7 @@ from scenes import project_config, write_data
 from napari_al.errors import InputError
 from napari_al.formats import folder_check, known_headers, label_maps
 from napari_al.formats.images import Header, read_header
-from napari_al.formats.known_headers import KnownHeaders
+from napari_al.formats.known_headers import VERSION, KnownHeaders
 from napari_al.session.session import Session
 
 if TYPE_CHECKING:
@@ -59,8 +59,13 @@ def test_a_header_is_read_again_when_the_file_has_another_time(tmp_path: Path) -
     size = image.stat().st_size
     image.write_bytes(b"x" * size)  # no picture any more, of the same size
     os.utime(image, (1, 1))
-    wrong = json.dumps({"/a.png": [size, 10**9, "refuse", "3", 4, 1, "uint8", None, [], []]})
-    for record in (file.read_text(), wrong, "{", '{"a": 1}', "[]"):
+    found: list[object] = [size, 10**9, "refuse", 3, 4, 1, "uint8", None, [], []]
+    good = json.dumps({"/a.png": [VERSION, *found]})
+    file.write_text(good)
+    assert KnownHeaders(tmp_path, file)(image, "refuse") == Header(3, 4, 1, "uint8")
+    wrong = good.replace('"refuse", 3', '"refuse", "3"')
+    of_before = [json.dumps({"/a.png": start + found}) for start in ([], [VERSION - 1])]
+    for record in (file.read_text().replace(str(10**9), "5"), wrong, *of_before, "{", "[]"):
         file.write_text(record)
         with pytest.raises(InputError):
             KnownHeaders(tmp_path, file)(image, "refuse")

@@ -19,7 +19,7 @@ from napari_al.core import IGNORE
 from napari_al.errors import InputError
 from napari_al.formats.classes import ClassInfo, check_classes, default_classes, read_classes
 from napari_al.formats.exchange.label_writers import CITYSCAPES_IDS, voc_palette
-from napari_al.formats.images import DECODER_ERRORS, cannot_read, read_header, read_ids
+from napari_al.formats.images import DECODER_ERRORS, cannot_read, nodata_of_ids, read_ids
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -106,12 +106,9 @@ def _index_maps(
     files: dict[str, Path], ids: dict[int, int], n_classes: int
 ) -> Iterator[LabelledImage]:
     for name, path in files.items():
-        stored = read_ids(path)
-        if path.suffix.lower() in (".tif", ".tiff"):
-            nodata = read_header(path).nodata
-            if nodata is not None and nodata.is_integer():
-                ids = {int(nodata): IGNORE, **ids}
-        yield LabelledImage(name, _by_table(path, stored, ids, n_classes))
+        stored, nodata = read_ids(path), nodata_of_ids(path)
+        meant = ids if nodata is None else {nodata: IGNORE, **ids}
+        yield LabelledImage(name, _by_table(path, stored, meant, n_classes))
 
 
 def _by_table(

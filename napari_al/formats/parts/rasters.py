@@ -34,7 +34,13 @@ from napari_al.formats.images import (
     tiff_header,
 )
 from napari_al.formats.remote import fetch_folder
-from napari_al.formats.tiff import TIFF_SUFFIXES, check_tiff_is_whole, pixel_type, tiff_picture
+from napari_al.formats.tiff import (
+    TIFF_SUFFIXES,
+    check_tiff_is_whole,
+    pixel_type,
+    tiff_picture,
+    type_notes,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -286,7 +292,8 @@ def _open_zarr(path: Path, ids: bool, level: int) -> Raster:
     roles = "".join("-" if n not in "yxc" and size == 1 else n for n, size in sizes.items())
     planes = tuple((name, size) for name, size in sizes.items() if name in roles and name in "tz")
     n_channels, dtype = sizes.get("c", 1), stored.dtype if ids else pixel_type(stored.dtype)
-    header = Header(sizes["y"], sizes["x"], n_channels, dtype.name, planes=planes)
+    notes = () if ids else type_notes(stored.dtype)
+    header = Header(sizes["y"], sizes["x"], n_channels, dtype.name, notes=notes, planes=planes)
     if ids:
         header = _of_ids(path, header, stored.dtype, n_channels)
     part = _part_of_zarr(path, stored)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from napari_al.core import IGNORE
 from napari_al.errors import InputError
@@ -14,15 +18,17 @@ from napari_al.formats.classes import default_classes, read_classes
 from napari_al.formats.data_record import read_record
 from napari_al.formats.dataset import DataFolder
 from napari_al.formats.images import read_ids
+from napari_al.formats.label_maps import doubt_about_labels
 from napari_al.plugin.recent_projects import RecentProject, recent_projects
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from numpy.typing import NDArray
 
     from napari_al.formats.dataset import ClassInfo
     from napari_al.formats.image_rules import ImageRules
+    from napari_al.formats.listing import Kind
     from napari_al.methods.table import QueryType
     from napari_al.plugin.start.existing_labels import ExistingLabels, Use
     from napari_al.plugin.start.viewer_images import ViewerImages
@@ -34,6 +40,8 @@ if TYPE_CHECKING:
 LABEL_SUFFIXES = (".png", ".tif", ".tiff", ".bmp")
 N_LABELS_READ = 500
 """Of a folder of label images, to determine its classes."""
+N_LABELS_LOOKED_AT = 16
+"""Of a data folder whose classes are known, of each kind."""
 QUESTIONS: dict[QueryType, tuple[str, str]] = {
     "dominant": ("Which class is it mostly?", "one click a region"),
     "multi-class": ("Which classes are in it?", "a click for each class"),
@@ -111,6 +119,7 @@ def read_folder(
         path, skip_broken=skip_broken, classes=unnamed, rules=rules, check_labels=False
     )
     projects = tuple(projects_of(path))
+    data = replace(data, notes=(*data.notes, *_notes_on_labels(data)))
     if are_known:
         return FolderContents(path, data=data, projects=projects)
     unlabelled = set(data.without("labels"))
@@ -126,6 +135,30 @@ def read_folder(
         classes_found=n_classes > 0,
         projects=projects,
     )
+
+
+def _notes_on_labels(data: DataFolder) -> Iterator[str]:
+    """Say how many images have none, and what some of them may mean otherwise.
+
+    Those that cannot be read are passed over.
+    """
+    n_without = len(data.without("labels"))
+    if 0 < n_without < len(data.train):
+        yield f"{n_without} of {len(data.train)} images have no labels."
+    kinds: dict[Kind, Callable[[str], NDArray[np.uint8] | None]] = {
+        "labels": data.labels,
+        "initial_labels": data.initial_labels,
+    }
+    for kind, read in kinds.items():
+        values: set[int] = set()
+        for name in islice((n for n in data.train if kind in data.files(n)), N_LABELS_LOOKED_AT):
+            with suppress(InputError):
+                class_map = read(name)
+                values |= set() if class_map is None else set(np.unique(class_map).tolist())
+        found = frozenset(values)
+        doubt = doubt_about_labels(data.path, kind, data.classes, found, data.rules.label_ids)
+        if doubt:
+            yield f"{doubt}."
 
 
 def projects_of(data: Path) -> list[RecentProject]:
