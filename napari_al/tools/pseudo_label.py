@@ -1,9 +1,8 @@
 """Labels to correct, from the names of the classes or by a model: ``napari-al pseudo-label``.
 
-Makes a second data folder: links to the images and labels of the first one, classes, and for each
-training image the initial labels and object masks that Grounded-SAM finds, or the labels that a
-trained model predicts. An image is done when its initial labels are there, which are written last;
-the same work started again goes on.
+Makes a second data folder (`pseudo_label_files`): for each training image the initial labels and
+object masks that Grounded-SAM finds, or the labels that a trained model predicts. Large pictures
+and stacks are labelled part by part. The same work started again goes on.
 """
 
 from __future__ import annotations
@@ -20,19 +19,15 @@ from napari_al.core.grounding import paint, phrases_of
 from napari_al.errors import InputError
 from napari_al.formats.classes import (
     ClassInfo,
-    classes_to_json,
     default_classes,
-    palette_of,
     read_classes,
 )
-from napari_al.formats.dataset import DataFolder, Split
+from napari_al.formats.dataset import DataFolder
 from napari_al.formats.image_rules import ImageRules
-from napari_al.formats.images import MAX_PIXELS, write_png
-from napari_al.formats.linking import link_file
 from napari_al.session.rounds.job_function import JobProgress, Stopped
 from napari_al.tools.output_folder import output_folder
+from napari_al.tools.pseudo_label_files import LabelledFolder
 from napari_al.tools.trained_model import open_model
-from napari_al.writing import write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -137,19 +132,29 @@ def pseudo_label(
         labeller = _ModelLabeller.of(model, work, data)
         record["model"] = model.fingerprint
     with output_folder(out, RECORD, record):
-        write_atomic(out / "classes.json", classes_to_json(work.classes).encode())
-        _link(data, out)
-        waiting = [name for name in data.train if not _labels_file(out, name).exists()]
-        n_total, n_empty, palette = len(data.train), 0, palette_of(work.classes)
+        folder = LabelledFolder(out, data, work.classes)
+        folder.begin()
+        waiting, n_total, n_empty = folder.waiting(), len(data.train), 0
         for n_before, name in enumerate(waiting, start=n_total - len(waiting)):
             if should_stop():
                 raise Stopped
             progress(JobProgress("pseudo-labels", n_before, n_total))
-            labels, objects = labeller.label(data.image(name))
-            _write(out, name, labels, objects, palette)
+            if _is_block_without_data(data, name):
+                labels = np.full(data.shape(name), IGNORE, np.uint8)
+                objects = None if model else np.zeros(labels.shape, np.int32)
+            else:
+                labels, objects = labeller.label(data, name)
+            folder.write(name, labels, objects)
             n_empty += objects is not None and not objects.any()
+        folder.end()
     progress(JobProgress("pseudo-labels", n_total, n_total))
     return {"n_images": n_total, "n_made": len(waiting), "n_empty": n_empty}
+
+
+def _is_block_without_data(data: DataFolder, name: str) -> bool:
+    """Whether an image is an empty part of a picture; a picture without data is refused."""
+    valid = None if data.part(name) is None else data.valid(name)
+    return valid is not None and not valid.any()
 
 
 def classes_named(names: str | None, data: Path) -> tuple[ClassInfo, ...]:
@@ -199,13 +204,12 @@ class _Labeller:
             work.box_threshold,
         )
 
-    def label(self, image: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
-        """Labels (H, W) and object ids, 0 = none, of an image (H, W, C)."""
-        rgb = as_rgb8(image)
+    def label(self, data: DataFolder, name: str) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+        """Labels (H, W) and object ids, 0 = none, of an image."""
+        rgb = as_rgb8(data.image(name))
         boxes = self.detector.find(rgb, self.phrases, self.box_threshold)
         masks = self.mask_maker.masks(rgb, boxes.xyxy)
-        shape = (image.shape[0], image.shape[1])
-        return paint(masks, boxes.class_ids.tolist(), shape, self.uncovered)
+        return paint(masks, boxes.class_ids.tolist(), data.shape(name), self.uncovered)
 
 
 @dataclass(frozen=True)
@@ -242,11 +246,12 @@ class _ModelLabeller:
         class_of = np.array([ids[c.name] for c in model.classes], np.uint8)
         return cls(model.segmenter, resolve_device(work.device), class_of)
 
-    def label(self, image: NDArray[Any]) -> tuple[NDArray[np.uint8], None]:
-        """Labels (H, W) of an image (H, W, C); their connected parts will be the objects."""
+    def label(self, data: DataFolder, name: str) -> tuple[NDArray[np.uint8], None]:
+        """Labels (H, W) of an image; their connected parts will be the objects."""
         from napari_al.learning.inference import class_map_of, predict_probs
 
-        return self.class_of[class_map_of(predict_probs(self.segmenter, image, self.device))], None
+        probs = predict_probs(self.segmenter, data.in_place(name), self.device)
+        return self.class_of[class_map_of(probs)], None
 
 
 def as_rgb8(image: NDArray[Any]) -> NDArray[np.uint8]:
@@ -285,12 +290,6 @@ def _check(work: PseudoLabelling, data: DataFolder) -> None:
         raise InputError(
             f"the images have {data.n_channels} channels; Grounded-SAM takes grey or RGB images"
         )
-    part = next(filter(None, map(data.part, data.train)), None)
-    if part is not None:
-        raise InputError(
-            f"{part.picture} is a stack or has over {MAX_PIXELS:,} pixels, for which no initial "
-            "labels are made; save its planes, or parts of it, as files"
-        )
     known = data.path / "classes.json"
     has_labels = data.has_val or data.has_some("labels")
     if has_labels and known.exists() and [c.name for c in read_classes(known)] != names:
@@ -310,38 +309,3 @@ def _phrases(work: PseudoLabelling) -> tuple[tuple[int, str], ...]:
         if c.name != work.background
         for phrase in phrases_of(work.words.get(c.name, c.name))
     )
-
-
-# ---- files
-
-
-def _labels_file(out: Path, name: str) -> Path:
-    return out / "train" / "initial_labels" / f"{name}.png"
-
-
-def _link(data: DataFolder, out: Path) -> None:
-    """Link the images, and what is known of them but initial labels and masks."""
-    splits: dict[Split, tuple[str, ...]] = {"train": data.train, "val": data.val}
-    for split, names in splits.items():
-        for name in names:
-            for kind, path in data.files(name, split).items():
-                if kind in ("images", "labels"):
-                    link_file(path, out / split / kind / f"{name}{path.suffix}")
-    for name in data.train:
-        for folder in ("polygons", "images"):
-            path = data.path / "train" / folder / f"{name}.json"
-            if path.is_file():
-                link_file(path, out / "train" / folder / f"{name}.json")
-
-
-def _write(
-    out: Path,
-    name: str,
-    labels: NDArray[np.uint8],
-    objects: NDArray[np.int32] | None,
-    palette: NDArray[np.uint8],
-) -> None:
-    """Write an image's objects, if they are known, then its labels."""
-    if objects is not None:
-        write_png(out / "train" / "masks" / f"{name}.png", objects.astype(np.uint16))
-    write_png(_labels_file(out, name), labels, palette)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import tifffile
 from scenes import CLASSES, SHAPE, project_config, write_data, write_initial
 from typer.testing import CliRunner
 
@@ -16,8 +17,10 @@ from napari_al.cli import app
 from napari_al.errors import InputError
 from napari_al.formats.classes import default_classes
 from napari_al.formats.dataset import DataFolder
+from napari_al.formats.image_rules import ImageRules
 from napari_al.formats.images import write_png
 from napari_al.formats.linking import link_file
+from napari_al.formats.parts.axis_steps import axis_steps
 from napari_al.learning.devices import resolve_device
 from napari_al.learning.inference import class_map_of, predict_probs
 from napari_al.learning.networks import hub
@@ -25,6 +28,7 @@ from napari_al.session.project.config import TrainingSettings
 from napari_al.session.rounds.job_function import JobProgress, Stopped
 from napari_al.session.session import Session
 from napari_al.simulate.oracle import Oracle
+from napari_al.tools import pseudo_label as pseudo_label_module
 from napari_al.tools.pseudo_label import as_rgb8, pseudo_label
 from napari_al.tools.trained_model import open_model
 
@@ -183,11 +187,17 @@ def test_a_link_is_not_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
     source = tmp_path / "a.png"
     source.write_bytes(b"pixels")
+    (tmp_path / "a.zarr").mkdir()
+    (tmp_path / "a.zarr" / "0").write_bytes(b"chunk")
     link_file(source, tmp_path / "linked" / "a.png")
+    link_file(tmp_path / "a.zarr", tmp_path / "linked" / "a.zarr")
     monkeypatch.setattr("os.symlink", refuse)
     link_file(source, tmp_path / "hard" / "a.png")
     monkeypatch.setattr("os.link", refuse)
     link_file(source, tmp_path / "copied" / "a.png")
+    link_file(tmp_path / "a.zarr", tmp_path / "copied" / "a.zarr")
+    for folder in ("linked", "copied"):
+        assert (tmp_path / folder / "a.zarr" / "0").read_bytes() == b"chunk"
     link_file(tmp_path / "gone.png", tmp_path / "copied" / "a.png")
     for folder in ("linked", "hard", "copied"):
         assert (tmp_path / folder / "a.png").read_bytes() == b"pixels"
@@ -241,9 +251,82 @@ def test_what_was_stopped_goes_on_and_ends_the_same(
     assert make(args)["n_made"] == 0
 
 
-def two_channels(folder: Path) -> None:
-    import tifffile
+def parts_folder(path: Path) -> Path:
+    """A picture that is cut, of which a block has no data, and a stack; with truth of the stack."""
+    for kind in ("images/city", "labels"):
+        (path / "train" / kind).mkdir(parents=True)
+    classes = [c.model_dump() for c in default_classes(CLASSES)]
+    (path / "classes.json").write_text(json.dumps(classes))
+    rng = np.random.default_rng(3)
+    picture = rng.integers(1, 250, (150, 200, 3), dtype=np.uint8)
+    picture[64:, 128:] = 0
+    nodata = {"extratags": [(42113, "s", 0, "0", True)]}
+    tifffile.imwrite(path / "train/images/city/slide.tif", picture, photometric="rgb", **nodata)
+    stack = rng.integers(0, 250, (2, *SHAPE, 3), dtype=np.uint8)
+    how = {"ome": True, "metadata": {"axes": "ZYXS", "PhysicalSizeZ": 2}, "photometric": "rgb"}
+    tifffile.imwrite(path / "train/images/stack.tif", stack, **how)
+    truth = (stack[..., 0] % 4).astype(np.uint8)
+    tifffile.imwrite(path / "train/labels/stack.tif", truth, metadata={"axes": "ZYX"})
+    return path
 
+
+@pytest.mark.parametrize("by_model", [True, False])
+def test_large_pictures_and_stacks_are_labelled_part_by_part(
+    hub_folders: Path,
+    trained: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    by_model: bool,
+) -> None:
+    rules = ImageRules(block_px=64)
+    monkeypatch.setattr(pseudo_label_module, "_RULES", rules)
+    data, out = parts_folder(tmp_path / "data"), tmp_path / "out"
+    args = arguments(hub_folders, data, out)
+    if by_model:
+        args["model"] = str(trained)
+    seen: list[JobProgress] = []
+    with pytest.raises(Stopped):
+        pseudo_label(args, seen.append, lambda: len(seen) > 6)
+    n_done = len(seen) - 1  # the first is of loading
+    assert len(list((out / ".parts").rglob("initial_labels/**/*.png"))) == n_done > 3
+    done = make(args)
+    assert (done["n_images"], done["n_made"]) == (11, 11 - n_done)
+    assert make(args)["n_made"] == 0
+    made = DataFolder.open(out, rules=rules)
+    source = DataFolder.open(data, rules=rules)
+    assert made.train == source.train
+    assert not (out / ".parts").exists()
+    names = {path.relative_to(out / "train").as_posix() for path in (out / "train").rglob("*.*")}
+    assert names == {
+        f"{kind}/{name}.tif"
+        for kind in ("images", "initial_labels", *(() if by_model else ("masks",)))
+        for name in ("city/slide", "stack")
+    } | {"labels/stack.tif"}
+    assert axis_steps(out / "train/initial_labels/stack.tif")["z"].size == 2
+    numbers: dict[str, set[int]] = {}
+    for name in made.train:
+        labels, objects, valid = made.initial_labels(name), made.masks(name), made.valid(name)
+        assert labels is not None
+        np.testing.assert_array_equal(made.image(name), source.image(name)) if (
+            valid is None or valid.any()
+        ) else None
+        if by_model:
+            segmenter = open_model(trained).segmenter
+            probs = predict_probs(segmenter, source.in_place(name), resolve_device("cpu"))
+            expected = class_map_of(probs)
+            expected = expected if valid is None else np.where(valid, expected, 255)
+            np.testing.assert_array_equal(labels, expected)
+            continue
+        assert objects is not None
+        assert ((objects == 0) == (labels == 255)).all()
+        found = set(np.unique(objects[objects > 0]).tolist())
+        picture = made.part(name).picture
+        assert not found & numbers.get(picture, set()), "ids go on from part to part"
+        numbers[picture] = numbers.get(picture, set()) | found
+    assert by_model or all(numbers.values())
+
+
+def two_channels(folder: Path) -> None:
     for path in (folder / "train" / "images").iterdir():
         path.unlink()
     tifffile.imwrite(

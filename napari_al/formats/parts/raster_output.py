@@ -33,7 +33,7 @@ MAX_CLASSIC_TIFF_BYTES = 2**31
 
 def write_class_tiff(
     path: Path,
-    squares: Iterable[NDArray[np.uint8]],
+    squares: Iterable[NDArray[Any]],
     shape: tuple[int, int],
     side: int,
     palette: NDArray[np.uint8] | None,
@@ -41,15 +41,16 @@ def write_class_tiff(
     planes: Planes = (),
     steps: Mapping[str, Step] = MappingProxyType({}),
     extratags: Sequence[ExtraTag] = (),
+    dtype: type[np.unsignedinteger[Any]] = np.uint8,
 ) -> None:
-    """Write a map of class ids that comes in parts as a compressed TIFF, as a whole or not at all.
+    """Write a map of ids that comes in parts as a compressed TIFF, as a whole or not at all.
 
     A stack becomes an OME-TIFF.
 
     Parameters
     ----------
     path : Path
-    squares : iterable of uint8 arrays
+    squares : iterable of arrays
         Parts of ``side`` pixels, cut off at the right and lower edge, plane by plane, row by row.
     shape : (int, int)
         H, W of the whole.
@@ -63,6 +64,8 @@ def write_class_tiff(
         Along the axes of a stack, where they are known.
     extratags : sequence of tuple
         Further tags, as tifffile takes them.
+    dtype : type
+        Of the ids; classes have uint8.
     """
     import tifffile
 
@@ -79,10 +82,11 @@ def write_class_tiff(
             part,
             squares,
             shape=(*lengths, *shape),
-            dtype=np.uint8,
+            dtype=dtype,
             tile=(side, side),
             compression="zlib",
-            bigtiff=math.prod((*lengths, *shape)) > MAX_CLASSIC_TIFF_BYTES,
+            bigtiff=math.prod((*lengths, *shape)) * np.dtype(dtype).itemsize
+            > MAX_CLASSIC_TIFF_BYTES,
             extratags=extratags,
             **colours,
         )

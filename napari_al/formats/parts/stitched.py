@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
     Plane = tuple[int, ...]
 
-N_KEPT = 48
-"""Parts held in memory: a row of blocks of a picture of 100,000 pixels."""
+NONE = np.uint8(IGNORE)
+"""What maps of classes have where there is none."""
 
 
 @dataclass(frozen=True)
 class Stitched:
-    """A map of a picture, (H, W) uint8 a plane, of which parts can be read.
+    """A map of a picture, (H, W) a plane, mostly uint8, of which parts can be read.
 
     Attributes
     ----------
@@ -44,14 +44,14 @@ class Stitched:
 
     shape: tuple[int, int]
     planes: Planes
-    read: Callable[[slice, slice, Plane], NDArray[np.uint8]]
+    read: Callable[[slice, slice, Plane], NDArray[Any]]
 
     @property
     def is_large(self) -> bool:
         """Whether a plane is not to be held in memory."""
         return self.shape[0] * self.shape[1] > MAX_PIXELS
 
-    def whole(self, plane: Plane = ()) -> NDArray[np.uint8]:
+    def whole(self, plane: Plane = ()) -> NDArray[Any]:
         """Return a plane.
 
         Raises
@@ -67,7 +67,7 @@ class Stitched:
             )
         return self.read(slice(0, height), slice(0, width), plane)
 
-    def squares(self, side: int) -> Iterator[NDArray[np.uint8]]:
+    def squares(self, side: int) -> Iterator[NDArray[Any]]:
         """Yield squares, cut off at the edges: plane by plane, row by row."""
         return (self.read(rows, cols, plane) for plane, rows, cols in self.places(side))
 
@@ -85,15 +85,29 @@ def single(values: NDArray[np.uint8] | Stitched) -> Stitched:
     return Stitched(values.shape, (), lambda rows, cols, _: values[rows, cols])
 
 
-def stitched(parts: Iterable[Part], read_part: Callable[[Part], NDArray[np.uint8]]) -> Stitched:
-    """Put the maps of all parts of a picture together; `IGNORE` where there is none."""
+def stitched(
+    parts: Iterable[Part],
+    read_part: Callable[[Part], NDArray[Any]],
+    missing: np.unsignedinteger = NONE,
+) -> Stitched:
+    """Put the maps of all parts of a picture together.
+
+    Parameters
+    ----------
+    parts : iterable of Part
+    read_part : callable
+        Gives the map of a part; those of a row of blocks are kept.
+    missing : unsigned number
+        Where there is no part; of the maps' type.
+    """
     of_plane: dict[Plane, list[Part]] = {}
     for part in parts:
         of_plane.setdefault(part.plane, []).append(part)
-    kept = lru_cache(maxsize=N_KEPT)(read_part)
+    first_cols = {part.cols.start for part in next(iter(of_plane.values()))}
+    kept = lru_cache(maxsize=len(first_cols) + 1)(read_part)
 
-    def read(rows: slice, cols: slice, plane: Plane) -> NDArray[np.uint8]:
-        out = np.full((rows.stop - rows.start, cols.stop - cols.start), IGNORE, np.uint8)
+    def read(rows: slice, cols: slice, plane: Plane) -> NDArray[Any]:
+        out = np.full((rows.stop - rows.start, cols.stop - cols.start), missing)
         for part in of_plane.get(plane, ()):
             top, left, bottom, right = part.box
             first, last = max(top, rows.start), min(bottom, rows.stop)
