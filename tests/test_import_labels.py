@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import unicodedata
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -221,6 +222,45 @@ def test_a_geotiff_keeps_its_place(tmp_path: Path) -> None:
         tags = file.pages.first.tags
         assert tags[33550].value == (0.5, 0.5, 0.0)
         assert tags[42113].value == "255"
+
+
+def test_folders_as_other_systems_leave_them(tmp_path: Path) -> None:
+    """With files of macOS and Synology, accents stored apart, and links to folders."""
+    name = "Größe é"
+    path = source(tmp_path / "data", np.arange(12, dtype=np.uint8).reshape(3, 4) % 3)
+    (path / "labels" / "a.png").rename(
+        path / "labels" / f"{unicodedata.normalize('NFD', name)}.png"
+    )
+    (path / "images" / "a.png").rename(
+        path / "images" / f"{unicodedata.normalize('NFC', name)}.png"
+    )
+    for kind in ("images", "labels"):
+        (path / kind / "@eaDir").mkdir()
+        (path / kind).rename(tmp_path / kind)
+        (path / kind).symlink_to(tmp_path / kind)
+        for file in ("._a.png", "@eaDir/a.png", "Thumbs.db"):
+            (path / kind / file).write_bytes(b"no picture")
+    Image.new("L", (4, 3)).save(path / "labels" / "b.jpg")
+    done = import_labels("index", path, tmp_path / "out", images=path / "images", classes=CLASSES)
+    assert done.n_images == 1
+    (note,) = done.notes
+    assert note.startswith("1 .jpg file is not read in")
+    data = DataFolder.open(tmp_path / "out")
+    assert not data.without("labels")
+
+
+def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
+    path = source(tmp_path / "data", np.zeros((3, 4), np.uint8))
+    Image.new("L", (4, 3)).save(path / "labels" / "a.bmp")
+    with pytest.raises(InputError, match="have the same name"):
+        import_labels("index", path, tmp_path / "out", classes=CLASSES)
+
+
+def test_label_ids_that_are_not_of_cityscapes(tmp_path: Path) -> None:
+    file = tmp_path / "a_gtFine_labelIds.png"
+    Image.fromarray(np.full((3, 4), 300, np.uint16)).save(file)
+    with pytest.raises(InputError, match=r"a_gtFine_labelIds\.png has label ids outside 0 to 255"):
+        import_labels("cityscapes", tmp_path, tmp_path / "out")
 
 
 def test_nodata_of_a_geotiff_is_of_that_file_alone(tmp_path: Path) -> None:

@@ -82,6 +82,25 @@ def list_images(path: Path, *, skip_broken: bool = False) -> Listing:
     return Listing(found.images, (*found.notes, f"{note}: not used to validate."))
 
 
+def files_below(folder: Path, suffixes: tuple[str, ...], notes: list[str]) -> dict[str, Path]:
+    """Return the files below a folder by name: their path without suffix; none without a folder.
+
+    As images are looked for: hidden files are passed over, and ``notes`` gets one that counts files
+    with other suffixes.
+
+    Raises
+    ------
+    InputError
+        If two have the same name, or one has a name that cannot be kept.
+    """
+    return _find(folder, suffixes, deep=True, notes=notes, skip_broken=False)
+
+
+def spelling(name: str) -> str:
+    """Return a name with its accents stored in one way: systems store them differently."""
+    return unicodedata.normalize("NFC", name)
+
+
 def is_image_name(name: str) -> bool:
     """Whether it is a plain relative path of text: not absolute, no ``..``, no backslash."""
     return 0 < len(name) <= 1024 and not _UNSAFE.search(name)
@@ -198,9 +217,9 @@ def _named_as(images: Collection[str], files: dict[str, Path]) -> dict[str, Path
     """Give files the names of the images that are written alike: with accents apart, or in one."""
     if not files.keys() - set(images):
         return files
-    spelt = {unicodedata.normalize("NFC", name): name for name in images}
+    spelt = {spelling(name): name for name in images}
     return {
-        name if name in images else spelt.get(unicodedata.normalize("NFC", name), name): path
+        name if name in images else spelt.get(spelling(name), name): path
         for name, path in files.items()
     }
 

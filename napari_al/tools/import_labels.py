@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -14,12 +14,12 @@ from napari_al.formats.exchange import label_readers, object_readers
 from napari_al.formats.exchange.label_readers import Imported, ImportRequest, LabelledImage
 from napari_al.formats.images import IMAGE_SUFFIXES, read_header, write_png
 from napari_al.formats.linking import link_file
-from napari_al.formats.listing import is_image_name
+from napari_al.formats.listing import files_below, is_image_name, spelling
 from napari_al.tools.given_answers import AnswersGiven, give_answers
 from napari_al.writing import write_atomic
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -42,6 +42,7 @@ READERS: Final[dict[ImportFormat, Callable[[Path, ImportRequest], Imported]]] = 
     "ngff": label_readers.read_ngff,
 }
 Kind = Literal["labels", "initial_labels"]
+T = TypeVar("T")
 _IMAGE_FOLDERS = ("images", "train/images", "JPEGImages", "leftImg8bit/train")
 
 
@@ -108,7 +109,8 @@ def import_labels(
     for name, class_map in found.images:
         if not is_image_name(name):
             raise InputError(f"{name!r} is not the name of an image below a folder.")
-        picture = pictures.get(name) or by_name.get(name.rpartition("/")[2])
+        spelt = spelling(name)
+        picture = pictures.get(spelt) or by_name.get(spelt.rpartition("/")[2])
         if pictures and picture is None:
             unmatched.append(name)
             continue
@@ -161,11 +163,13 @@ def import_answers(
         ids[c.id] = id_of.get(c.name, IGNORE)
     if background is not None:
         ids[IGNORE] = id_of[background]
-    by_last = dict(_unique_last_names(data.train))
+    train = {spelling(name): name for name in data.train}
+    by_last = _by_last_name(train)
 
     def maps() -> Iterator[LabelledImage]:
         for name, class_map in found.images:
-            known = name if name in sizes else by_last.get(name.rpartition("/")[2], name)
+            spelt = spelling(name)
+            known = train.get(spelt) or by_last.get(spelt.rpartition("/")[2], name)
             yield LabelledImage(known, ids[class_map])
 
     given = give_answers(session, maps())
@@ -240,20 +244,12 @@ def _find_images(source: Path, images: Path | None, format: ImportFormat) -> dic
 
 
 def _pictures(folder: Path) -> dict[str, Path]:
-    return {
-        path.relative_to(folder).with_suffix("").as_posix().removesuffix("_leftImg8bit"): path
-        for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
-    }
+    found = files_below(folder, IMAGE_SUFFIXES, [])
+    return {spelling(name.removesuffix("_leftImg8bit")): path for name, path in found.items()}
 
 
-def _by_last_name(pictures: Mapping[str, Path]) -> dict[str, Path]:
-    """Return images by the last part of their name, where only one has it."""
-    return {last: pictures[name] for last, name in _unique_last_names(pictures)}
-
-
-def _unique_last_names(names: Collection[str]) -> Iterator[tuple[str, str]]:
-    """Yield the last part of each name that no other name ends in, and the name."""
-    counts = Counter(name.rpartition("/")[2] for name in names)
-    lasts = ((name.rpartition("/")[2], name) for name in names)
-    return ((last, name) for last, name in lasts if counts[last] == 1)
+def _by_last_name(found: Mapping[str, T]) -> dict[str, T]:
+    """Return what was found by the last part of its name, where only one has it."""
+    lasts = [(name.rpartition("/")[2], thing) for name, thing in found.items()]
+    counts = Counter(last for last, _ in lasts)
+    return {last: thing for last, thing in lasts if counts[last] == 1}

@@ -20,6 +20,7 @@ from napari_al.errors import InputError
 from napari_al.formats.classes import ClassInfo, check_classes, default_classes, read_classes
 from napari_al.formats.exchange.label_writers import CITYSCAPES_IDS, voc_palette
 from napari_al.formats.images import DECODER_ERRORS, cannot_read, nodata_of_ids, read_ids
+from napari_al.formats.listing import files_below
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -77,7 +78,8 @@ class Imported:
 def read_index(source: Path, request: ImportRequest) -> Imported:
     """Read PNG, TIFF or BMP of class ids; other values by the request's table."""
     folder = source / "labels" if (source / "labels").is_dir() else source
-    files = _files(folder, _RASTERS)
+    notes: list[str] = []
+    files = _files(folder, _RASTERS, notes)
     classes = request.classes or _written_classes(source)
     table = dict(request.table)
     if classes is None and not table:
@@ -86,7 +88,7 @@ def read_index(source: Path, request: ImportRequest) -> Imported:
         names = dict.fromkeys(name for name in table.values() if name != IGNORED)
         classes = default_classes(list(names))
     ids = {value: _id_of(name, classes) for value, name in table.items()}
-    return Imported(classes, _index_maps(files, ids, len(classes)))
+    return Imported(classes, _index_maps(files, ids, len(classes)), notes)
 
 
 def _classes_by_values(folder: Path, files: dict[str, Path]) -> tuple[ClassInfo, ...]:
@@ -138,13 +140,14 @@ def read_colours(source: Path, request: ImportRequest) -> Imported:
             break
     else:
         folder = source
-    files = _files(folder, _RASTERS)
+    notes: list[str] = []
+    files = _files(folder, _RASTERS, notes)
     labelmap = source / "labelmap.txt"
     if labelmap.is_file():
         classes = read_labelmap(labelmap)
     else:
         classes = request.classes or _written_classes(source) or _classes_by_colours(files)
-    return Imported(classes, _colour_maps(files, classes))
+    return Imported(classes, _colour_maps(files, classes), notes)
 
 
 def read_voc(source: Path, request: ImportRequest) -> Imported:
@@ -156,7 +159,7 @@ def read_voc(source: Path, request: ImportRequest) -> Imported:
         {"id": i, "name": name, "color": _hex(colours[i])} for i, name in enumerate(VOC_CLASSES)
     ]
     folder = source / "SegmentationClass"
-    files = _files(folder if folder.is_dir() else source, _RASTERS)
+    files = _files(folder if folder.is_dir() else source, _RASTERS, [])
     classes = check_classes(rows, "VOC's classes")
     return Imported(classes, _colour_maps(files, classes))
 
@@ -228,7 +231,7 @@ def read_cityscapes(source: Path, request: ImportRequest) -> Imported:
     ending = "_gtFine_labelIds"
     files = {
         name.removesuffix(ending).removeprefix("all/"): path
-        for name, path in _files(source, (".png",)).items()
+        for name, path in _files(source, (".png",), []).items()
         if name.endswith(ending)
     }
     root = "gtFine/"
@@ -257,7 +260,12 @@ def read_cityscapes(source: Path, request: ImportRequest) -> Imported:
         for label_id, class_id in label_ids.items():
             table[label_id] = class_id
         for name, path in files.items():
-            yield LabelledImage(name, table[read_ids(path).astype(np.uint8)])
+            ids = read_ids(path)
+            if ids.min() < 0 or ids.max() > IGNORE:
+                raise InputError(
+                    f"{path} has label ids outside 0 to {IGNORE}; expected Cityscapes'."
+                )
+            yield LabelledImage(name, table[ids])
 
     return Imported(classes, maps())
 
@@ -327,13 +335,9 @@ def _label_groups(source: Path) -> dict[str, tuple[Any, Any]]:
 # ---- shared
 
 
-def _files(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
-    """Return the files below a folder by name: path without suffix."""
-    found = {
-        path.relative_to(folder).with_suffix("").as_posix(): path
-        for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in suffixes and not path.name.startswith(".")
-    }
+def _files(folder: Path, suffixes: tuple[str, ...], notes: list[str]) -> dict[str, Path]:
+    """Return the files below a folder by name: path without suffix; at least one."""
+    found = files_below(folder, suffixes, notes)
     if not found:
         raise InputError(f"{folder} has no files that end in {', '.join(suffixes)}.")
     return found

@@ -15,6 +15,7 @@ from napari_al.formats.classes import ClassInfo, check_classes, default_classes
 from napari_al.formats.exchange.label_readers import Imported, ImportRequest, LabelledImage, json_of
 from napari_al.formats.exchange.pixel_outlines import filled_outline
 from napari_al.formats.exchange.shapes import has_inside, inside_of
+from napari_al.formats.listing import files_below
 from napari_al.formats.polygons import read_shapes, read_size
 
 if TYPE_CHECKING:
@@ -97,11 +98,7 @@ def read_labelme(source: Path, request: ImportRequest) -> Imported:
 
     Polygons, rectangles, circles and masks are painted; points and lines have no inside.
     """
-    files = {
-        path.relative_to(source).with_suffix("").as_posix(): path
-        for path in sorted(source.rglob("*.json"))
-        if not path.name.startswith(".")
-    }
+    files = files_below(source, (".json",), [])
     if not files:
         raise InputError(f"{source} has no JSON files of LabelMe.")
     listed = source / "labels.txt"
@@ -137,10 +134,7 @@ def read_labelme(source: Path, request: ImportRequest) -> Imported:
 def read_yolo(source: Path, request: ImportRequest) -> Imported:
     """Read ``labels/NAME.txt`` of YOLO's segmentation; sizes are those of the images."""
     folder = source / "labels" if (source / "labels").is_dir() else source
-    files = {
-        path.relative_to(folder).with_suffix("").as_posix(): path
-        for path in sorted(folder.rglob("*.txt"))
-    }
+    files = files_below(folder, (".txt",), [])
     if not files:
         raise InputError(f"{folder} has no text files of YOLO.")
     classes = request.classes or _yolo_classes(source)

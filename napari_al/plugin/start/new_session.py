@@ -17,8 +17,9 @@ from napari_al.errors import InputError
 from napari_al.formats.classes import default_classes, read_classes
 from napari_al.formats.data_record import read_record
 from napari_al.formats.dataset import DataFolder
-from napari_al.formats.images import read_ids
+from napari_al.formats.images import ID_SUFFIXES, read_ids
 from napari_al.formats.label_maps import doubt_about_labels
+from napari_al.formats.listing import files_below
 from napari_al.plugin.recent_projects import RecentProject, recent_projects
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
     Dispatch = Callable[[Callable[[], None]], None]
 
-LABEL_SUFFIXES = (".png", ".tif", ".tiff", ".bmp")
 N_LABELS_READ = 500
 """Of a folder of label images, to determine its classes."""
 N_LABELS_LOOKED_AT = 16
@@ -190,7 +190,7 @@ def classes_of_labels(folder: Path) -> tuple[ClassInfo, ...]:
     for place in (folder, folder.parent):
         if (place / "classes.json").is_file():
             return read_classes(place / "classes.json")
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in LABEL_SUFFIXES)
+    files = list(files_below(folder, ID_SUFFIXES, []).values())
     n_classes = _n_classes(read_ids(path) for path in files[:N_LABELS_READ])
     if not 0 < n_classes <= IGNORE:
         raise InputError(f"{folder}: label images with class ids from 0 to 254 were expected.")

@@ -35,6 +35,7 @@ def test_classes_are_found_in_labels(tmp_path, data_path):
 
     found = new_session.read_folder(tmp_path)
 
+    (tmp_path / "labels" / "._a.png").write_bytes(b"of macOS")
     assert found.classes_found
     assert not found.classes_known
     assert len(found.data.classes) == len(new_session.classes_of_labels(tmp_path / "labels")) == 5
