@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import torch
+    from numpy.typing import NDArray
     from torch import Tensor
 
+    from napari_al.core.geometry.in_place import InPlace
     from napari_al.formats.dataset import Split
     from napari_al.learning.segmenter import Segmenter
     from napari_al.session.rounds.job_context import JobContext
@@ -75,12 +77,22 @@ class Encodings:
             shape = (rows.stop - rows.start, cols.stop - cols.start)
         maps = self._read(path, shape)
         if maps is None:
-            encoded = encode(self._segmenter, data.in_place(image, split), self._work.device)
+            seen = data.image(image, split) if block is None else self._stoppable(block)
+            encoded = encode(self._segmenter, seen, self._work.device)
             # same memory layout as maps read from the cache: another one rounds differently
             maps = [part.half().cpu().contiguous() for part in encoded]
             with suppress(WriteError):  # it can be computed again
                 self._write(path, maps)
         return maps
+
+    def _stoppable(self, block: InPlace) -> InPlace:
+        """Have the work end between two squares of a block, which takes many seconds."""
+
+        def read(rows: slice, cols: slice) -> NDArray[Any]:
+            self._work.check()
+            return block.read(rows, cols)
+
+        return block._replace(read=read)
 
     def _read(self, path: Path, shape: tuple[int, int]) -> list[Tensor] | None:
         """Read a file; None where it is missing, damaged or of an image of another size."""

@@ -86,6 +86,9 @@ def make_scores(work: JobContext) -> PoolScores:
         return scores
     by_model = project.has_trained_model(work.round) and needs_model(snapshot.config)
     images = work.each_image(rows_by_model if by_model else rows_without_model, _shuffled(work))
+    is_first = work.round == 0 and not by_model
+    if is_first and work.live and not work.cluster and snapshot.data.has_blocks:
+        images = _encoded_on_the_way(work, images)
     encodes = "features" in columns_to_score(snapshot.config, by_model=False)
     stage: Stage = "scoring" if by_model or encodes else "superpixels"
     with RowStore(path.parent) as rows:
@@ -173,6 +176,21 @@ def _pass(
     if not len(rows):
         reasons = " ".join(list(work.left_out.values())[:1])
         raise InputError(f"no image of {work.snapshot.data.path} can be used: {reasons}")
+
+
+def _encoded_on_the_way(work: JobContext, images: Results[ImageRows]) -> Results[ImageRows]:
+    """Yield images; encode each for a frozen segmenter while its questions are answered.
+
+    For blocks of large pictures: each takes many seconds, and the first training would have to wait
+    for all that have answers.
+    """
+    predictor = None
+    for image, rows_of_image in images:
+        yield image, rows_of_image
+        predictor = predictor or Predictor(work, start_segmenter(work, round_number=1))
+        if predictor.encodings is not None:
+            with work.using(image):
+                predictor.encodings(image)
 
 
 def _shuffled(work: JobContext) -> list[str]:
