@@ -45,7 +45,7 @@ class ProjectMaps(ProjectState):
         if source is None:
             return region_map
         scores, index = source
-        scores.check_fit(index, region_map)
+        scores.check_fit(index, self._maps.n_regions(image))
         groups = scores.groups_of(index)
         return region_map if groups is None else groups[region_map]
 

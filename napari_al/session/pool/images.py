@@ -91,7 +91,7 @@ def answers_as_predicted(
     scores, index = source
     snapshot = answered.snapshot
     base = snapshot.maps(image)
-    scores.check_fit(index, base)
+    scores.check_fit(index, snapshot.maps.n_regions(image))
     groups = scores.groups_of(index)
     region_map = base if groups is None else np.where(base < 0, -1, groups[base])
     dominant = _dominant_classes(region_map, prediction)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_al.core.clicks import Clicks
-from napari_al.core.geometry.masks import Mask
 from napari_al.methods.queries import Query, Region
 from napari_al.session.log.class_edits import as_counted
 
@@ -279,10 +278,6 @@ def _query_of_row(pool: Pool, row: int, answered: AnsweredState, round_number: i
 def region_of_row(maps: RegionMaps, scores: PoolScores, row: int) -> Region:
     """Return the region of a row of the scores, with its pixels."""
     index = int(scores.image_index[row])
-    image = scores.images[index]
-    region_map = maps(image)
-    scores.check_fit(index, region_map)
-    groups = scores.groups_of(index)
-    region_id = scores.region_id[row]
-    inside = region_map == region_id if groups is None else (groups == region_id)[region_map]
-    return Region(image, scores.base_ids(row), Mask.from_array(inside))
+    image, ids = scores.images[index], scores.base_ids(row)
+    scores.check_fit(index, maps.n_regions(image))
+    return Region(image, ids, maps.mask(image, ids))

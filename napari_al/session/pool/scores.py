@@ -98,21 +98,22 @@ class PoolScores:
         (n_base,) float32
             NaN for base regions without a row.
         """
-        self.check_fit(index, region_map)
+        n_base = int(region_map.max()) + 1
+        self.check_fit(index, n_base)
         rows, groups = self.rows_of(index), self.groups_of(index)
-        of_seed = np.full(int(region_map.max()) + 1, np.nan, np.float32)
+        of_seed = np.full(n_base, np.nan, np.float32)
         of_seed[self.region_id[rows]] = values[rows]
         return of_seed if groups is None else of_seed[groups]
 
-    def check_fit(self, index: int, region_map: NDArray[np.int32]) -> None:
-        """Check that an image's scores belong to the regions that it has.
+    def check_fit(self, index: int, n_base: int) -> None:
+        """Check that an image's scores belong to the base regions that it has, by their number.
 
         Raises
         ------
         InputError
             They belong to others: the caches of two projects were mixed.
         """
-        n_base, groups = int(region_map.max()) + 1, self.groups_of(index)
+        groups = self.groups_of(index)
         highest = int(self.region_id[self.rows_of(index)].max(initial=-1))
         if highest >= n_base or (groups is not None and len(groups) != n_base):
             raise InputError(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_al.core.geometry.masks import Mask
 from napari_al.errors import InputError
 from napari_al.methods.regions import base_regions, contiguous
 from napari_al.session.project import cache_files
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 N_KEPT = 32
 """Maps held in memory at a time."""
+N_MASKS_KEPT = 256
+"""Masks of single regions: those of the next queries are wanted again with every answer."""
 
 
 class RegionMaps:
@@ -41,10 +44,20 @@ class RegionMaps:
         self._project, self._data, self._config = project, data, config
         self._get = lru_cache(maxsize=N_KEPT)(self._read_or_cut)
         self._get_labels = lru_cache(maxsize=N_KEPT)(self._read_labels)
+        self._get_number = lru_cache(maxsize=N_KEPT)(self._count)
+        self._get_mask = lru_cache(maxsize=N_MASKS_KEPT)(self._mask_of)
 
     def __call__(self, image: str) -> NDArray[np.int32]:
         """Return an image's map; not to be written to."""
         return self._get(image)
+
+    def n_regions(self, image: str) -> int:
+        """Return how many base regions an image has."""
+        return self._get_number(image)
+
+    def mask(self, image: str, ids: tuple[int, ...]) -> Mask:
+        """Return the pixels of some base regions of an image, taken together."""
+        return self._get_mask(image, ids)
 
     def initial_labels(self, image: str) -> NDArray[np.uint8]:
         """Return the (H, W) labels to correct (``initial_labels.py``); not to be written to."""
@@ -81,6 +94,14 @@ class RegionMaps:
                     cache_files.write_ids(path, region_map)
         region_map.flags.writeable = False
         return region_map
+
+    def _count(self, image: str) -> int:
+        return int(self(image).max()) + 1
+
+    def _mask_of(self, image: str, ids: tuple[int, ...]) -> Mask:
+        region_map = self(image)
+        inside = region_map == ids[0] if len(ids) == 1 else np.isin(region_map, ids)
+        return Mask.from_array(inside)
 
     def _read_labels(self, image: str) -> NDArray[np.uint8]:
         labels = initial_labels(self._project, self._data, image)

@@ -152,3 +152,13 @@ def test_picked_answers_are_replayed_to_the_same_targets(session: Session, tmp_p
         assert again.answers() == session.answers()
         for image in session.data.train:
             np.testing.assert_array_equal(again.targets(image), session.targets(image))
+
+
+def test_the_next_regions_are_found_once(session: Session) -> None:
+    """In a large image, finding one takes a pass over it; they are wanted with every answer."""
+    first = [query.region.mask for query in session.upcoming(6)]
+    again = [query.region.mask for query in session.upcoming(6)]
+    assert all(one is other for one, other in zip(first, again, strict=True))
+    for query in session.upcoming(6):
+        inside = np.isin(session.region_map(query.region.image), query.region.ids)
+        np.testing.assert_array_equal(query.region.mask.to_array(inside.shape), inside)
