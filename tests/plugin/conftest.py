@@ -77,7 +77,9 @@ class Desk:
     def until_asked(self) -> None:
         """Wait until a query is on screen and counted."""
         self.until(lambda: self.dock.bench.query is not None)
-        self.until(lambda: not self.dock.bench.opened.updates._later.isActive())
+        opened = self.dock.bench.opened
+        self.until(lambda: opened.display.image and not opened.display._arrive_soon.isActive())
+        self.until(lambda: not opened.updates._later.isActive())
         self.until(lambda: self.dock.bench.stage.image == self.query.region.image)
         self.until(lambda: self.dock.bench.stage.layers.get("query") is not None)
 

@@ -11,7 +11,12 @@ from psygnal import Signal
 from napari_al.plugin.inspect.layer_styles import KINDS, make_overlay
 from napari_al.plugin.layers.camera import Placement
 from napari_al.plugin.layers.channel_view import contrast_of
-from napari_al.plugin.layers.layer_kinds import class_colors, class_names, score_limits
+from napari_al.plugin.layers.layer_kinds import (
+    class_colors,
+    class_names,
+    insert_layer,
+    score_limits,
+)
 from napari_al.plugin.layers.layer_set import LayerSet
 
 if TYPE_CHECKING:
@@ -152,9 +157,6 @@ class InspectLayers:
         if outline is not None:
             above.add(id(outline))
         places = [n for n, other in enumerate(self._viewer.layers) if id(other) in above]
-        active = self._viewer.layers.selection.active
-        self._viewer.layers.insert(min(places, default=len(self._viewer.layers)), layer)
+        insert_layer(self._viewer, min(places, default=len(self._viewer.layers)), layer)
         self._overlays[key] = layer
-        if active is not None and active in self._viewer.layers:
-            self._viewer.layers.selection.active = active
         self.added.emit(key, layer)

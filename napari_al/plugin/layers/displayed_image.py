@@ -325,6 +325,10 @@ class ImageDisplay:
         """Show the region on the image that had to be loaded for it."""
         if self._region is None:
             self.layers.camera.whole_image()
+        elif self.layers.get("query") is None:
+            self.layers.prepare("query")
+            self._arrive_soon.start()
+            return
         self._show_region()
         self.arrived.emit()
         if self._is_new:

@@ -50,7 +50,13 @@ OPACITY: dict[LayerKind, float] = {
 
 BRIGHTNESS_STEP_PX = 8
 """The brightness of a picture is taken of every eighth pixel, along both axes."""
-LOADED_WITH_LAYERS = ("napari.layers", "scipy.ndimage", "skimage.color.colorconv", "pandas")
+LOADED_WITH_LAYERS = (
+    "napari.layers",
+    "napari.components.histogram",
+    "scipy.ndimage",
+    "skimage.color.colorconv",
+    "pandas",
+)
 
 
 def make_layer(
@@ -138,6 +144,9 @@ def load_layers() -> None:
     gc.freeze()
     for name in LOADED_WITH_LAYERS:
         importlib.import_module(name)
+    from vispy.visuals.line.dash_atlas import DashAtlas
+
+    DashAtlas()  # of the first layer of labels: it keeps its patterns
     gc.freeze()
 
 
@@ -150,11 +159,17 @@ def blank(kind: LayerKind, shape: tuple[int, int]) -> NDArray[Any]:
     return np.zeros(shape, np.uint8)
 
 
-def add_at_bottom(viewer: Viewer, layer: Layer) -> None:
-    """Add a layer below all others; the one that is active stays so."""
-    active = viewer.layers.selection.active
-    viewer.layers.insert(0, layer)
-    viewer.layers.selection.active = active
+def insert_layer(viewer: Viewer, index: int, layer: Layer) -> None:
+    """Add a layer at a place in the viewer's list; what is selected stays so.
+
+    napari selects each new layer. Nobody is told of that, as it is taken back at once: changing
+    the controls beside the list twice would take longer than all the rest.
+    """
+    layers, selected = viewer.layers, set(viewer.layers.selection)
+    with layers.selection.events.blocker_all():
+        layers.insert(index, layer)
+        layers.selection.clear()
+        layers.selection.update(selected)
 
 
 def score_limits(scores: NDArray[np.float32] | None) -> tuple[float, float]:

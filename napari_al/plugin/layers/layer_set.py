@@ -26,6 +26,7 @@ from napari_al.plugin.layers.layer_kinds import (
     class_layer,
     class_names,
     dim_code,
+    insert_layer,
     make_layer,
     query_colors,
     score_limits,
@@ -239,8 +240,8 @@ class LayerSet:
 
     # ---- pictures
 
-    def prepare(self, kind: PictureKind) -> None:
-        """Make a layer ahead, hidden: napari takes 0.2 s for one, in which no key is answered."""
+    def prepare(self, kind: LayerKind) -> None:
+        """Make a layer ahead, blank: napari takes 0.1 s for one, in which no key is answered."""
         if kind not in self._layers and self.camera.shape != (0, 0):
             self._add(kind, self._blank(kind))
 
@@ -302,10 +303,7 @@ class LayerSet:
         """Add a layer of the user's own with class ids, where the images lie."""
         placed = self.camera.placement.kwargs()
         layer = class_layer(class_map, classes, {"name": name, "opacity": 0.6, **placed})
-        active = self._viewer.layers.selection.active
-        self._viewer.layers.append(layer)
-        if active is not None:
-            self._viewer.layers.selection.active = active
+        insert_layer(self._viewer, len(self._viewer.layers), layer)
 
     # ---- the queried region
 
@@ -372,7 +370,6 @@ class LayerSet:
 
     def _add(self, kind: LayerKind, picture: NDArray[Any] | None) -> None:
         """Insert a new layer at its place in the order; ``picture`` becomes its data."""
-        active = self._viewer.layers.selection.active
         common = {
             "name": NAMES[kind],
             "visible": self._wanted[kind],
@@ -386,10 +383,8 @@ class LayerSet:
             layer.gamma = BRIGHT_GAMMA if self._is_bright else 1.0
         above = {id(self._layers[k]) for k in ORDER[ORDER.index(kind) + 1 :] if k in self._layers}
         places = [i for i, other in enumerate(self._viewer.layers) if id(other) in above]
-        self._viewer.layers.insert(min(places, default=len(self._viewer.layers)), layer)
+        insert_layer(self._viewer, min(places, default=len(self._viewer.layers)), layer)
         self._layers[kind] = layer
-        if active is not None and active in self._viewer.layers:
-            self._viewer.layers.selection.active = active
         self.added.emit(layer)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from napari_al.formats.parts.overview import overview_of
 from napari_al.formats.parts.picture_parts import BLOCK_PX, block_at
 from napari_al.plugin.layers.channel_view import Contrast, robust_range
-from napari_al.plugin.layers.layer_kinds import add_at_bottom
+from napari_al.plugin.layers.layer_kinds import insert_layer
 from napari_al.plugin.layers.picture_store import displayed
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ class PictureBehind:
             **grey,
         )
         self._layer.events.visible.connect(self._update)
-        add_at_bottom(self._viewer, self._layer)
+        insert_layer(self._viewer, 0, self._layer)
 
     def _remove(self) -> None:
         self._shown = ()

@@ -13,7 +13,7 @@ import numpy as np
 from psygnal import Signal
 
 from napari_al.formats.parts.picture_parts import by_picture
-from napari_al.plugin.layers.layer_kinds import add_at_bottom
+from napari_al.plugin.layers.layer_kinds import insert_layer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -124,7 +124,7 @@ def slider_of(viewer: Viewer, data: DataFolder, planes: Sequence[Plane]) -> Plan
     planes = blocks_of(planes, data) if planes else planes_of_folder(data)
     own = next((plane.layer for plane in planes if plane.layer not in viewer.layers), None)
     if own is not None:
-        add_at_bottom(viewer, own)
+        insert_layer(viewer, 0, own)
     return PlaneSlider(viewer, planes, own)
 
 

@@ -227,6 +227,7 @@ class SessionOpener:
         from napari_al.plugin.start.new_session import create
         from napari_al.plugin.start.viewer_images import planes_of
 
+        self.preview.stop()  # the session shows its own layers
         dispatch = self._bench.dispatch
         self._in_background(
             lambda: _Opened.of(*create(choice, dispatch)),

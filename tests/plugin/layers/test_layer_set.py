@@ -1,11 +1,13 @@
 """Removing layers while a layer of the user's own is drawn."""
 
 import numpy as np
+import pytest
+from napari.layers import Image
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QOpenGLContext
 
 from napari_al.plugin.layers.highlight import CLEAR, DARK, DIM, LIGHT
-from napari_al.plugin.layers.layer_kinds import NAMES
+from napari_al.plugin.layers.layer_kinds import NAMES, insert_layer
 from napari_al.plugin.start.region_preview import PreviewedImage
 from napari_al.plugin.widgets.main_thread import timer
 
@@ -37,12 +39,35 @@ def test_the_layer_that_the_first_model_shows_itself_in_is_made_ahead(open_sessi
     assert NAMES["prediction"] not in desk.viewer.layers
 
 
+@pytest.mark.parametrize("n_selected", [0, 1, 2])
+def test_a_new_layer_leaves_the_selection_alone(desk, n_selected):
+    """Nobody hears that napari selects it: showing its controls takes as long as all the rest."""
+    layers = desk.viewer.layers
+    for _ in range(3):
+        layers.append(Image(np.zeros((4, 4))))
+    selected = set(layers[:n_selected])
+    layers.selection.clear()
+    layers.selection.update(selected)
+    active, told = layers.selection.active, []
+    for event in (layers.selection.events.changed, layers.selection.events.active):
+        event.connect(told.append)
+    made = Image(np.zeros((4, 4)))
+    insert_layer(desk.viewer, 1, made)
+    assert layers[1] is made
+    assert set(layers.selection) == selected
+    assert layers.selection.active is active
+    assert not told
+    layers.selection.active = made
+    assert told[-1].value is made
+
+
 def test_another_brightness_needs_no_other_colours(open_session):
     """Another colormap makes napari build its shaders anew, at each image that is shown."""
     desk = open_session()
     layers = desk.dock.bench.stage.layers
     query, image = (desk.viewer.layers[NAMES[kind]] for kind in ("query", "image"))
     colors, seen = query.colormap, []
+    desk.until(query.data.any)
     for value in (250, 0):
         layers.show("image", np.full_like(image.data, value))
         layers.refit()

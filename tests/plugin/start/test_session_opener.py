@@ -11,6 +11,7 @@ import pytest
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QApplication
 
+from napari_al.plugin.layers.layer_kinds import NAMES
 from napari_al.plugin.start.session_opener import problems_text
 from napari_al.session.session import Session
 
@@ -57,6 +58,13 @@ def test_another_layer_leaves_what_was_entered_for_the_images_of_the_viewer(desk
     assert start.source.label_layers == (labels,)
     desk.viewer.add_image(np.zeros((48, 64, 3), np.uint8), rgb=True)
     desk.until(lambda: len(start.source.layers) == 2)
+
+
+def test_a_folder_that_is_opened_at_once_is_not_previewed(desk, data_path, tmp_path):
+    """Its outlines would be a layer that the session only hides: another 0.1 s without a window."""
+    desk.dock.opening.open(data_path, project=tmp_path / "p", method="bvsb", settings={})
+    desk.until_asked()
+    assert NAMES["borders"] not in desk.viewer.layers
 
 
 def test_all_problems_are_told_or_counted():
