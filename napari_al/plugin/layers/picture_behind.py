@@ -9,6 +9,7 @@ from napari_al.formats.parts.picture_parts import BLOCK_PX, block_at
 from napari_al.plugin.layers.channel_view import Contrast, robust_range
 from napari_al.plugin.layers.layer_kinds import insert_layer
 from napari_al.plugin.layers.picture_store import displayed
+from napari_al.plugin.widgets.main_thread import timer
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 NAME = "Whole picture"
 OPACITY = 0.6
 """Darker than the block."""
+READ_MS = 300
+"""From when a picture has been read: the layers of a question, which come first, are made by then,
+and napari takes 0.1 s for each."""
 N_KEPT = 4
 """Pictures in memory, of up to 50 MB each."""
 
@@ -47,6 +51,7 @@ class PictureBehind:
         self._shown: tuple[object, ...] = ()
         self._kept: dict[tuple[object, ...], NDArray[Any] | None] = {}
         self._put: tuple[DataFolder, str, Background, View | None] | None = None
+        self._read = timer(READ_MS, self._update)
 
     def put(
         self, data: DataFolder, image: str, background: Background, view: View | None = None
@@ -75,6 +80,7 @@ class PictureBehind:
     def close(self) -> None:
         """Remove the layer, and forget the pictures."""
         self._put = None
+        self._read.stop()
         self._remove()
         self._layer = None
         self._kept.clear()
@@ -102,16 +108,16 @@ class PictureBehind:
             pixels = overview_of(data, image)
             return None if pixels is None else displayed(pixels, data.rules.ranges, view)
 
-        def show(picture: NDArray[Any] | None) -> None:
+        def keep(picture: NDArray[Any] | None) -> None:
             self._kept[key] = picture
             for oldest in list(self._kept)[:-N_KEPT]:
                 del self._kept[oldest]
-            self._show(picture, shape)
+            self._read.start()
 
         if key in self._kept:
             self._show(self._kept[key], shape)
         else:  # of what cannot be read the block says why
-            background.request(NAME, read, show, lambda _: show(None))
+            background.request(NAME, read, keep, lambda _: keep(None))
 
     def _show(self, picture: NDArray[Any] | None, shape: tuple[int, int]) -> None:
         """Show a picture, (h, w) or (h, w, 3), of a larger one of H x W pixels; None: nothing."""

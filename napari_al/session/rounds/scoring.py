@@ -7,8 +7,9 @@ Images are scored in random order, the one on screen first; the scores do not de
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from napari_al.session.pool.scores import PoolScores
 from napari_al.session.project import cache_files
 from napari_al.session.rounds.encodings import Predictor
 from napari_al.session.rounds.job_context import Results
+from napari_al.session.rounds.job_function import Stopped
 from napari_al.session.rounds.pool_columns import EncodedRegions, columns_without_model
 from napari_al.session.rounds.region_tables import write_table
 from napari_al.session.rounds.training import start_segmenter
@@ -182,15 +184,29 @@ def _encoded_on_the_way(work: JobContext, images: Results[ImageRows]) -> Results
     """Yield images; encode each for a frozen segmenter while its questions are answered.
 
     For blocks of large pictures: each takes many seconds, and the first training would have to wait
-    for all that have answers.
+    for all that have answers. A block that the user has gone to, and that has no questions yet,
+    does not wait: what is being encoded then comes later.
     """
-    predictor = None
+    waiting, left = set(work.snapshot.data.train), deque[str]()
+
+    def gives_way() -> bool:
+        return work.should_stop() or work.snapshot.project.read_looked_at() in waiting
+
+    polite, predictor = replace(work, should_stop=gives_way), None
     for image, rows_of_image in images:
         yield image, rows_of_image
-        predictor = predictor or Predictor(work, start_segmenter(work, round_number=1))
-        if predictor.encodings is not None:
-            with work.using(image):
-                predictor.encodings(image)
+        waiting.discard(image)
+        left.append(image)
+        predictor = predictor or Predictor(polite, start_segmenter(work, round_number=1))
+        if predictor.encodings is None:
+            continue
+        oldest = left.popleft()
+        try:
+            with work.using(oldest):
+                predictor.encodings(oldest)
+        except Stopped:
+            work.check()
+            left.appendleft(oldest)
 
 
 def _shuffled(work: JobContext) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -90,6 +91,18 @@ def click(desk: Desk, place: tuple[float, float]) -> None:
     QTest.mouseMove(desk.canvas, QPoint(round(x), round(y)))
     QTest.mouseClick(desk.canvas, left, none, QPoint(round(x), round(y)))
     QApplication.processEvents()
+
+
+def test_the_picture_behind_waits_for_a_turn_of_its_own(desk: Desk, tmp_path: Path) -> None:
+    """napari takes 0.1 s for a layer, and a question's are made when the picture has been read."""
+    write_folder(tmp_path, np.zeros((150, 200, 3), np.uint8), "YXS")
+    data = DataFolder.open(tmp_path, rules=ImageRules(block_px=64), check_labels=False)
+    reads_at_once = SimpleNamespace(
+        drop=lambda _: None, request=lambda _, read, then, __: then(read())
+    )
+    desk.dock.bench.layers.behind.put(data, data.train[0], reads_at_once)
+    assert NAME not in desk.viewer.layers
+    desk.until(lambda: NAME in desk.viewer.layers)
 
 
 def test_a_click_on_another_block_goes_there(desk: Desk, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from napari_al.formats.image_rules import ImageRules
 from napari_al.learning import inference
 from napari_al.methods.table import METHODS
 from napari_al.session.log.snapshot import open_snapshot
+from napari_al.session.pool.scores import PoolScores
 from napari_al.session.project.config import ProjectConfig, RegionSettings, TrainingSettings
 from napari_al.session.rounds.encodings import Predictor
 from napari_al.session.rounds.job_context import JobContext
@@ -65,21 +66,28 @@ def slide(tmp_path_factory: pytest.TempPathFactory) -> ProjectConfig:
     )
 
 
-@pytest.mark.parametrize("live", [True, False])
+@pytest.mark.parametrize(
+    ("live", "moves", "n_encoded"),
+    [(True, False, [0, 1, 2, 3, 4, 5]), (True, True, [0, 0, 1, 2, 3, 4]), (False, False, [0] * 6)],
+)
 def test_a_block_is_encoded_as_soon_as_it_can_be_asked_about(
-    live: bool, slide: ProjectConfig, tmp_path: Path
+    live: bool, moves: bool, n_encoded: list[int], slide: ProjectConfig, tmp_path: Path
 ) -> None:
-    Session.create(tmp_path / "p", slide).close()
-    seen = []
+    """But if the user moves to another one meanwhile, that is cut first."""
+    session = Session.create(tmp_path / "p", slide)
+    project, seen = session.project, []
 
     def note(progress: JobProgress) -> None:
-        encoded = list((tmp_path / "p" / "cache" / "encodings").rglob("*.safetensors"))
+        scores = PoolScores.load(project.scores_file(0, so_far=True))
+        if moves and scores is not None and progress.done == 1:
+            project.write_looked_at(next(n for n in session.data.train if n not in scores.images))
+        encoded = list((project.cache / "encodings").rglob("*.safetensors"))
         seen.append((progress.stage, progress.done, len(encoded)))
 
-    args = {"project": str(tmp_path / "p"), "round": 0, "log_seq": 0, "live": live}
+    args = {"project": str(project.path), "round": 0, "log_seq": 0, "live": live}
     score_round(args, note, lambda: False)
-    n_before = range(6) if live else [0] * 6
-    assert seen == [("superpixels", n, k) for n, k in zip(range(1, 7), n_before, strict=True)]
+    session.close()
+    assert seen == [("superpixels", done + 1, n) for done, n in enumerate(n_encoded)]
 
 
 def test_a_job_can_end_within_a_block(
