@@ -82,18 +82,22 @@ def list_images(path: Path, *, skip_broken: bool = False) -> Listing:
     return Listing(found.images, (*found.notes, f"{note}: not used to validate."))
 
 
-def files_below(folder: Path, suffixes: tuple[str, ...], notes: list[str]) -> dict[str, Path]:
+def files_below(
+    folder: Path, suffixes: tuple[str, ...], notes: list[str] | None = None
+) -> dict[str, Path]:
     """Return the files below a folder by name: their path without suffix; none without a folder.
 
-    As images are looked for: hidden files are passed over, and ``notes`` gets one that counts files
-    with other suffixes.
+    As images are looked for: hidden files are passed over, and ``notes``, if given, gets one that
+    counts files with other suffixes.
 
     Raises
     ------
     InputError
         If two have the same name, or one has a name that cannot be kept.
     """
-    return _find(folder, suffixes, deep=True, notes=notes, skip_broken=False)
+    return _find(
+        folder, suffixes, deep=True, notes=[] if notes is None else notes, skip_broken=False
+    )
 
 
 def spelling(name: str) -> str:

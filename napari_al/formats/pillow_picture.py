@@ -124,8 +124,9 @@ def pillow_picture(path: Path, file: Image.Image) -> PillowPicture:
     height, width = file.height, file.width
     if _upright(file) in _TRANSPOSING:
         height, width = width, height
-    bits = _bits(path)
-    is_grey = file.mode in _GREY_MODES or _is_grey_png(path)
+    start = _start(path)
+    bits = _bits(start)
+    is_grey = file.mode in _GREY_MODES or _is_grey_png(start)
     is_deep = bits > 8 or file.mode.startswith("I")
     return PillowPicture(
         file,
@@ -176,9 +177,8 @@ def _deep_pixels(path: Path) -> NDArray[Any]:
     return pixels if pixels.ndim == 3 else pixels[..., None]
 
 
-def _bits(path: Path) -> int:
+def _bits(start: bytes) -> int:
     """Return the bits a sample of a PNG or JPEG 2000; 0 for other files."""
-    start = _start(path)
     if start.startswith(_PNG):
         return start[24] if len(start) > 24 else 0
     if start.startswith(_JPEG_2000_CODES):
@@ -188,9 +188,8 @@ def _bits(path: Path) -> int:
     return (start[at] & 0x7F) + 1 if at < len(start) and start[at] != 0xFF else 0
 
 
-def _is_grey_png(path: Path) -> bool:
+def _is_grey_png(start: bytes) -> bool:
     """Whether it is a grey PNG with alpha: of 16 bits, Pillow says that it is in colour."""
-    start = _start(path)
     return start.startswith(_PNG) and start[25:26] == b"\x04"
 
 

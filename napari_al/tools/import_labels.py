@@ -244,7 +244,7 @@ def _find_images(source: Path, images: Path | None, format: ImportFormat) -> dic
 
 
 def _pictures(folder: Path) -> dict[str, Path]:
-    found = files_below(folder, IMAGE_SUFFIXES, [])
+    found = files_below(folder, IMAGE_SUFFIXES)
     return {spelling(name.removesuffix("_leftImg8bit")): path for name, path in found.items()}
 
 

@@ -15,12 +15,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from napari_al.formats.classes import classes_to_json, palette_of
-from napari_al.formats.exchange.label_writers import SQUARE_PX
+from napari_al.formats.exchange.label_writers import write_stitched_tiff
 from napari_al.formats.images import read_ids, write_png
 from napari_al.formats.linking import link_file
-from napari_al.formats.parts.axis_steps import axis_steps
 from napari_al.formats.parts.picture_parts import by_picture
-from napari_al.formats.parts.raster_output import write_class_tiff
 from napari_al.formats.parts.stitched import stitched
 from napari_al.writing import write_atomic
 
@@ -129,16 +127,8 @@ class LabelledFolder:
         self, kind: Kind, picture: str, ids: Stitched, palette: NDArray[np.uint8] | None = None
     ) -> None:
         source = self._data.files(self._parts[picture][0].name)["images"]
-        write_class_tiff(
-            self._whole(kind, picture),
-            ids.squares(SQUARE_PX),
-            ids.shape,
-            SQUARE_PX,
-            palette,
-            planes=ids.planes,
-            steps=axis_steps(source),
-            dtype=np.uint8 if kind == "initial_labels" else np.uint32,
-        )
+        dtype = np.uint8 if kind == "initial_labels" else np.uint32
+        write_stitched_tiff(self._whole(kind, picture), ids, source, palette, dtype=dtype)
 
     # ---- links
 

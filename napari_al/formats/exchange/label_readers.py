@@ -159,7 +159,7 @@ def read_voc(source: Path, request: ImportRequest) -> Imported:
         {"id": i, "name": name, "color": _hex(colours[i])} for i, name in enumerate(VOC_CLASSES)
     ]
     folder = source / "SegmentationClass"
-    files = _files(folder if folder.is_dir() else source, _RASTERS, [])
+    files = _files(folder if folder.is_dir() else source, _RASTERS)
     classes = check_classes(rows, "VOC's classes")
     return Imported(classes, _colour_maps(files, classes))
 
@@ -231,7 +231,7 @@ def read_cityscapes(source: Path, request: ImportRequest) -> Imported:
     ending = "_gtFine_labelIds"
     files = {
         name.removesuffix(ending).removeprefix("all/"): path
-        for name, path in _files(source, (".png",), []).items()
+        for name, path in _files(source, (".png",)).items()
         if name.endswith(ending)
     }
     root = "gtFine/"
@@ -335,7 +335,9 @@ def _label_groups(source: Path) -> dict[str, tuple[Any, Any]]:
 # ---- shared
 
 
-def _files(folder: Path, suffixes: tuple[str, ...], notes: list[str]) -> dict[str, Path]:
+def _files(
+    folder: Path, suffixes: tuple[str, ...], notes: list[str] | None = None
+) -> dict[str, Path]:
     """Return the files below a folder by name: path without suffix; at least one."""
     found = files_below(folder, suffixes, notes)
     if not found:

@@ -62,19 +62,25 @@ def write_map(
     """Write a map as PNG, of a large picture or a stack as TIFF; grey, or in colours."""
     if isinstance(values, Stitched):
         if values.planes or values.is_large:
-            _write_tiff(place(folder, file_name, ".tif"), values, source, palette)
+            write_stitched_tiff(place(folder, file_name, ".tif"), values, source, palette)
             return
         values = values.whole()
     write_png(place(folder, file_name), values, palette)
 
 
-def _write_tiff(
+def write_stitched_tiff(
     path: Path,
     values: Stitched,
     source: Path | None,
-    palette: NDArray[np.uint8] | None,
+    palette: NDArray[np.uint8] | None = None,
+    *,
     extratags: Sequence[ExtraTag] = (),
+    dtype: type[np.unsignedinteger[Any]] = np.uint8,
 ) -> None:
+    """Write a map square by square as a TIFF; a stack with the steps along the axes of its source.
+
+    ``palette``, ``extratags`` and ``dtype`` are those of `write_class_tiff`.
+    """
     write_class_tiff(
         path,
         values.squares(SQUARE_PX),
@@ -84,6 +90,7 @@ def _write_tiff(
         planes=values.planes,
         steps=_steps(source),
         extratags=extratags,
+        dtype=dtype,
     )
 
 
@@ -311,7 +318,7 @@ def write_geotiff(out: Path, classes: Sequence[ClassInfo], items: Items) -> None
         path = place(out / "labels", file_name, ".tif")
         tags: list[ExtraTag] = [*_georeference(source), (_GDAL_NODATA, "s", 0, str(IGNORE), True)]
         if isinstance(class_map, Stitched):
-            _write_tiff(path, class_map, source, palette, tags)
+            write_stitched_tiff(path, class_map, source, palette, extratags=tags)
             continue
         tifffile.imwrite(
             path,

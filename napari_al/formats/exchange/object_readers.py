@@ -98,7 +98,7 @@ def read_labelme(source: Path, request: ImportRequest) -> Imported:
 
     Polygons, rectangles, circles and masks are painted; points and lines have no inside.
     """
-    files = files_below(source, (".json",), [])
+    files = files_below(source, (".json",))
     if not files:
         raise InputError(f"{source} has no JSON files of LabelMe.")
     listed = source / "labels.txt"
@@ -134,7 +134,7 @@ def read_labelme(source: Path, request: ImportRequest) -> Imported:
 def read_yolo(source: Path, request: ImportRequest) -> Imported:
     """Read ``labels/NAME.txt`` of YOLO's segmentation; sizes are those of the images."""
     folder = source / "labels" if (source / "labels").is_dir() else source
-    files = files_below(folder, (".txt",), [])
+    files = files_below(folder, (".txt",))
     if not files:
         raise InputError(f"{folder} has no text files of YOLO.")
     classes = request.classes or _yolo_classes(source)

@@ -148,15 +148,14 @@ class InspectLayers:
         common = {"name": KINDS[key].name, "metadata": {"napari_al_round": key}, **place}
         layer = make_overlay(key, picture.copy(), self._classes, common)
         order = list(KINDS)
-        above = {
-            id(other)
+        above = [
+            other
             for other_key, other in self._overlays.items()
             if order.index(other_key) > order.index(key)
-        }
+        ]
         outline = self.base.get("query")
         if outline is not None:
-            above.add(id(outline))
-        places = [n for n, other in enumerate(self._viewer.layers) if id(other) in above]
-        insert_layer(self._viewer, min(places, default=len(self._viewer.layers)), layer)
+            above.append(outline)
+        insert_layer(self._viewer, layer, below=above)
         self._overlays[key] = layer
         self.added.emit(key, layer)

@@ -13,7 +13,7 @@ from napari_al.plugin.layers import highlight
 from napari_al.plugin.layers.picture_store import KINDS, PictureKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from napari.layers import Layer
     from napari.utils import Colormap
@@ -159,13 +159,15 @@ def blank(kind: LayerKind, shape: tuple[int, int]) -> NDArray[Any]:
     return np.zeros(shape, np.uint8)
 
 
-def insert_layer(viewer: Viewer, index: int, layer: Layer) -> None:
-    """Add a layer at a place in the viewer's list; what is selected stays so.
+def insert_layer(viewer: Viewer, layer: Layer, below: Iterable[Layer] = ()) -> None:
+    """Add a layer below the lowest of some others, or above all; what is selected stays so.
 
     napari selects each new layer. Nobody is told of that, as it is taken back at once: changing
     the controls beside the list twice would take longer than all the rest.
     """
     layers, selected = viewer.layers, set(viewer.layers.selection)
+    others = {id(other) for other in below}
+    index = next((n for n, other in enumerate(layers) if id(other) in others), len(layers))
     with layers.selection.events.blocker_all():
         layers.insert(index, layer)
         layers.selection.clear()

@@ -303,7 +303,7 @@ class LayerSet:
         """Add a layer of the user's own with class ids, where the images lie."""
         placed = self.camera.placement.kwargs()
         layer = class_layer(class_map, classes, {"name": name, "opacity": 0.6, **placed})
-        insert_layer(self._viewer, len(self._viewer.layers), layer)
+        insert_layer(self._viewer, layer)
 
     # ---- the queried region
 
@@ -381,9 +381,8 @@ class LayerSet:
         if kind == "image":
             self._stretched = ()
             layer.gamma = BRIGHT_GAMMA if self._is_bright else 1.0
-        above = {id(self._layers[k]) for k in ORDER[ORDER.index(kind) + 1 :] if k in self._layers}
-        places = [i for i, other in enumerate(self._viewer.layers) if id(other) in above]
-        insert_layer(self._viewer, min(places, default=len(self._viewer.layers)), layer)
+        above = [self._layers[k] for k in ORDER[ORDER.index(kind) + 1 :] if k in self._layers]
+        insert_layer(self._viewer, layer, below=above)
         self._layers[kind] = layer
         self.added.emit(layer)
 

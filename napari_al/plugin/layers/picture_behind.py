@@ -146,7 +146,7 @@ class PictureBehind:
             **grey,
         )
         self._layer.events.visible.connect(self._update)
-        insert_layer(self._viewer, 0, self._layer)
+        insert_layer(self._viewer, self._layer, below=self._viewer.layers)
 
     def _remove(self) -> None:
         self._shown = ()

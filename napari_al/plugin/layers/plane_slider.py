@@ -124,7 +124,7 @@ def slider_of(viewer: Viewer, data: DataFolder, planes: Sequence[Plane]) -> Plan
     planes = blocks_of(planes, data) if planes else planes_of_folder(data)
     own = next((plane.layer for plane in planes if plane.layer not in viewer.layers), None)
     if own is not None:
-        insert_layer(viewer, 0, own)
+        insert_layer(viewer, own, below=viewer.layers)
     return PlaneSlider(viewer, planes, own)
 
 

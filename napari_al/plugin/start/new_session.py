@@ -190,7 +190,7 @@ def classes_of_labels(folder: Path) -> tuple[ClassInfo, ...]:
     for place in (folder, folder.parent):
         if (place / "classes.json").is_file():
             return read_classes(place / "classes.json")
-    files = list(files_below(folder, ID_SUFFIXES, []).values())
+    files = list(files_below(folder, ID_SUFFIXES).values())
     n_classes = _n_classes(read_ids(path) for path in files[:N_LABELS_READ])
     if not 0 < n_classes <= IGNORE:
         raise InputError(f"{folder}: label images with class ids from 0 to 254 were expected.")

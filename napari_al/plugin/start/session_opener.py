@@ -173,12 +173,13 @@ class SessionOpener:
 
     def use_viewer_images(self) -> None:
         """Use the images that are open in the viewer, and preview the plane on screen."""
-        self._attempt(self._use_viewer_images)
+        from napari_al.plugin.start.viewer_images import images_of
 
-    def _use_viewer_images(self) -> None:
-        from napari_al.plugin.start.viewer_images import images_of, position_at
+        self._attempt(lambda: self._use(images_of(self._bench.viewer)))
 
-        images = images_of(self._bench.viewer)
+    def _use(self, images: ViewerImages) -> None:
+        from napari_al.plugin.start.viewer_images import position_at
+
         self._page.regions.image_index = position_at(images, self._bench.viewer.dims.point)
         self._page.show_viewer_images(images)
 
@@ -195,7 +196,7 @@ class SessionOpener:
         with suppress(InputError):  # none, or such as cannot be used: the button says why
             images = images_of(self._bench.viewer)
             if source is None or images.layers != source.layers:
-                self._use_viewer_images()
+                self._use(images)
             else:
                 labels = images.label_layers
                 self._page.sources.source = replace(source, label_layers=labels)

@@ -125,7 +125,7 @@ def region_facts(shown: RoundImage, pixel_rc: tuple[int, int]) -> RegionFacts:
     ids = scored.ids if scored is not None else (base_id,)
     curve = _curve(shown, pixel_rc, lost)
     return RegionFacts(
-        region=Region(shown.image, ids, Mask.from_array(np.isin(base, ids))),
+        region=Region(shown.image, ids, shown.inspection.maps.mask(shown.image, ids)),
         base_id=base_id,
         score=None if scored is None else scored.score,
         place=None if scored is None else scored.place,

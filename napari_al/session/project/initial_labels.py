@@ -51,10 +51,10 @@ def has_initial_labels(project: Project, data: DataFolder, image: str) -> bool:
     InputError
         As of `initial_labels`.
     """
-    if made_labels_path(project, image).exists():
+    if made_labels_path(project, image).exists() or "initial_labels" in data.files(image):
         return True
     _check_has_some(data)
-    return "initial_labels" in data.files(image)
+    return False
 
 
 def initial_labels(project: Project, data: DataFolder, image: str) -> NDArray[np.uint8]:

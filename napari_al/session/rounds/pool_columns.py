@@ -100,5 +100,5 @@ class EncodedRegions:
 
     def __call__(self, image: str) -> NDArray[np.float16]:
         """(n_base, D) float16."""
-        region_map = self._maps(image)
-        return self._features(self._encodings(image), region_map, int(region_map.max()) + 1)
+        region_map, n_regions = self._maps(image), self._maps.n_regions(image)
+        return self._features(self._encodings(image), region_map, n_regions)

@@ -110,8 +110,7 @@ def rows_without_model(work: JobContext) -> RowsOfImages:
         features = EncodedRegions(work, Predictor(work, start_segmenter(work, round_number=1)))
 
     def rows_of(image: str) -> ImageRows:
-        n_regions = int(snapshot.maps(image).max()) + 1
-        ids = np.arange(n_regions, dtype=np.int32)
+        ids = np.arange(snapshot.maps.n_regions(image), dtype=np.int32)
         columns = columns_without_model(snapshot, work.round, image, ids)
         if features is not None:
             columns["features"] = features(image)
@@ -219,7 +218,7 @@ def _shuffled(work: JobContext) -> list[str]:
 def _table(snapshot: Snapshot, image: str, probs: torch.Tensor) -> Table:
     """Reduce an image's (C, H, W) probabilities to a row a base region."""
     region_map = snapshot.maps(image)
-    n_regions = int(region_map.max()) + 1
+    n_regions = snapshot.maps.n_regions(image)
     if snapshot.config.method.query == "correction":
         from napari_al.core.correction import correction_table
 

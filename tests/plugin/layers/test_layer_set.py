@@ -52,7 +52,7 @@ def test_a_new_layer_leaves_the_selection_alone(desk, n_selected):
     for event in (layers.selection.events.changed, layers.selection.events.active):
         event.connect(told.append)
     made = Image(np.zeros((4, 4)))
-    insert_layer(desk.viewer, 1, made)
+    insert_layer(desk.viewer, made, below=desk.viewer.layers[1:])
     assert layers[1] is made
     assert set(layers.selection) == selected
     assert layers.selection.active is active
