@@ -116,7 +116,8 @@ class Job:
         Called on the supervising thread, never on the caller's: a window passes on to its own.
         At most about 4 reports a second and stage come through, the last one always.
     grace_s : float
-        How long after ``stop`` the function may go on before its process is ended, in seconds.
+        How long after ``stop`` the function may go on before its process is ended, in seconds; the
+        longest step between two looks, a square of a large picture, takes half of the default.
 
     Attributes
     ----------
@@ -133,7 +134,7 @@ class Job:
         child: Child | None = None,
         on_progress: Callable[[JobProgress], None] = lambda _: None,
         on_finished: Callable[[JobResult], None] = lambda _: None,
-        grace_s: float = 5.0,
+        grace_s: float = 10.0,
     ) -> None:
         if not _FUNCTION.fullmatch(function):
             raise ValueError(f"a job function is named as 'module:function', got {function!r}")
