@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from napari_al.formats.classes import ClassInfo
     from napari_al.plugin.control.workbench import Workbench
-    from napari_al.plugin.layers.camera import Placement
     from napari_al.plugin.layers.layer_kinds import LayerKind
+    from napari_al.plugin.layers.placement import Placements
     from napari_al.plugin.layers.plane_slider import Plane
     from napari_al.session.rounds.job_function import JobResult
     from napari_al.session.session import Session
@@ -47,7 +47,7 @@ class OpenSession:
         Of the viewer.
     session : Session
         Closed with this.
-    placement : Placement, optional
+    placements : Placements, optional
         Where its images lie in the world.
     planes : sequence of Plane
         Of layers that its images are from; these are hidden until `close`.
@@ -57,7 +57,7 @@ class OpenSession:
         self,
         bench: Workbench,
         session: Session,
-        placement: Placement | None = None,
+        placements: Placements | None = None,
         planes: Sequence[Plane] = (),
     ) -> None:
         events, preferences, dispatch = bench.events, bench.preferences, bench.dispatch
@@ -65,7 +65,9 @@ class OpenSession:
         session.cluster = preferences.cluster
         self.events, self.keys = events, bench.keys
         self.preferences = preferences
-        self.display = ImageDisplay(bench.layers, session, preferences, dispatch, placement, planes)
+        self.display = ImageDisplay(
+            bench.layers, session, preferences, dispatch, placements, planes
+        )
         self.submission = AnswerSubmission(session, events, dispatch)
         self.questions = QuestionController(
             session, events, self.display, self.submission, self.keys

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from napari_al.methods.queries import Query
     from napari_al.plugin.control.question_controller import QuestionController
     from napari_al.plugin.control.training_controller import Pause
-    from napari_al.plugin.layers.camera import Placement
     from napari_al.plugin.layers.displayed_image import ImageDisplay
+    from napari_al.plugin.layers.placement import Placements
     from napari_al.plugin.layers.plane_slider import Plane
     from napari_al.session.session import Session
 
@@ -69,13 +69,13 @@ class Workbench:
     def open(
         self,
         session: Session,
-        placement: Placement | None = None,
+        placements: Placements | None = None,
         planes: Sequence[Plane] = (),
     ) -> None:
         """Show a session instead of the layers its images are from; an earlier one is closed."""
         self.close()
         gc.freeze()  # a collection among napari's objects would stop everything for 0.2 s
-        self.opened = OpenSession(self, session, placement, planes)
+        self.opened = OpenSession(self, session, placements, planes)
         remember(session)
         self.events.opened.emit(self.opened)
         if self.keys.problem:

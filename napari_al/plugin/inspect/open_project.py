@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_al.errors import InputError
 from napari_al.plugin.inspect.layer_styles import PREVIEW_KINDS
 from napari_al.plugin.inspect.overlay_requests import OverlayRequests
 from napari_al.plugin.inspect.previews import Previews
 from napari_al.plugin.layers.picture_behind import block_beside
+from napari_al.plugin.layers.placement import Placements
+from napari_al.plugin.layers.placement_file import read_placements
 from napari_al.plugin.widgets.background import Background
 from napari_al.plugin.widgets.connection_list import ConnectionList
 from napari_al.plugin.widgets.main_thread import timer
@@ -73,7 +76,6 @@ class OpenProject:
         self._background = Background(inspector.dispatch)
         self._poll = timer(POLL_MS, self._look_for_new, repeat=True)
         self._connections = ConnectionList()
-        self._layers.open(inspection.data)
         self._layers.set_classes(inspection.classes)
         self._connect(inspector.viewer)
 
@@ -92,9 +94,17 @@ class OpenProject:
 
     def start(self) -> None:
         """Show the first round; call when views are connected."""
+        self._layers.open(self.inspection.data, self._placements())
         self._events.round_changed.emit(self.record)
         self.show_image(self.image)
         self._poll.start()
+
+    def _placements(self) -> Placements:
+        try:
+            return read_placements(self.inspection.data.path)
+        except InputError as error:
+            self._events.report(error)
+            return Placements()
 
     def close(self) -> None:
         """End the threads and remove the layers."""

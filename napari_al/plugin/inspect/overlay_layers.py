@@ -9,7 +9,6 @@ import numpy as np
 from psygnal import Signal
 
 from napari_al.plugin.inspect.layer_styles import KINDS, make_overlay
-from napari_al.plugin.layers.camera import Placement
 from napari_al.plugin.layers.channel_view import contrast_of
 from napari_al.plugin.layers.layer_kinds import (
     class_colors,
@@ -18,6 +17,7 @@ from napari_al.plugin.layers.layer_kinds import (
     score_limits,
 )
 from napari_al.plugin.layers.layer_set import LayerSet
+from napari_al.plugin.layers.placement import Placements
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,10 +49,11 @@ class InspectLayers:
         self.base = LayerSet(viewer)  # the image below everything, the region's outline above
         self._overlays: dict[str, Layer] = {}
         self._classes: tuple[ClassInfo, ...] = ()
+        self._placements = Placements()
 
-    def open(self, data: DataFolder) -> None:
-        """Reset placement, contrast and dimming for another project."""
-        self.base.place(Placement())
+    def open(self, data: DataFolder, placements: Placements) -> None:
+        """Reset placements, contrast and dimming for another project."""
+        self._placements = placements
         self.base.set_contrast(contrast_of(data.rules))
         self.base.set_dim(0.0)
 
@@ -81,10 +82,12 @@ class InspectLayers:
         is_new = pixels.shape[:2] != self.base.camera.shape
         for key in self.shown:
             self.hide(key)
-        is_new |= self.base.behind.put(data, image, background)
-        translate = self.base.camera.placement.translate
+        before = self.base.camera.placement
+        self.base.place(self._placements.of(data, image))
+        self.base.behind.put(data, image, background)
+        is_new |= self.base.camera.placement != before
         for layer in self._overlays.values():
-            layer.translate = translate
+            self.base.camera.placement.put(layer)
         self.base.show("image", pixels)
         if is_new:
             self.base.camera.whole_image()

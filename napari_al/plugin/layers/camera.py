@@ -1,15 +1,19 @@
-"""Placement of images in napari's world, and moving the camera over them."""
+"""Moving the camera over images in napari's world."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_al.plugin.layers.placement import Placement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari.layers import Layer
     from napari.viewer import Viewer
+    from numpy.typing import NDArray
 
     from napari_al.core.geometry.masks import Mask
 
@@ -17,56 +21,6 @@ MAX_OFF_CENTRE = 0.4
 """Largest distance of a region from the canvas's centre, of half the canvas."""
 MIN_VIEW_PX = 24
 """Smallest side of a region that the zoom is computed for, in image pixels."""
-
-
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """Scale, translation, units and labels per axis (row, column), as in napari."""
-
-    scale: tuple[float, float] = (1.0, 1.0)
-    translate: tuple[float, float] = (0.0, 0.0)
-    units: tuple[str, str] | None = None
-    axis_labels: tuple[str, str] | None = None
-
-    @classmethod
-    def of(cls, layer: Layer) -> Placement:
-        """Return the placement of a layer's planes."""
-        units = getattr(layer, "units", None)
-        axis_labels = getattr(layer, "axis_labels", None)
-        return cls(
-            scale=(float(layer.scale[-2]), float(layer.scale[-1])),
-            translate=(float(layer.translate[-2]), float(layer.translate[-1])),
-            units=(str(units[-2]), str(units[-1])) if units else None,
-            axis_labels=(axis_labels[-2], axis_labels[-1]) if axis_labels else None,
-        )
-
-    def kwargs(self, texels: tuple[float, float] = (1, 1)) -> dict[str, Any]:
-        """Return arguments for a layer with so many texels an image pixel along each axis."""
-        of_axes = list(zip(self.scale, self.translate, texels, strict=True))
-        out: dict[str, Any] = {
-            "scale": tuple(s / k for s, _, k in of_axes),
-            "translate": tuple(t + (0.5 / k - 0.5) * s for s, t, k in of_axes),
-        }
-        if self.units is not None:
-            out["units"] = self.units
-        if self.axis_labels is not None:
-            out["axis_labels"] = self.axis_labels
-        return out
-
-    def world(self, row: float, col: float) -> tuple[float, float]:
-        """Return the world coordinates of a point given in image pixels (centre of 0 at 0)."""
-        return (
-            row * self.scale[0] + self.translate[0],
-            col * self.scale[1] + self.translate[1],
-        )
-
-    def pixel_at(self, position: Sequence[float]) -> tuple[int, int]:
-        """Return row and column of the image's pixel at a place in the world."""
-        row, col = (
-            round((at - offset) / scale)
-            for at, offset, scale in zip(position[-2:], self.translate, self.scale, strict=True)
-        )
-        return row, col
 
 
 class Camera:
@@ -120,23 +74,20 @@ class Camera:
 
     def _zoom_for(self, sides: Sequence[float]) -> float:
         """Return the zoom at which so many rows and columns fit."""
-        return min(
-            screen / (side * abs(scale))
-            for screen, side, scale in zip(
-                self.canvas_size(), sides, self.placement.scale, strict=True
-            )
-        )
+        return float(np.min(self.canvas_size() / (np.abs(self.placement.linear) @ sides)))
 
     def _look_at(self, row: float, col: float) -> None:
-        centre = []
-        for at, length, screen, scale in zip(
-            (row, col), self.shape, self.canvas_size(), self.placement.scale, strict=True
-        ):
-            half = screen / (2 * self.napari.zoom * abs(scale))
-            if 2 * half >= length:
-                inside = (length - 1) / 2
-            else:
-                inside = min(max(at, half - 0.5), length - 0.5 - half)
-            most = MAX_OFF_CENTRE * half
-            centre.append(at + min(max(inside - at, -most), most))
-        self.napari.center = (0.0, *self.placement.world(*centre))
+        at = np.array(self.placement.world(row, col))
+        half = np.array(self.canvas_size()) / (2 * self.napari.zoom)
+        low, high = self._extent()
+        fits = 2 * half >= high - low
+        inside = np.where(fits, (low + high) / 2, np.clip(at, low + half, high - half))
+        most = MAX_OFF_CENTRE * half
+        y, x = at + np.clip(inside - at, -most, most)
+        self.napari.center = (0.0, float(y), float(x))
+
+    def _extent(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the lowest and the highest world coordinates of the image."""
+        edges = ((-0.5, length - 0.5) for length in self.shape)
+        corners = np.array([self.placement.world(*corner) for corner in product(*edges)])
+        return corners.min(axis=0), corners.max(axis=0)

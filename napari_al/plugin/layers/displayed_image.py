@@ -11,7 +11,6 @@ import numpy as np
 from psygnal import Signal
 from qtpy.QtCore import QTimer
 
-from napari_al.plugin.layers.camera import Placement
 from napari_al.plugin.layers.channel_view import contrast_of, in_8_bit, robust_range
 from napari_al.plugin.layers.picture_store import (
     KINDS,
@@ -19,6 +18,7 @@ from napari_al.plugin.layers.picture_store import (
     PictureKind,
     PictureStore,
 )
+from napari_al.plugin.layers.placement import Placements
 from napari_al.plugin.widgets.background import Background
 from napari_al.plugin.widgets.main_thread import NEXT_TURN_MS, timer
 
@@ -58,7 +58,7 @@ class ImageDisplay:
         ``context`` (surroundings seen) and ``keep_zoom``.
     dispatch : callable
         Runs a function on the window's thread.
-    placement : Placement, optional
+    placements : Placements, optional
         Where images lie in the world.
     planes : sequence of Plane
         Of layers that its images are from: these are hidden until `close`, and keep their sliders.
@@ -89,7 +89,7 @@ class ImageDisplay:
         session: Session,
         preferences: Preferences,
         dispatch: Dispatch,
-        placement: Placement | None = None,
+        placements: Placements | None = None,
         planes: Sequence[Plane] = (),
     ) -> None:
         self.layers = layers
@@ -116,7 +116,7 @@ class ImageDisplay:
             layer.visible = False
         self._slider = layers.plane_slider(session.data, planes)
         self._slider.moved.connect(self._on_slider)
-        layers.place(placement or Placement())
+        self._placements = placements or Placements()
         layers.set_contrast(contrast_of(session.data.rules))
         self._overviews = Background(dispatch, n_threads=1)
         layers.set_classes(session.config.classes)
@@ -285,6 +285,7 @@ class ImageDisplay:
 
     def _put(self, image: str) -> None:
         """Move the layers to where an image lies in its picture."""
+        self.layers.place(self._placements.of(self._session.data, image))
         self.layers.behind.put(self._session.data, image, self._overviews, self._view)
 
     def _show_picture(self, kind: PictureKind) -> None:

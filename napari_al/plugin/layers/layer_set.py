@@ -43,8 +43,8 @@ if TYPE_CHECKING:
 
     from napari_al.core.geometry.masks import Mask
     from napari_al.formats.dataset import ClassInfo, DataFolder
-    from napari_al.plugin.layers.camera import Placement
     from napari_al.plugin.layers.picture_store import PictureKind
+    from napari_al.plugin.layers.placement import Placement
     from napari_al.plugin.layers.plane_slider import Plane
 
 DIM_UNDER_OVERLAYS = 0.4
@@ -122,26 +122,22 @@ class LayerSet:
         if placement == self.placement:
             return
         self.placement = self.camera.placement = placement
-        for kind, layer in self._layers.items():
-            self._put(kind, layer)
+        self._put_all()
 
-    def move_to(self, row: int, col: int) -> bool:
+    def move_to(self, row: int, col: int) -> None:
         """Move the layers of an image to where it begins in its picture, unless they are there."""
         there = replace(self.placement, translate=self.placement.world(row, col))
-        if there == self.camera.placement:
-            return False
-        self.camera.placement = there
+        if there != self.camera.placement:
+            self.camera.placement = there
+            self._put_all()
+
+    def _put_all(self) -> None:
         for kind, layer in self._layers.items():
-            self._put(kind, layer)
-        return True
+            self.camera.placement.put(layer, self._texels(kind))
 
-    def _put(self, kind: LayerKind, layer: Layer) -> None:
-        placed = self._placed(kind)
-        layer.scale, layer.translate = placed["scale"], placed["translate"]
-
-    def _placed(self, kind: LayerKind) -> dict[str, Any]:
+    def _texels(self, kind: LayerKind) -> tuple[float, float]:
         k = self._k if kind == "query" else 1
-        return self.camera.placement.kwargs((k, k))
+        return k, k
 
     def plane_slider(self, data: DataFolder, planes: Sequence[Plane]) -> PlaneSlider:
         """Return what keeps the viewer's sliders and the plane on screen together."""
@@ -292,7 +288,7 @@ class LayerSet:
                 continue
             layer.data = data
             if kind == "query":
-                self._put(kind, layer)
+                self.camera.placement.put(layer, self._texels(kind))
 
     def _blank(self, kind: LayerKind) -> NDArray[Any]:
         return self._picture if kind == "query" else blank(kind, self.camera.shape)
@@ -375,7 +371,7 @@ class LayerSet:
             "visible": self._wanted[kind],
             "opacity": self._opacity[kind],
             "metadata": {"napari_al": kind},
-            **self._placed(kind),
+            **self.camera.placement.kwargs(self._texels(kind)),
         }
         layer = make_layer(kind, picture, self._classes, self._dim_shown, common)
         if kind == "image":

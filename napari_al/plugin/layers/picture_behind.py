@@ -55,7 +55,7 @@ class PictureBehind:
 
     def put(
         self, data: DataFolder, image: str, background: Background, view: View | None = None
-    ) -> bool:
+    ) -> None:
         """Move the layers to an image; of a block, show the picture as soon as it is read.
 
         Parameters
@@ -66,16 +66,11 @@ class PictureBehind:
             Reads pictures.
         view : tuple of ChannelView, optional
             The channels that are shown.
-
-        Returns
-        -------
-        bool
-            Whether the layers were elsewhere.
         """
         self._put = data, image, background, view
         self._update()
         part = data.part(image)
-        return self._layers.move_to(*((0, 0) if part is None else part.box[:2]))
+        self._layers.move_to(*((0, 0) if part is None else part.box[:2]))
 
     def close(self) -> None:
         """Remove the layer, and forget the pictures."""

@@ -51,11 +51,9 @@ class Plane:
 
     def world(self, n_dims: int) -> dict[int, float]:
         """Return its world coordinates on the axes of a viewer with so many dimensions."""
-        layer, n_more = self.layer, n_dims - self.layer.ndim
-        return {
-            n_more + axis: float(layer.translate[axis] + index * layer.scale[axis])
-            for axis, index in self.index.items()
-        }
+        pixel = [self.index.get(axis, 0) for axis in range(self.layer.ndim)]
+        n_more, world = n_dims - self.layer.ndim, self.layer.data_to_world(pixel)
+        return {n_more + axis: float(world[axis]) for axis in self.index}
 
 
 def nearest_plane(planes: Iterable[Plane], point: Sequence[float]) -> Plane:

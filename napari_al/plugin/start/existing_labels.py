@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -16,6 +17,7 @@ from napari_al.errors import InputError
 from napari_al.formats.classes import default_classes
 from napari_al.formats.exchange.label_readers import ImportRequest, LabelledImage
 from napari_al.formats.images import write_png
+from napari_al.plugin.layers.placement import world_matrix
 from napari_al.plugin.start.viewer_images import places
 from napari_al.tools.import_labels import READERS, import_answers, import_labels
 
@@ -118,12 +120,13 @@ def labels_layers(images: ViewerImages) -> dict[tuple[Layer, ...], Layer]:
     """Return the Labels layer of each image or stack (the layers of its channels) that has one.
 
     It has the same shape. Where its name contains that of an image, it is of that alone
-    ("cell labels" of "cell"); else of those that it lies over, if it lies exactly over any.
+    ("cell labels" of "cell"); else of those that it lies over, if it lies exactly over any. One
+    that was never placed, at the origin with a pixel of one unit, may lie over none.
 
     Raises
     ------
     InputError
-        If there is none, or it is not clear which one is meant.
+        If there is none, it lies elsewhere, or it is not clear which one is meant.
     """
     found = {}
     for layers in images.of_images:
@@ -135,7 +138,15 @@ def labels_layers(images: ViewerImages) -> dict[tuple[Layer, ...], Layer]:
             la: [_lies_over(la, other, images) for other in images.layers] for la in fitting
         }
         over = [la for la in fitting if lies_over[la][images.layers.index(layers[0])]]
-        fitting = over or [la for la in fitting if not any(lies_over[la])]
+        alone = [la for la in fitting if not any(lies_over[la])]
+        fitting = over or [la for la in alone if not _is_placed(la)]
+        if alone and not fitting:
+            raise InputError(
+                f"The Labels layer {alone[0].name!r} has the shape of the image "
+                f"{layers[0].name!r}, but lies elsewhere: it was expected to have the same scale, "
+                "rotation, shear and translation, to half a pixel. Give it those of the image, or "
+                "none, or hide it."
+            )
         if len(fitting) > 1:
             names = ", ".join(repr(la.name) for la in fitting)
             raise InputError(
@@ -150,7 +161,7 @@ def labels_layers(images: ViewerImages) -> dict[tuple[Layer, ...], Layer]:
 
 
 def notes_of_layers(images: ViewerImages) -> tuple[str, ...]:
-    """Return which images have no Labels layer, and which layers several images share."""
+    """Return which images have no Labels layer, which layers several share, or were not placed."""
     layer_of = labels_layers(images)
     names_of: dict[str, list[str]] = {}
     for layers, layer in layer_of.items():
@@ -160,6 +171,16 @@ def notes_of_layers(images: ViewerImages) -> tuple[str, ...]:
         for name, shared in names_of.items()
         if len(shared) > 1
     ]
+    unplaced = {
+        layer.name: None
+        for layers, layer in layer_of.items()
+        if not _lies_over(layer, layers[0], images)
+    }
+    if unplaced:
+        notes.append(
+            "Without a scale or place of their own, so taken to lie over the image: "
+            f"{', '.join(unplaced)}."
+        )
     without = [layers[0].name for layers in images.of_images if layers not in layer_of]
     if without:
         notes.append(f"Without a Labels layer, so without labels: {', '.join(without)}.")
@@ -177,12 +198,20 @@ def _namesake(labels: Layer, images: ViewerImages) -> Layer | None:
 
 
 def _lies_over(labels: Layer, image: Layer, images: ViewerImages) -> bool:
-    """Whether two layers have the same scale and begin at the same place, to half a pixel."""
-    axes = [*images.stack_axes(image), -2, -1]
-    scale, translate = np.asarray(image.scale)[axes], np.asarray(image.translate)[axes]
-    if len(scale) != labels.ndim or not np.allclose(scale, labels.scale):
+    """Whether the corners of a Labels layer lie on those of an image, to half a pixel."""
+    shape = images.plane_shape(image)
+    if _data(labels).shape != shape:
         return False
-    return bool((np.abs(translate - labels.translate) <= np.abs(scale) / 2).all())
+    axes = [*images.stack_axes(image), *range(image.ndim - 2, image.ndim), image.ndim]
+    corners = np.array([(*corner, 1) for corner in product(*((0, n - 1) for n in shape))])
+    there = world_matrix(labels) @ corners.T
+    own = np.linalg.solve(world_matrix(image)[np.ix_(axes, axes)], there)
+    return bool(np.abs(own - corners.T).max() <= 0.5)
+
+
+def _is_placed(layer: Layer) -> bool:
+    """Whether a layer lies elsewhere than at the origin with pixels of one unit."""
+    return not np.array_equal(world_matrix(layer), np.eye(layer.ndim + 1))
 
 
 def write_layers(

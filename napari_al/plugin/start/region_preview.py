@@ -10,10 +10,10 @@ import numpy as np
 from psygnal import Signal
 
 from napari_al.core.geometry.adjacency import borders
-from napari_al.plugin.layers.camera import Placement
 from napari_al.plugin.layers.channel_view import contrast_of
 from napari_al.plugin.layers.highlight import dilated
 from napari_al.plugin.layers.picture_store import displayed
+from napari_al.plugin.layers.placement import Placement, Placements
 from napari_al.plugin.widgets.background import Background
 from napari_al.plugin.widgets.main_thread import NEXT_TURN_MS, timer
 
@@ -62,9 +62,10 @@ class PreviewedImage:
     of: tuple[DataFolder, str] | None = None
 
     @classmethod
-    def of_folder(cls, data: DataFolder, name: str) -> PreviewedImage:
+    def of_folder(cls, data: DataFolder, name: str, placements: Placements) -> PreviewedImage:
         """Return an image of a data folder."""
-        return cls((data.path, name), partial(data.image, name), of=(data, name))
+        read, placement = partial(data.image, name), placements.of(data, name)
+        return cls((data.path, name), read, placement, of=(data, name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,12 +167,15 @@ class RegionPreview:
     def _put(self, image: PreviewedImage) -> bool:
         """Move the layers to where an image lies; return whether they were elsewhere."""
         layers = self._layers
+        before = layers.camera.placement
         layers.place(image.placement)
         layers.set_contrast(None if image.of is None else contrast_of(image.of[0].rules))
         if image.of is None:
             layers.behind.close()
-            return layers.move_to(0, 0)
-        return layers.behind.put(*image.of, self._overviews)
+            layers.move_to(0, 0)
+        else:
+            layers.behind.put(*image.of, self._overviews)
+        return layers.camera.placement != before
 
     def _show_outlines(self) -> None:
         preview, self._preview = self._preview, None

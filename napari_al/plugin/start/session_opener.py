@@ -13,9 +13,10 @@ from psygnal import Signal
 from napari_al.errors import BrokenDataError, InputError, MissingDataError
 from napari_al.plugin.control.deferred_updates import N_AHEAD
 from napari_al.plugin.layers.layer_kinds import load_layers, load_units
+from napari_al.plugin.layers.placement import Placements
+from napari_al.plugin.layers.placement_file import read_placements
 from napari_al.plugin.layers.planes_file import read_planes
 from napari_al.plugin.recent_projects import forget
-from napari_al.plugin.start.placement_file import read_placement
 from napari_al.plugin.start.recent_list import list_recent
 from napari_al.plugin.start.region_preview import PreviewedImage, RegionPreview
 from napari_al.plugin.widgets.background import Background
@@ -238,16 +239,16 @@ class SessionOpener:
         )
 
     def _on_opened(self, opened: _Opened, planes: Sequence[Plane] = ()) -> None:
-        placement, problems, folder = None, opened.problems, opened.session.data.path
+        placements, problems, folder = Placements(), opened.problems, opened.session.data.path
         try:
-            placement = read_placement(folder)
+            placements = read_placements(folder)
         except InputError as error:
             problems = (str(error), *problems)
         try:
             planes = planes or read_planes(folder, self._bench.viewer.layers)
         except InputError as error:
             problems = (str(error), *problems)
-        self._bench.open(opened.session, placement, planes)
+        self._bench.open(opened.session, placements, planes)
         if problems:
             self._bench.events.told.emit(problems_text(problems))
 
@@ -267,14 +268,17 @@ class SessionOpener:
         data = self._found.data if self._found is not None else None
         if data is not None:
             name = data.train[self._page.regions.image_index % len(data.train)]
-            self._preview(PreviewedImage.of_folder(data, name))
+            placements = Placements()
+            with suppress(InputError):  # what is wrong with the file is told with the session
+                placements = read_placements(data.path)
+            self._preview(PreviewedImage.of_folder(data, name, placements))
 
     def _preview_viewer(self, source: ViewerImages) -> None:
-        from napari_al.plugin.start.viewer_images import plane_at
+        from napari_al.plugin.start.viewer_images import placement_at, plane_at
 
         place = self._page.regions.image_index % source.n_planes
         read = partial(plane_at, source, place)
-        self._preview(PreviewedImage((id(source), place), read, source.placement))
+        self._preview(PreviewedImage((id(source), place), read, placement_at(source, place)))
 
     def _preview(self, image: PreviewedImage) -> None:
         regions = self._page.regions

@@ -12,10 +12,10 @@ import numpy as np
 
 from napari_al.errors import InputError
 from napari_al.formats.classes import classes_to_json
-from napari_al.plugin.layers.camera import Placement
+from napari_al.plugin.layers.placement import Placement, Placements, world_matrix
+from napari_al.plugin.layers.placement_file import write_placements
 from napari_al.plugin.layers.plane_slider import Plane, nearest_plane
 from napari_al.plugin.layers.planes_file import write_planes
-from napari_al.plugin.start.placement_file import write_placement
 from napari_al.writing import write_atomic
 
 if TYPE_CHECKING:
@@ -45,8 +45,6 @@ class ViewerImages:
     Attributes
     ----------
     layers : tuple of napari.layers.Image
-    placement : Placement
-        Of the first layer.
     can_be_channels : bool
         Whether the layers may be channels of the same images: grey, of one shape, at one place;
         or, with a ``channel_axis``, whether the planes on that axis may be.
@@ -59,7 +57,6 @@ class ViewerImages:
     """
 
     layers: tuple[Layer, ...]
-    placement: Placement
     can_be_channels: bool = False
     are_channels: bool = False
     channel_axis: int | None = None
@@ -126,7 +123,7 @@ def images_of(viewer: Viewer) -> ViewerImages:
     Raises
     ------
     InputError
-        If there are none, or some are in colour and others are not.
+        If there are none, some are in colour and others are not, or the planes of one are tilted.
     """
     from napari.layers import Image, Labels
 
@@ -142,15 +139,16 @@ def images_of(viewer: Viewer) -> ViewerImages:
             f"The image {colored!r} is in colour and {grey!r} is grey, and one model cannot learn "
             "from both; remove or hide one kind in the layer list."
         )
-    place = Placement.of(layers[0])
+    for layer in layers:
+        Placement.of(layer)  # raises
     axis, is_named = (None, False) if grey is None else _channel_axis(layers)
     if is_named:
-        return ViewerImages(layers, place, True, True, axis, labels)
+        return ViewerImages(layers, True, True, axis, labels)
     can_be = len(layers) > 1 and grey is not None and len({_geometry(la) for la in layers}) == 1
     if can_be:
         additive = all(layer.blending == "additive" for layer in layers[1:])
-        return ViewerImages(layers, place, True, additive, None, labels)
-    return ViewerImages(layers, place, axis is not None, False, axis, labels)
+        return ViewerImages(layers, True, additive, None, labels)
+    return ViewerImages(layers, axis is not None, False, axis, labels)
 
 
 def _channel_axis(layers: Sequence[Layer]) -> tuple[int | None, bool]:
@@ -172,8 +170,8 @@ def _channel_axis(layers: Sequence[Layer]) -> tuple[int | None, bool]:
 def _geometry(layer: Any) -> tuple[object, ...]:
     """Return shape and place of a layer: those of channels agree."""
     data = layer.data[0] if layer.multiscale else layer.data
-    affine = np.round(layer.affine.affine_matrix, 9).tobytes()
-    return (tuple(data.shape), str(data.dtype), tuple(layer.scale), tuple(layer.translate), affine)
+    place = np.round(world_matrix(layer), 9) + 0.0  # -0.0 becomes 0.0
+    return tuple(data.shape), str(data.dtype), place.tobytes()
 
 
 def write_data(path: Path, images: ViewerImages, classes: Sequence[ClassInfo]) -> None:
@@ -198,7 +196,7 @@ def write_data(path: Path, images: ViewerImages, classes: Sequence[ClassInfo]) -
             tifffile.imwrite(file, pixels, photometric="rgb" if is_rgb else "minisblack")
         write_atomic(folder / f"{name}.tif", file.getvalue())
     write_atomic(path / "classes.json", classes_to_json(classes).encode("utf-8"))
-    write_placement(path, images.placement)
+    write_placements(path, placements_of(images))
     write_planes(path, planes_of(images))
 
 
@@ -213,6 +211,20 @@ def position_at(images: ViewerImages, point: Sequence[float]) -> int:
     planes = planes_of(images)
     first = [plane for plane in planes if plane.layer is images.layers[0]]
     return planes.index(nearest_plane(first, point))
+
+
+def placements_of(images: ViewerImages) -> Placements:
+    """Return where each image lies."""
+    common = Placement.of(images.layers[0])
+    of_images = {name: Placement.of(layers[0]) for name, layers, _ in places(images)}
+    others = {name: place for name, place in of_images.items() if place != common}
+    return Placements(common, others)
+
+
+def placement_at(images: ViewerImages, position: int) -> Placement:
+    """Return where one plane lies."""
+    _, layers, _ = next(islice(places(images), position, None))
+    return Placement.of(layers[0])
 
 
 def plane_at(images: ViewerImages, position: int) -> NDArray[Any]:

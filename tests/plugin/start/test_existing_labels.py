@@ -11,7 +11,7 @@ from napari_al.errors import InputError
 from napari_al.formats.classes import ClassInfo, default_classes
 from napari_al.formats.dataset import DataFolder
 from napari_al.formats.exchange.export import Item, export_labels
-from napari_al.plugin.layers.camera import Placement
+from napari_al.plugin.layers.placement import world_matrix
 from napari_al.plugin.start.existing_labels import labels_layers, labels_of_layers, notes_of_layers
 from napari_al.plugin.start.viewer_images import ViewerImages
 
@@ -168,6 +168,8 @@ def labels(name, shape=(20, 30), **place):
 
 
 BESIDE = {"translate": (0, 40)}
+TURNED = {"scale": (2, 2), "rotate": 30, "shear": (0.1,), "translate": (5, 0)}
+AFFINE = world_matrix(Image(np.zeros((2, 2)), **TURNED))
 WHICH = {
     "one for all that it may lie over": ([image("a"), image("b")], [labels("by hand")], "0 0"),
     "another shape": ([image("a"), image("b", (9, 9))], [labels("by hand")], "0 -"),
@@ -181,23 +183,27 @@ WHICH = {
     "by place": ([image("a"), image("b", **BESIDE)], [labels("x", **BESIDE), labels("y")], "1 0"),
     "only where it lies": ([image("a"), image("b", **BESIDE)], [labels("x")], "0 -"),
     "without scale": ([image("a", scale=(2, 2)), image("b", scale=(2, 2))], [labels("x")], "0 0"),
+    "rotated": ([image("a", **TURNED), image("b")], [labels("x", **TURNED)], "0 -"),
+    "as an affine": ([image("a", **TURNED)], [labels("x", affine=AFFINE)], "0"),
     "stacks": ([image("a", (3, 20, 30)), image("b")], [labels("x", (3, 20, 30))], "0 -"),
 }
 
 
 @pytest.mark.parametrize(("images", "layers", "which"), WHICH.values(), ids=WHICH)
 def test_which_labels_layer_is_of_which_image(images, layers, which):
-    shown = ViewerImages(tuple(images), Placement(), label_layers=tuple(layers))
+    shown = ViewerImages(tuple(images), label_layers=tuple(layers))
     found = labels_layers(shown)
     numbers = [str(layers.index(found[i,])) if (i,) in found else "-" for i in images]
     assert " ".join(numbers) == which
     without = [i.name for i, number in zip(images, numbers, strict=True) if number == "-"]
-    said = [note for note in notes_of_layers(shown) if note.startswith("Without")]
+    said = [note for note in notes_of_layers(shown) if note.startswith("Without a Labels layer")]
     assert said == (
         [f"Without a Labels layer, so without labels: {', '.join(without)}."] if without else []
     )
     shared = [note for note in notes_of_layers(shown) if "counts for" in note]
     assert len(shared) == (which == "0 0")
+    unplaced = [note for note in notes_of_layers(shown) if "scale or place of their own" in note]
+    assert len(unplaced) == (layers is WHICH["without scale"][1])
 
 
 @pytest.mark.parametrize(
@@ -207,19 +213,21 @@ def test_which_labels_layer_is_of_which_image(images, layers, which):
         ([labels("a 1"), labels("a 2"), labels("y")], "the image 'a': 'a 1', 'a 2'"),
         ([labels("x", (9, 9))], "No visible Labels layer has the shape"),
         ([labels("b mask")], "No visible Labels layer has the shape"),
+        ([labels("x", rotate=3)], "'x' has the shape of the image 'a', but lies elsewhere"),
+        ([labels("x", scale=(1, 1.03))], "'x' has the shape of the image 'a', but lies elsewhere"),
     ],
 )
 def test_it_is_asked_which_labels_layer_is_meant(layers, says):
     others = () if says.startswith("S") else (image("b", (5, 5)),)
     with pytest.raises(InputError, match=says):
-        labels_layers(ViewerImages((image("a"), *others), Placement(), label_layers=tuple(layers)))
+        labels_layers(ViewerImages((image("a"), *others), label_layers=tuple(layers)))
 
 
 def test_planes_without_a_label_have_none():
     values = np.zeros((4, 20, 30), np.uint8)
     values[2, 5:9] = 1
     layers = (Labels(values, name="x"),)
-    shown = ViewerImages((image("a", (4, 20, 30)),), Placement(), label_layers=layers)
+    shown = ViewerImages((image("a", (4, 20, 30)),), label_layers=layers)
     ((name, class_map),) = labels_of_layers(shown, 2)
     assert name == "a_2"
     np.testing.assert_array_equal(class_map, np.where(values[2], 0, IGNORE))

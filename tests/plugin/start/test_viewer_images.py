@@ -10,6 +10,7 @@ from napari_al.errors import InputError
 from napari_al.formats.classes import default_classes
 from napari_al.formats.dataset import DataFolder
 from napari_al.formats.image_rules import ImageRules
+from napari_al.plugin.layers.placement import world_matrix
 from napari_al.plugin.start.viewer_images import (
     images_of,
     plane_at,
@@ -88,10 +89,20 @@ def test_images_that_were_opened_one_by_one_stay_images(viewer):
     assert (images.can_be_channels, images.are_channels, images.n_planes) == (True, False, 3)
 
 
-def test_layers_at_another_place_are_no_channels(viewer):
+@pytest.mark.parametrize("place", [{"translate": (0, 9)}, {"rotate": 30}, {"shear": (0.1,)}])
+def test_layers_at_another_place_are_no_channels(viewer, place):
     viewer.add_image(STACK[0, 0])
-    viewer.add_image(STACK[0, 1], translate=(0, 9), blending="additive")
+    viewer.add_image(STACK[0, 1], blending="additive", **place)
     assert not images_of(viewer).can_be_channels
+    viewer.layers[0].affine = world_matrix(viewer.layers[1])
+    assert images_of(viewer).are_channels
+
+
+@pytest.mark.filterwarnings("ignore:Non-orthogonal slicing")
+def test_planes_that_are_tilted_are_refused(viewer):
+    viewer.add_image(STACK[0], name="tilted", rotate=(0, 10, 0))
+    with pytest.raises(InputError, match="'tilted' is rotated or sheared so that its planes"):
+        images_of(viewer)
 
 
 def test_hidden_layers_are_left_out(viewer):
