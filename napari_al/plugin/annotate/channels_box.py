@@ -5,7 +5,7 @@ from __future__ import annotations
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtWidgets import QCheckBox, QGridLayout, QScrollArea, QVBoxLayout, QWidget
 
-from napari_al.plugin.layers.channel_view import COLOURS, ChannelView, default_view
+from napari_al.plugin.layers.channel_view import COLOURS, ChannelChoice
 from napari_al.plugin.widgets.form_parts import choice, scrolled, text
 
 COMPOSITE = -1
@@ -16,8 +16,8 @@ ROW_PX = 30
 class ChannelsBox(QWidget):
     """A composite of the channels chosen, each in a colour, or one channel in grey."""
 
-    changed = Signal(tuple)
-    """``ChannelView``s that are to be shown."""
+    changed = Signal(object)
+    """A ``ChannelChoice``: what is to be shown."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -31,15 +31,17 @@ class ChannelsBox(QWidget):
         column.addWidget(self.shown)
         self.setVisible(False)
 
-    def set_channels(self, n_channels: int, *, are_rgb: bool) -> None:
+    def set_choice(self, chosen: ChannelChoice, *, are_rgb: bool) -> None:
         """Offer the channels of a project's images; nothing where there is no choice."""
+        n_channels = len(chosen.colours)
         self.setVisible(n_channels > 1 and not are_rgb)
         with QSignalBlocker(self.shown):
             self.shown.clear()
             self.shown.addItem("composite", COMPOSITE)
             for index in range(n_channels):
                 self.shown.addItem(f"channel {index + 1}, in grey", index)
-        view = dict(default_view(n_channels))
+            if chosen.in_grey is not None:
+                self.shown.setCurrentIndex(self.shown.findData(chosen.in_grey))
         page = QWidget()
         grid = QGridLayout(page)
         grid.setContentsMargins(0, 0, 0, 0)
@@ -48,10 +50,9 @@ class ChannelsBox(QWidget):
         for index in range(n_channels):
             switch = QCheckBox(f"channel {index + 1}")
             switch.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-            switch.setChecked(index in view)
+            switch.setChecked(chosen.in_composite[index])
             colour = choice({name: name for name in COLOURS}, f"colour of channel {index + 1}")
-            at_first = view.get(index, tuple(COLOURS)[index % len(COLOURS)])
-            colour.setCurrentIndex(colour.findData(at_first))
+            colour.setCurrentIndex(colour.findData(chosen.colours[index]))
             for signal in (switch.toggled, colour.currentIndexChanged):
                 signal.connect(lambda *_: self._emit())
             grid.addWidget(switch, index, 0)
@@ -62,18 +63,17 @@ class ChannelsBox(QWidget):
             self._list.deleteLater()
         self._list = scrolled(page)
         self._list.setFixedHeight(min(n_channels, N_ROWS_SHOWN) * ROW_PX + 8)
+        self._list.setVisible(chosen.in_grey is None)
         self.layout().addWidget(self._list)
 
     @property
-    def view(self) -> tuple[ChannelView, ...]:
+    def choice(self) -> ChannelChoice:
         """What is to be shown."""
-        single = self.shown.currentData()
-        if single != COMPOSITE:
-            return (ChannelView(int(single), "grey"),)
-        return tuple(
-            ChannelView(index, str(colour.currentData()))
-            for index, (switch, colour) in enumerate(self._rows)
-            if switch.isChecked()
+        in_grey = int(self.shown.currentData())
+        return ChannelChoice(
+            None if in_grey == COMPOSITE else in_grey,
+            tuple(switch.isChecked() for switch, _ in self._rows),
+            tuple(str(colour.currentData()) for _, colour in self._rows),
         )
 
     def _on_shown(self) -> None:
@@ -82,4 +82,4 @@ class ChannelsBox(QWidget):
         self._emit()
 
     def _emit(self) -> None:
-        self.changed.emit(self.view)
+        self.changed.emit(self.choice)

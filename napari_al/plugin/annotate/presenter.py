@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_al.plugin.annotate.model_panel import STAGES
 from napari_al.plugin.control.answer_statistics import count
+from napari_al.plugin.layers.channel_view import ChannelChoice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +57,8 @@ class AnnotationPresenter:
         self._annotate.set_session(self._session, opened.questions.class_keys)
         data = self._session.data
         are_rgb = data.n_channels == 3 and data.rules.pixel_type == "uint8"
-        self._annotate.view.channels.set_channels(data.n_channels, are_rgb=are_rgb)
+        channels = opened.display.channels or ChannelChoice.default(data.n_channels)
+        self._annotate.view.channels.set_choice(channels, are_rgb=are_rgb)
         self._annotate.model.set_config(self._session.config, has_validation=data.has_val)
         self._annotate.model.show_rounds(self._session.rounds())
         last_training = self._session.project.read_last_training()
@@ -114,7 +116,7 @@ class AnnotationPresenter:
             (page.model.retrain_changed, self.on_retrain_changed),
             (page.model.auto_changed, opened.set_train_when_spent),
             (page.view.shown, display.set_wanted),
-            (page.view.channels.changed, display.set_channels),
+            (page.view.channels.changed, opened.set_channels),
             (page.view.opacity_changed, display.layers.set_opacity),
             (page.view.context_changed, display.set_context),
             (page.view.dim_changed, display.layers.set_dim),

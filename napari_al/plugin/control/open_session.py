@@ -20,6 +20,7 @@ from napari_al.plugin.control.question_controller import QuestionController
 from napari_al.plugin.control.session_connections import connect_session
 from napari_al.plugin.control.statistics_controller import StatisticsController
 from napari_al.plugin.control.training_controller import TrainingController
+from napari_al.plugin.layers.channels_file import write_channels
 from napari_al.plugin.layers.displayed_image import ImageDisplay
 from napari_al.plugin.recent_projects import remember, write_thumbnail
 from napari_al.plugin.widgets.connection_list import ConnectionList
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from napari_al.formats.classes import ClassInfo
     from napari_al.plugin.control.workbench import Workbench
+    from napari_al.plugin.layers.channel_view import ChannelChoice
     from napari_al.plugin.layers.layer_kinds import LayerKind
     from napari_al.plugin.layers.placement import Placements
     from napari_al.plugin.layers.plane_slider import Plane
@@ -51,6 +53,8 @@ class OpenSession:
         Where its images lie in the world.
     planes : sequence of Plane
         Of layers that its images are from; these are hidden until `close`.
+    channels : ChannelChoice, optional
+        The channels that are shown.
     """
 
     def __init__(
@@ -59,6 +63,7 @@ class OpenSession:
         session: Session,
         placements: Placements | None = None,
         planes: Sequence[Plane] = (),
+        channels: ChannelChoice | None = None,
     ) -> None:
         events, preferences, dispatch = bench.events, bench.preferences, bench.dispatch
         self.session = session
@@ -66,7 +71,7 @@ class OpenSession:
         self.events, self.keys = events, bench.keys
         self.preferences = preferences
         self.display = ImageDisplay(
-            bench.layers, session, preferences, dispatch, placements, planes
+            bench.layers, session, preferences, dispatch, placements, planes, channels
         )
         self.submission = AnswerSubmission(session, events, dispatch)
         self.questions = QuestionController(
@@ -118,6 +123,11 @@ class OpenSession:
         self.preferences.train_when_spent = on
         if on:
             self.queries.on_advanced()
+
+    def set_channels(self, choice: ChannelChoice) -> None:
+        """Show these channels from now on; the project keeps the choice."""
+        self.display.set_channels(choice)
+        self.events.attempt(lambda: write_channels(self.session.project.path, choice))
 
     def edit_classes(self, classes: Sequence[ClassInfo]) -> None:
         """Replace the classes; the log keeps the edit, undo takes it back."""

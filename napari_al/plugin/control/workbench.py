@@ -9,10 +9,12 @@ from __future__ import annotations
 import gc
 from typing import TYPE_CHECKING, Any
 
+from napari_al.errors import InputError
 from napari_al.plugin.control.answer_statistics import count
 from napari_al.plugin.control.events import WorkbenchEvents
 from napari_al.plugin.control.keys import UserKeys
 from napari_al.plugin.control.open_session import OpenSession
+from napari_al.plugin.layers.channels_file import read_channels
 from napari_al.plugin.layers.layer_set import LayerSet
 from napari_al.plugin.preferences import load, save_keys
 from napari_al.plugin.recent_projects import remember
@@ -75,11 +77,16 @@ class Workbench:
         """Show a session instead of the layers its images are from; an earlier one is closed."""
         self.close()
         gc.freeze()  # a collection among napari's objects would stop everything for 0.2 s
-        self.opened = OpenSession(self, session, placements, planes)
+        channels, problem = None, self.keys.problem
+        try:
+            channels = read_channels(session.project.path, session.data.n_channels)
+        except InputError as error:
+            problem = "\n".join(filter(None, (problem, str(error))))
+        self.opened = OpenSession(self, session, placements, planes, channels)
         remember(session)
         self.events.opened.emit(self.opened)
-        if self.keys.problem:
-            self.events.told.emit(self.keys.problem)
+        if problem:
+            self.events.told.emit(problem)
         if session.rescued:
             self.events.told.emit(
                 f"Unsaved last time, back now: {count(session.rescued, 'answer')}."

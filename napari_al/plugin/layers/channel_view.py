@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import numpy as np
@@ -32,6 +33,44 @@ class ChannelView(NamedTuple):
 
     channel: int
     colour: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelChoice:
+    """What a user has chosen: a composite of channels, or one of them in grey.
+
+    Attributes
+    ----------
+    in_grey : int or None
+        The one channel that is shown; None: the composite.
+    in_composite : tuple of bool
+        Whether each channel is in the composite.
+    colours : tuple of str
+        The colour of each there.
+    """
+
+    in_grey: int | None
+    in_composite: tuple[bool, ...]
+    colours: tuple[str, ...]
+
+    @classmethod
+    def default(cls, n_channels: int) -> ChannelChoice:
+        """Return the choice that shows `default_view`."""
+        view = dict(default_view(n_channels))
+        names = tuple(COLOURS)
+        return cls(
+            None,
+            tuple(index in view for index in range(n_channels)),
+            tuple(view.get(index, names[index % len(names)]) for index in range(n_channels)),
+        )
+
+    @property
+    def view(self) -> tuple[ChannelView, ...]:
+        """What is to be shown."""
+        if self.in_grey is not None:
+            return (ChannelView(self.in_grey, "grey"),)
+        rows = enumerate(zip(self.in_composite, self.colours, strict=True))
+        return tuple(ChannelView(index, colour) for index, (is_in, colour) in rows if is_in)
 
 
 class Contrast(NamedTuple):

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_al.methods.queries import Region
-    from napari_al.plugin.layers.channel_view import ChannelView
+    from napari_al.plugin.layers.channel_view import ChannelChoice, ChannelView
     from napari_al.plugin.layers.highlight import Marks
     from napari_al.plugin.layers.layer_kinds import LayerKind
     from napari_al.plugin.layers.layer_set import LayerSet
@@ -63,9 +63,13 @@ class ImageDisplay:
     planes : sequence of Plane
         Of layers that its images are from: these are hidden until `close`, and keep their sliders.
         Stacks of a data folder have sliders without.
+    channels : ChannelChoice, optional
+        The channels that are shown.
 
     Attributes
     ----------
+    channels : ChannelChoice or None
+        None: as `default_view` says, or as they are.
     image : str
         The image on screen; "" while the next one is being loaded.
     is_closing : bool
@@ -91,8 +95,10 @@ class ImageDisplay:
         dispatch: Dispatch,
         placements: Placements | None = None,
         planes: Sequence[Plane] = (),
+        channels: ChannelChoice | None = None,
     ) -> None:
         self.layers = layers
+        self.channels = channels
         self.image = ""
         self.is_closing = False
         self._session, self._preferences = session, preferences
@@ -104,7 +110,6 @@ class ImageDisplay:
         self._wanted = ""  # the image to show as soon as it is loaded
         self._versions: dict[tuple[str, PictureKind], int] = {}
         self._model_version = 0
-        self._view: tuple[ChannelView, ...] | None = None
         self._view_version = 0
         self._refit = timer(60, layers.refit)
         # one layer at a time: napari takes 0.1 s and more for each
@@ -211,9 +216,9 @@ class ImageDisplay:
         self._show_picture(kind)
         self.view_changed.emit()
 
-    def set_channels(self, view: tuple[ChannelView, ...]) -> None:
+    def set_channels(self, choice: ChannelChoice) -> None:
         """Show these channels, in their colours, of every image."""
-        self._view, self._view_version = view, self._view_version + 1
+        self.channels, self._view_version = choice, self._view_version + 1
         if self.image:
             self._pictures.request(self._key(self.image, "image"))
             self._put(self.image)
@@ -257,6 +262,10 @@ class ImageDisplay:
         self._model_version += 1
         for kind in OVERLAYS:
             self._show_picture(kind)
+
+    @property
+    def _view(self) -> tuple[ChannelView, ...] | None:
+        return None if self.channels is None else self.channels.view
 
     def _key(self, image: str, kind: PictureKind) -> Key:
         if kind == "image":

@@ -1,4 +1,4 @@
-"""Files that the window keeps in a data folder beside the images it wrote: reading them."""
+"""JSON files that the window keeps in data folders and projects: reading them."""
 
 from __future__ import annotations
 
