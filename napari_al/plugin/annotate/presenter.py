@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from napari_al.session.project.config import ProjectConfig
     from napari_al.session.rounds.job_function import JobProgress
 
+BEHIND = {"superpixels": "regions cut in", "encoding": "encoded", "scoring": "scored"}
+"""Stages of jobs that go on while questions of what is done already are answered."""
 N_THUMBNAILS = 200
 """Corrections that are shown with a picture."""
 
@@ -242,8 +244,12 @@ class AnnotationPresenter:
         """Show how far a job is."""
         self._annotate.model.show_progress(progress)
         session = self._session
-        number = session.round - 1 if session.is_training else session.model_round
-        self._annotate.show_status(job_text(progress, number or 0))
+        if progress.stage in BEHIND and self._opened.questions.query is not None:
+            words = behind_text(self._ready, progress, has_blocks=session.data.has_blocks)
+        else:
+            number = session.round - 1 if session.is_training else session.model_round
+            words = job_text(progress, number or 0)
+        self._annotate.show_status(words)
 
     def on_retrain_changed(self, n_answers: int | None) -> None:
         """Train live or by rounds from now on."""
@@ -261,16 +267,16 @@ class AnnotationPresenter:
         else:
             model.show_idle(self._interrupted if result is None else result.reason)
             model.show_rounds(session.rounds())
-            is_due = session.model_round is None and session.budget_is_spent
-            ready = (
-                ""
-                if is_due
-                else ready_text(
-                    session.model_round, session.config, self._opened.keys.hint("prediction")
-                )
-            )
-            self._annotate.show_status(ready)
+            self._annotate.show_status(self._ready)
         self._show_model_state()
+
+    @property
+    def _ready(self) -> str:
+        session = self._session
+        if session.model_round is None and session.budget_is_spent:
+            return ""
+        key = self._opened.keys.hint("prediction")
+        return ready_text(session.model_round, session.config, key)
 
     def _show_model_state(self) -> None:
         session = self._session
@@ -330,6 +336,12 @@ def job_text(progress: JobProgress, model_round: int) -> str:
     if progress.stage == "training":
         return f"Model {model_round}: training, {round(100 * done / max(1, total))} %"
     return f"{STAGES[progress.stage]}: {done} of {total}"
+
+
+def behind_text(ready: str, progress: JobProgress, *, has_blocks: bool) -> str:
+    """Return the model's state, then how far a job is for which no question waits."""
+    what = f"{progress.done} of {progress.total} {'blocks' if has_blocks else 'images'}"
+    return f"{ready} In the background: {BEHIND[progress.stage]} {what}.".strip()
 
 
 def interruption_text(steps: Sequence[dict[str, Any]], model_round: int | None) -> str:

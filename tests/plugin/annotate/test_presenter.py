@@ -6,7 +6,12 @@ import pytest
 from qtpy.QtCore import Qt
 
 from napari_al.methods.table import METHODS
-from napari_al.plugin.annotate.presenter import interruption_text, job_text, ready_text
+from napari_al.plugin.annotate.presenter import (
+    behind_text,
+    interruption_text,
+    job_text,
+    ready_text,
+)
 from napari_al.session.rounds.job_function import JobProgress
 from napari_al.session.session import Session
 
@@ -21,6 +26,30 @@ from napari_al.session.session import Session
 )
 def test_how_far_a_job_is(progress, words):
     assert job_text(progress, 2) == words
+
+
+@pytest.mark.parametrize(
+    ("stage", "has_blocks", "words"),
+    [
+        ("superpixels", True, "Model 2. In the background: regions cut in 12 of 400 blocks."),
+        ("scoring", False, "Model 2. In the background: scored 12 of 400 images."),
+    ],
+)
+def test_what_goes_on_while_questions_are_answered(stage, has_blocks, words):
+    progress = JobProgress(stage, 12, 400)
+    assert behind_text("Model 2.", progress, has_blocks=has_blocks) == words
+    assert behind_text("", progress, has_blocks=has_blocks) == words.removeprefix("Model 2. ")
+
+
+def test_the_status_says_what_is_cut_behind_a_question(open_session):
+    desk = open_session(budget=100, first_training=30)
+    desk.until(lambda: not desk.session.is_busy)
+    progress, page = JobProgress("superpixels", 2, 5), desk.dock.annotate
+    desk.session.events.job_progress.emit(progress)
+    assert page._status.text() == (
+        "The first model is trained after 30 answers. "
+        "In the background: regions cut in 2 of 5 images."
+    )
 
 
 def test_which_model_is_ready():
