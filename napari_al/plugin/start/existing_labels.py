@@ -160,8 +160,11 @@ def labels_layers(images: ViewerImages) -> dict[tuple[Layer, ...], Layer]:
     return found
 
 
-def notes_of_layers(images: ViewerImages) -> tuple[str, ...]:
-    """Return which images have no Labels layer, which layers several share, or were not placed."""
+def notes_of_layers(images: ViewerImages, *, names_unlabelled: bool = True) -> tuple[str, ...]:
+    """Return which Labels layers several images share or were not placed, and which have none.
+
+    ``names_unlabelled``: these are not named elsewhere (``notes_of_labels``).
+    """
     layer_of = labels_layers(images)
     names_of: dict[str, list[str]] = {}
     for layers, layer in layer_of.items():
@@ -182,7 +185,7 @@ def notes_of_layers(images: ViewerImages) -> tuple[str, ...]:
             f"{', '.join(unplaced)}."
         )
     without = [layers[0].name for layers in images.of_images if layers not in layer_of]
-    if without:
+    if without and names_unlabelled:
         notes.append(f"Without a Labels layer, so without labels: {', '.join(without)}.")
     return tuple(notes)
 

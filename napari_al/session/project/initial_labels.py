@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from napari_al.session.project.config import ProjectConfig
     from napari_al.session.project.folder import Project
 
+N_NAMED = 3
+"""Images that are named in a line about them."""
+
 
 def made_labels_path(project: Project, image: str) -> Path:
     """Where this project's own initial labels of an image are."""
@@ -97,7 +100,10 @@ def notes_of_labels(data: DataFolder, config: ProjectConfig) -> tuple[str, ...]:
         return ()
     notes, unlabelled = [], data.without("initial_labels")
     if unlabelled:
-        notes.append(f"{_images_have(len(unlabelled))} no initial labels: nothing is asked there.")
+        names = ", ".join([*unlabelled[:N_NAMED], *(["…"] if unlabelled[N_NAMED:] else [])])
+        notes.append(
+            f"{_images_have(len(unlabelled))} no initial labels: nothing is asked there ({names})."
+        )
     without = set(data.without("masks")) - set(unlabelled)
     if without and config.method.regions == "masks":
         notes.append(

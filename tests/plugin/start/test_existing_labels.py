@@ -254,13 +254,16 @@ def test_layers_of_some_images_alone(desk, data_path, tmp_path, use):
     start.regions.size.setValue(0)
     session = begin(desk, tmp_path)
     message = desk.dock.annotate._message
-    desk.until(lambda: "Without a Labels layer, so without labels: scene_0." in message.text())
+    desk.until(lambda: "scene_0" in message.text())
+    assert message.text().count("scene_0") == 1
+    if use != "initial_labels":
+        assert "Without a Labels layer, so without labels: scene_0." in message.text()
     if use == "answers":
         assert {a.query.region.image for a in session.answers()} == {"scene_1"}
         return
     assert session.data.without(use) == ("scene_0",)
     if use == "initial_labels":
-        assert "1 image has no initial labels: nothing is asked there." in message.text()
+        assert "1 image has no initial labels: nothing is asked there (scene_0)." in message.text()
         desk.until(lambda: desk.dock.bench.query is not None)
         desk.until(lambda: session.scores_are_complete)
         assert {q.region.image for q in session.upcoming(1000)} == {"scene_1"}

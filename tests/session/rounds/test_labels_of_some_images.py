@@ -38,7 +38,8 @@ def test_only_images_with_labels_are_asked_about(
     config = project_config(own_data_path, method, training=TRAINING)
     with Session.create(tmp_path / "p", config) as session:
         first, *more = notes_of_labels(session.data, session.config)
-        assert first == "2 images have no initial labels: nothing is asked there."
+        names = ", ".join(UNLABELLED)
+        assert first == f"2 images have no initial labels: nothing is asked there ({names})."
         assert len(more) == (not has_masks)
         assert not more or more[0].startswith("3 images have no object masks")
         oracle = Oracle(session.data)
