@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_al.core import IGNORE
 from napari_al.errors import InputError
 from napari_al.formats.label_maps import (
     check_size,
     classes_without_labels,
     doubt_about_labels,
     read_class_map,
+    without_data,
 )
 from napari_al.formats.parts.rasters import open_raster, raster_header, read_whole
 
@@ -44,13 +46,15 @@ class Item:
     """One image whose files have been found good.
 
     Its files may hold a picture of which it is a ``part``: ``header`` is that of the part, and
-    ``values`` are those in the labels and initial labels of the picture, if they were looked at.
+    ``values`` are those in the labels and initial labels of the picture, if they were looked at;
+    ``label_notes`` say what in them is read otherwise than a program may think.
     """
 
     image: Path
     header: Header
     maps: dict[Kind, Path]
     values: Mapping[Kind, frozenset[int]] = field(default_factory=dict)
+    label_notes: tuple[str, ...] = ()
     part: Part | None = None
 
 
@@ -78,13 +82,14 @@ class Look:
             header = self.header_of(listed.image, self.rules.pages)
             parts = self.rules.parts_of(listed.name, header)
             values = self._look_at_maps(listed, header, parts) if self.check_labels else {}
+            notes = self._notes_on_maps(listed.maps, values)
             if listed.split == "val" and "labels" not in listed.maps:
                 raise InputError(f"{listed.image} has no labels; validation images need them.")
             if self.check_pixels:
                 self._look_at_pixels(listed.image, parts)
         except InputError as error:
             return BrokenFile(listed.image, str(error), listed.split, listed.name)
-        return Item(listed.image, header, listed.maps, values)
+        return Item(listed.image, header, listed.maps, values, notes)
 
     def _look_at_pixels(self, image: Path, parts: Sequence[Part]) -> None:
         if not parts:
@@ -109,6 +114,18 @@ class Look:
                 found = np.flatnonzero(np.bincount(class_map.ravel())).tolist()
                 values[kind] = values.get(kind, frozenset()).union(found)
         return values
+
+    def _notes_on_maps(
+        self, maps: Mapping[Kind, Path], values: Mapping[Kind, frozenset[int]]
+    ) -> tuple[str, ...]:
+        """Say which value of the labels is no label by a tag of the file."""
+        notes = []
+        for kind, found in values.items():
+            for value in without_data(maps[kind]) if IGNORE in found else ():
+                if kind != "labels" or value not in self.rules.label_ids:
+                    what = kind.replace("_", " ")
+                    notes.append(f"{value}, the nodata value of its {what}, means 'no label'")
+        return tuple(notes)
 
 
 def in_parts(
@@ -171,7 +188,9 @@ def notes_of(
     rules: ImageRules,
 ) -> Iterator[str]:
     """Say what is left out of the images or read otherwise than a program may think."""
-    of_files = Counter(note for item in items.values() for note in item.header.notes)
+    of_files = Counter(
+        note for item in items.values() for note in (*item.header.notes, *item.label_notes)
+    )
     for note, n in of_files.items():
         yield f"{n} image{'s' if n > 1 else ''}: {note}."
     grey = sum(item.header.n_channels != rules.n_channels for item in items.values())

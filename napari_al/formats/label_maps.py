@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_al.core import IGNORE
 from napari_al.errors import InputError
-from napari_al.formats.images import Header
+from napari_al.formats.images import Header, nodata_of_ids
 from napari_al.formats.parts.rasters import open_raster, read_whole_ids
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def read_class_map(
         Of the image that it belongs to.
     n_classes : int
     table : mapping of int to int
-        Class ids (or `IGNORE`) of stored values; others stay.
+        Class ids (or `IGNORE`) of stored values; others stay, but that of pixels without data.
     part : Part, optional
         The image is this part of a picture, and the map as large as that.
 
@@ -53,7 +53,8 @@ def read_class_map(
     InputError
         If it cannot be read, has another size, or holds a value that is no class.
     """
-    ids = mapped(_read_sized(path, image, part), table)
+    stored = _read_sized(path, image, part)
+    ids = mapped(stored, {**without_data(path), **table})
     wrong = ids[(ids < 0) | ((ids >= n_classes) & (ids != IGNORE))]
     if wrong.size:
         raise InputError(
@@ -62,6 +63,12 @@ def read_class_map(
             f"--set 'images.label_ids={{\"{wrong[0]}\": 0}}'."
         )
     return ids.astype(np.uint8, copy=False)
+
+
+def without_data(path: Path) -> dict[int, int]:
+    """Return `IGNORE` for the value of pixels without data, by GDAL's tag; {} without one."""
+    nodata = nodata_of_ids(path)
+    return {} if nodata is None or nodata == IGNORE else {nodata: IGNORE}
 
 
 def mapped(ids: NDArray[Any], table: Mapping[int, int]) -> NDArray[Any]:

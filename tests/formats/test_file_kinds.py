@@ -520,6 +520,9 @@ ROWS: dict[str, list[Read | Refused]] = {
     ],
 }
 MEANT = ImageRules(label_ids={255: 1})
+HUNDREDS = ImageRules(label_ids={100: 1})
+SPARSE = np.where(np.arange(IDS.size).reshape(IDS.shape) % 3, IDS, 2).astype(np.uint8)
+LABELLED = np.where(SPARSE == 2, IGNORE, SPARSE).astype(np.uint8)
 LABEL_ROWS: dict[str, list[Read | Refused]] = {
     "PNG, TIFF, BMP, OME-Zarr of one channel, palette indices": [
         Read("a.png", pil(IDS), IDS),
@@ -548,6 +551,16 @@ LABEL_ROWS: dict[str, list[Read | Refused]] = {
             IDS,
             rules=ImageRules(label_ids={-1: 1, 40_000: 0}),
         ),
+    ],
+    "GDAL's nodata tag of a TIFF": [
+        Read("a.tif", tif(SPARSE, **nodata("2")), LABELLED, "1 image: 2, the nodata value of its"),
+        Read("a.tif", tif(SPARSE * 100, **nodata("200")), LABELLED, rules=HUNDREDS),
+        Read("a.tif", tif(SPARSE, **nodata("2")), SPARSE % 2, rules=ImageRules(label_ids={2: 0})),
+        Read("a.tif", tif(LABELLED, **nodata("255")), LABELLED),
+        Read("a.tif", tif(IDS, **nodata("7")), IDS),
+        Read("a.tif", tif(IDS, **nodata("nan")), IDS),
+        Read("a.tif", tif(IDS, **nodata("-9999")), IDS),
+        Read("a.tif", tif(IDS, **nodata("3.4028234663852886e+38")), IDS),
     ],
     "JPEG, WebP": [
         Read("a.jpg", pil(IDS), np.full_like(IDS, IGNORE), "1 .jpg file is not read in"),

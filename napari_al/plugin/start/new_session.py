@@ -18,7 +18,7 @@ from napari_al.formats.classes import default_classes, read_classes
 from napari_al.formats.data_record import read_record
 from napari_al.formats.dataset import DataFolder
 from napari_al.formats.images import ID_SUFFIXES, read_ids
-from napari_al.formats.label_maps import doubt_about_labels
+from napari_al.formats.label_maps import doubt_about_labels, mapped, without_data
 from napari_al.formats.listing import files_below
 from napari_al.plugin.recent_projects import RecentProject, recent_projects
 
@@ -191,7 +191,9 @@ def classes_of_labels(folder: Path) -> tuple[ClassInfo, ...]:
         if (place / "classes.json").is_file():
             return read_classes(place / "classes.json")
     files = list(files_below(folder, ID_SUFFIXES).values())
-    n_classes = _n_classes(read_ids(path) for path in files[:N_LABELS_READ])
+    n_classes = _n_classes(
+        mapped(read_ids(path), without_data(path)) for path in files[:N_LABELS_READ]
+    )
     if not 0 < n_classes <= IGNORE:
         raise InputError(f"{folder}: label images with class ids from 0 to 254 were expected.")
     return default_classes([f"class {i}" for i in range(n_classes)])
@@ -296,6 +298,7 @@ def _create_from_viewer(
 ) -> tuple[Session, tuple[str, ...]]:
     """Write the images as a data folder inside the project, and what Labels layers are for."""
     from napari_al.plugin.start.existing_labels import (
+        labels_layers,
         labels_of_layers,
         notes_of_layers,
         write_layers,
@@ -305,7 +308,8 @@ def _create_from_viewer(
     from napari_al.tools.given_answers import give_answers
 
     n_classes, use = len(choice.classes), choice.use_of_layers
-    notes = () if use is None else notes_of_layers(images)
+    if use is not None:
+        labels_layers(images)  # raises, before anything is written
 
     def write(part: Path) -> None:
         write_data(part, images, choice.classes)
@@ -318,6 +322,8 @@ def _create_from_viewer(
 
     rules = images.rules(image_rules(choice.settings))
     session = _create_around(choice, write, rules, dispatch)
+    corrects = use == "initial_labels" and session.config.method.query == "correction"
+    notes = () if use is None else notes_of_layers(images, names_unlabelled=not corrects)
     return session, (*notes, *(_given(session, give) if use == "answers" else ()))
 
 
