@@ -279,6 +279,15 @@ def test_nodata_of_a_geotiff_is_of_that_file_alone(tmp_path: Path) -> None:
     np.testing.assert_array_equal(data.labels("b"), ids)
 
 
+def test_more_values_than_there_can_be_classes_are_refused(tmp_path: Path) -> None:
+    path = source(tmp_path / "in", np.arange(300, dtype=np.uint16).reshape(15, 20))
+    with pytest.raises(InputError, match="have 300 values; expected those of at most 255 classes"):
+        import_labels("index", path, tmp_path / "d")
+    path = source(tmp_path / "other", np.arange(1, 201, dtype=np.uint16).reshape(10, 20))
+    with pytest.raises(InputError, match=r"values 1, 2, .*, 20 …\. .* --map 20=NAME … \("):
+        import_labels("index", path, tmp_path / "d")
+
+
 def test_labels_without_an_image_are_counted(tmp_path: Path) -> None:
     path = source(tmp_path / "in", ODD % 2)
     Image.fromarray(ODD % 2).save(path / "labels" / "b.png")

@@ -172,7 +172,10 @@ def check_classes(found: object, source: str) -> tuple[ClassInfo, ...]:
             f"{source}: expected a list of classes, e.g. {_EXAMPLE}, got a {type(found).__name__}."
         )
     if not 1 <= len(found) <= IGNORE:
-        raise InputError(f"{source}: expected 1 to {IGNORE} classes, got {len(found)}.")
+        raise InputError(
+            f"{source}: expected 1 to {IGNORE} classes, got {len(found)}; class ids have 8 bits, "
+            f"and {IGNORE} is 'no label'."
+        )
     classes = sorted((_class_info(row, source) for row in found), key=lambda c: c.id)
     ids = [c.id for c in classes]
     if ids != list(range(len(classes))):

@@ -19,7 +19,8 @@ from napari_al.core import IGNORE
 from napari_al.errors import InputError
 from napari_al.formats.classes import ClassInfo, check_classes, default_classes, read_classes
 from napari_al.formats.exchange.label_writers import CITYSCAPES_IDS, voc_palette
-from napari_al.formats.images import DECODER_ERRORS, cannot_read, nodata_of_ids, read_ids
+from napari_al.formats.images import DECODER_ERRORS, cannot_read, read_ids
+from napari_al.formats.label_maps import mapped, without_data
 from napari_al.formats.listing import files_below
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ VOC_CLASSES = (
     "cow", "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa",
     "train", "tvmonitor",
 )  # fmt: skip
+N_NAMED = 20
+"""Values that are named of more."""
 _RASTERS = (".png", ".tif", ".tiff", ".bmp")
 
 
@@ -93,14 +96,21 @@ def read_index(source: Path, request: ImportRequest) -> Imported:
 
 def _classes_by_values(folder: Path, files: dict[str, Path]) -> tuple[ClassInfo, ...]:
     """Return unnamed classes for values 0 to C-1; ask what other values mean."""
-    values = sorted(set().union(*(np.unique(read_ids(path)).tolist() for path in files.values())))
+    maps = (mapped(read_ids(path), without_data(path)) for path in files.values())
+    values = sorted(set().union(*(np.unique(ids).tolist() for ids in maps)))
     known = [value for value in values if value != IGNORE]
     if known == list(range(len(known))) and known != [0]:
         return default_classes([f"class {value}" for value in known])
-    pairs = " ".join(f"--map {value}=NAME" for value in values)
+    if len(values) > IGNORE + 1:
+        raise InputError(
+            f"The labels in {folder} have {len(values)} values; expected those of at most {IGNORE} "
+            "classes: class ids have 8 bits. Are they ids of objects?"
+        )
+    pairs = " ".join(f"--map {value}=NAME" for value in values[:N_NAMED])
+    more = " …" if values[N_NAMED:] else ""
     raise InputError(
-        f"The labels in {folder} have the values {', '.join(map(str, values[:20]))}. Say what they "
-        f"mean: {pairs} ({IGNORED!r} as a name: no label)."
+        f"The labels in {folder} have the values {', '.join(map(str, values[:N_NAMED]))}{more}. "
+        f"Say what they mean: {pairs}{more} ({IGNORED!r} as a name: no label)."
     )
 
 
@@ -108,9 +118,8 @@ def _index_maps(
     files: dict[str, Path], ids: dict[int, int], n_classes: int
 ) -> Iterator[LabelledImage]:
     for name, path in files.items():
-        stored, nodata = read_ids(path), nodata_of_ids(path)
-        meant = ids if nodata is None else {nodata: IGNORE, **ids}
-        yield LabelledImage(name, _by_table(path, stored, meant, n_classes))
+        meant = {**without_data(path), **ids}
+        yield LabelledImage(name, _by_table(path, read_ids(path), meant, n_classes))
 
 
 def _by_table(
