@@ -16,6 +16,7 @@ from napari_al.errors import InputError
 from napari_al.plugin.inspect.layer_styles import PREVIEW_KINDS
 from napari_al.plugin.inspect.overlay_requests import OverlayRequests
 from napari_al.plugin.inspect.previews import Previews
+from napari_al.plugin.layers.channels_file import read_channels
 from napari_al.plugin.layers.picture_behind import block_beside
 from napari_al.plugin.layers.placement import Placements
 from napari_al.plugin.layers.placement_file import read_placements
@@ -25,13 +26,15 @@ from napari_al.plugin.widgets.main_thread import timer
 from napari_al.session.inspection.overlays import PICTURES, RoundImage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from napari.layers import Layer
     from numpy.typing import NDArray
 
     from napari_al.formats.classes import ClassInfo
     from napari_al.plugin.inspect.controller import Inspector
+    from napari_al.plugin.layers.channel_view import ChannelView
+    from napari_al.plugin.layers.json_file import Content
     from napari_al.session.inspection.inspection import Inspection, RoundRecord
     from napari_al.session.inspection.region_facts import RegionFacts
 
@@ -70,6 +73,7 @@ class OpenProject:
         self._number = record.number  # of the round that was requested last
         self.image, self._loaded_image = _image_with_most_answers(inspection, record), ""
         self.pixel_rc: tuple[int, int] | None = None
+        self._view: tuple[ChannelView, ...] | None = None
         self.shown_keys = set(INITIALLY_SHOWN)
         self.requests = OverlayRequests(inspector.dispatch)
         self.previews = Previews(self._layers, self.requests, self._look)
@@ -94,17 +98,24 @@ class OpenProject:
 
     def start(self) -> None:
         """Show the first round; call when views are connected."""
-        self._layers.open(self.inspection.data, self._placements())
+        data = self.inspection.data
+        choice = self._read_file(
+            lambda: read_channels(self.inspection.project.path, data.n_channels)
+        )
+        self._view = None if choice is None else choice.view
+        placements = self._read_file(lambda: read_placements(data.path)) or Placements()
+        self._layers.open(data, placements)
         self._events.round_changed.emit(self.record)
         self.show_image(self.image)
         self._poll.start()
 
-    def _placements(self) -> Placements:
+    def _read_file(self, read: Callable[[], Content | None]) -> Content | None:
+        """Return what a file of the window's holds; None, and a message, if it is damaged."""
         try:
-            return read_placements(self.inspection.data.path)
+            return read()
         except InputError as error:
             self._events.report(error)
-            return Placements()
+            return None
 
     def close(self) -> None:
         """End the threads and remove the layers."""
@@ -147,14 +158,14 @@ class OpenProject:
             from napari_al.plugin.layers.picture_store import displayed
 
             data = self.inspection.data
-            return displayed(data.image(image), data.rules.ranges)
+            return displayed(data.image(image), data.rules.ranges, self._view)
 
         self._background.request("image", work, self._on_image, self._events.report)
 
     def _on_image(self, picture: NDArray[Any]) -> None:
         self._loaded_image = self.image
         data, background = self.inspection.data, self._background
-        self._layers.show_image(data, self.image, picture, background)
+        self._layers.show_image(data, self.image, picture, background, self._view)
         self.refresh()
 
     def refresh(self) -> None:

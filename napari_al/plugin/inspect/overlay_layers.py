@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from napari_al.core.geometry.masks import Mask
     from napari_al.formats.dataset import ClassInfo, DataFolder
+    from napari_al.plugin.layers.channel_view import ChannelView
     from napari_al.plugin.widgets.background import Background
 
 
@@ -76,7 +77,12 @@ class InspectLayers:
         return None if layer is None or not layer.visible else layer.data
 
     def show_image(
-        self, data: DataFolder, image: str, pixels: NDArray[Any], background: Background
+        self,
+        data: DataFolder,
+        image: str,
+        pixels: NDArray[Any],
+        background: Background,
+        view: tuple[ChannelView, ...] | None = None,
     ) -> None:
         """Show another image at its place and hide the overlays of the last one."""
         is_new = pixels.shape[:2] != self.base.camera.shape
@@ -84,7 +90,7 @@ class InspectLayers:
             self.hide(key)
         before = self.base.camera.placement
         self.base.place(self._placements.of(data, image))
-        self.base.behind.put(data, image, background)
+        self.base.behind.put(data, image, background, view)
         is_new |= self.base.camera.placement != before
         for layer in self._overlays.values():
             self.base.camera.placement.put(layer)

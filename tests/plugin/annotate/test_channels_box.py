@@ -10,6 +10,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
 from napari_al.errors import InputError
+from napari_al.plugin.inspect.dock import find_inspect_dock, inspect
 from napari_al.plugin.layers.channel_view import ChannelChoice
 from napari_al.plugin.layers.channels_file import NAME, read_channels
 from napari_al.plugin.layers.picture_store import displayed
@@ -83,6 +84,19 @@ def test_the_choice_is_kept_with_the_project(open_session, four_channels):
     show, layers = open_again()
     assert not box._list.isHidden()
     np.testing.assert_array_equal(layers.get("image").data, show(((1, "green"), (2, "blue"))))
+    desk.dock.bench.close()
+    inspect(desk.viewer, project)
+    inspector = find_inspect_dock(desk.viewer).inspector
+    desk.until(lambda: inspector.project and inspector.layers.base.get("image"))
+    np.testing.assert_array_equal(
+        inspector.layers.base.get("image").data,
+        displayed(
+            inspector.inspection.data.image(inspector.project.image),
+            inspector.inspection.data.rules.ranges,
+            ((1, "green"), (2, "blue")),
+        ),
+    )
+    inspector.close()
     (project / NAME).write_text('{"in_grey": 4}')
     show, layers = open_again()
     assert "the channels are shown as in a new project" in desk.dock.annotate._message.text()
