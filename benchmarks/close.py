@@ -42,7 +42,7 @@ data, project, when, pause_ms = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3
 viewer = viewers.open_window()
 dock = app.open_dock(viewer)
 settings = {"budget": 8, "regions": {"n_per_image": 60},
-            "training": {"steps": 2, "batch_size": 2, "crop_px": 32, "threads": 1}}
+            "training": {"segmenter": "filters", "steps": 2, "threads": 1}}
 is_there = (project / "config.json").exists()
 dock.opening.open(
     project if is_there else data, project=project, method="classbal", settings=settings

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 METHODS = ("classbal", "a2lc", "multi-class", "adaptive-superpixel")
 SETTINGS = {
     "regions": {"n_per_image": 20},
-    "training": {"steps": 8, "batch_size": 2, "crop_px": 32, "threads": 1, "device": "cpu"},
+    "training": {"segmenter": "filters", "steps": 8, "threads": 1, "device": "cpu"},
 }
 N_ROUNDS = 3
 WHILE_ANSWERING = 0.8

@@ -229,7 +229,7 @@ def soak_config(data: Path, every: int, n_per_image: int) -> ProjectConfig:
         data,
         budget=every,
         regions=RegionSettings(n_per_image=n_per_image),
-        training=TrainingSettings(steps=2, batch_size=2, crop_px=32, threads=1),
+        training=TrainingSettings(segmenter="filters", steps=2, threads=1),
     )
 
 

@@ -65,7 +65,7 @@ def write_initial(path: Path) -> Path:
 
 
 QUICK_TRAINING = {
-    "segmenter": "efficientnet-lite0",
+    "segmenter": "filters",
     "steps": 2,
     "batch_size": 2,
     "crop_px": 32,
@@ -82,7 +82,7 @@ def project_config(data_path: Path, method: str = "classbal", **changes: object)
         "method": METHODS[method],
         "budget": 6,
         "regions": RegionSettings(n_per_image=20, side_px=16),
-        "training": TrainingSettings(steps=3, batch_size=2, crop_px=32, threads=1),
+        "training": TrainingSettings.model_validate(QUICK_TRAINING),
     }
     return ProjectConfig(**(settings | changes))
 
@@ -94,9 +94,9 @@ def answer_round(session: Session, oracle: Oracle) -> None:
         session.submit(oracle.answer(query))
 
 
-def write_run(path: Path, data_path: Path, method: str, n_rounds: int = 2) -> Path:
-    """Run a method for a few rounds and return its project folder."""
-    config = project_config(data_path, method)
+def write_run(path: Path, data_path: Path, method: str, **changes: object) -> Path:
+    """Run two rounds of a method and return its project folder."""
+    config = project_config(data_path, method, **changes)
     if config.method.correction == "automatic":  # a model this young is never sure
         targets = config.targets.model_copy(update={"lcm_confidence": (0.0,)})
         config = config.model_copy(update={"targets": targets})
@@ -104,7 +104,7 @@ def write_run(path: Path, data_path: Path, method: str, n_rounds: int = 2) -> Pa
     with Session.create(path, config) as session:
         if config.method.starts_from_labels:
             session.train()
-        for _ in range(n_rounds):
+        for _ in range(2):
             answer_round(session, oracle)
             session.train()
         session.prepare()

@@ -33,7 +33,7 @@ TINY = {
     "training.steps": 3,
     "training.batch_size": 2,
     "training.crop_px": 32,
-    "training.segmenter": "efficientnet-lite0",
+    "training.segmenter": "filters",
     "training.threads": 1,
     "regions.n_per_image": 20,
     "regions.side_px": 16,

@@ -7,7 +7,9 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,33 +18,70 @@ from scenes import project_config, write_data, write_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
-def python(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run Python as somebody for whom permissions hold."""
-    return subprocess.run(
-        [sys.executable, *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
-        preexec_fn=permissions_hold,
-    )
+# Starting Python with torch takes most of a command's time: one process does it once, and forks.
+SERVER = """
+import json, os, sys, traceback
+import napari_al.cli, napari_al.learning.training, napari_al.simulate.runner
+for line in sys.stdin:
+    code, folder = json.loads(line)
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            for number, name in ((1, "stdout"), (2, "stderr")):
+                os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+            os.chdir(folder)
+            exec(code, {"__name__": "__main__"})
+            status = 0
+        except SystemExit as end:
+            status = end.code or 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(status)
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+"""
+Python = Callable[[str], subprocess.CompletedProcess[str]]
+CLI = "import sys; sys.argv = {arguments}; from napari_al.cli import main; main()"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _permissions_are_there(tmp_path_factory: pytest.TempPathFactory) -> None:
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Python]:
+    """Run Python code in a process of its own, as somebody for whom permissions hold."""
     if not hasattr(os, "geteuid"):
         pytest.skip("permissions are of another kind here")
-    folder = tmp_path_factory.mktemp("locked")
-    with read_only(folder):
-        try:
-            done = python("-c", "import sys; open(sys.argv[1], 'w')", str(folder / "file"))
-        except subprocess.SubprocessError:
-            pytest.skip("root cannot give up its rights here")
-    if done.returncode == 0:
-        pytest.skip("this file system knows no permissions")
+    out = tmp_path_factory.mktemp("out")
+    try:
+        server = subprocess.Popen(
+            [sys.executable, "-c", SERVER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=out,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
+            preexec_fn=permissions_hold,
+        )
+    except subprocess.SubprocessError:
+        pytest.skip("root cannot give up its rights here")
+
+    def run(code: str) -> subprocess.CompletedProcess[str]:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        print(json.dumps([code, str(Path.cwd())]), file=server.stdin, flush=True)
+        status = int(server.stdout.readline())
+        texts = ((out / name).read_text() for name in ("stdout", "stderr"))
+        return subprocess.CompletedProcess(code, status, *texts)
+
+    with server:
+        locked = tmp_path_factory.mktemp("locked")
+        with read_only(locked):
+            if run(f"open({str(locked / 'file')!r}, 'w')").returncode == 0:
+                pytest.skip("this file system knows no permissions")
+        yield run
 
 
 @pytest.fixture(scope="module")
@@ -93,11 +132,11 @@ GOING_ON = "simulate data --method classbal --config settings.json --rounds 3 --
     ],
 )
 def test_what_cannot_be_written_is_told(
-    base: Path, monkeypatch: pytest.MonkeyPatch, part: str, command: str, says: str
+    base: Path, python: Python, monkeypatch: pytest.MonkeyPatch, part: str, command: str, says: str
 ) -> None:
     monkeypatch.chdir(base)
     with read_only(base / part), untouched(base / part):
-        done = python("-m", "napari_al.cli", *command.split())
+        done = python(CLI.format(arguments=["napari-al", *command.split()]))
     assert done.returncode == 2, done.stderr
     assert says in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
@@ -112,12 +151,12 @@ def test_what_cannot_be_written_is_told(
     ],
 )
 def test_a_project_is_read_into_another_folder(
-    base: Path, monkeypatch: pytest.MonkeyPatch, command: str, made: str
+    base: Path, python: Python, monkeypatch: pytest.MonkeyPatch, command: str, made: str
 ) -> None:
     monkeypatch.chdir(base)
     shutil.rmtree(base / "project" / "cache")
     with read_only(base / "project"), untouched(base / "project"):
-        done = python("-m", "napari_al.cli", *command.split())
+        done = python(CLI.format(arguments=["napari-al", *command.split()]))
     assert done.returncode == 0, done.stderr
     assert (base / made).stat().st_size > 0
 
@@ -146,10 +185,12 @@ with Session.open(path, read_only=True) as session:
 
 
 @pytest.mark.parametrize("part", ["project", "project/annotations.sqlite", "project/project.lock"])
-def test_a_project_is_looked_at(base: Path, monkeypatch: pytest.MonkeyPatch, part: str) -> None:
+def test_a_project_is_looked_at(
+    base: Path, python: Python, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
     monkeypatch.chdir(base)
     with read_only(base / part), untouched(base / part):
-        done = python("-c", OPENING)
+        done = python(OPENING)
     refused, looked_at, *changes = done.stdout.splitlines() or [done.stderr]
     assert refused.startswith("LockedError"), "a window looks at its rounds instead"
     assert looked_at == "True (48, 64) 12", done.stderr

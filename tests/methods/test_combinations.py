@@ -66,7 +66,9 @@ def run(data_path: Path, out: Path, method: Method, n_rounds: int = 2) -> list[d
         method=method,
         budget=5,
         regions=RegionSettings(n_per_image=20, side_px=16),
-        training=TrainingSettings(steps=2, batch_size=2, crop_px=32, threads=1),
+        training=TrainingSettings(
+            segmenter="filters", steps=2, batch_size=2, crop_px=32, threads=1
+        ),
     )
     with Session.create(out, config) as session:
         oracle = Oracle(session.data)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 DOCS = (Path(__file__).parents[2] / "docs" / "extending.md").read_text(encoding="utf-8")
 SMALL = """
 [settings.training]
+segmenter = "filters"
 steps = 3
 batch_size = 2
 crop_px = 32

@@ -120,6 +120,7 @@ rounds = 2
 [settings]
 budget = 6
 [settings.training]
+segmenter = "filters"
 steps = 3
 batch_size = 2
 crop_px = 32

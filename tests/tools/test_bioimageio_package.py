@@ -22,7 +22,6 @@ from napari_al.tools.bioimageio_package import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
 spec = pytest.importorskip("bioimageio.spec")
@@ -31,11 +30,6 @@ pytestmark = [  # the library leaves files open for a while
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
-
-
-@pytest.fixture(scope="module")
-def project(finished_run: Callable[[str], Path]) -> Path:
-    return finished_run("classbal")
 
 
 @pytest.fixture(scope="module")

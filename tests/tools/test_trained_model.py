@@ -27,11 +27,6 @@ if TYPE_CHECKING:
 CPU = torch.device("cpu")
 
 
-@pytest.fixture(scope="module")
-def project(finished_run: Callable[[str], Path]) -> Path:
-    return finished_run("classbal")
-
-
 def weights_of(model: Model) -> torch.Tensor:
     return torch.cat([p.detach().flatten() for p in model.segmenter.parameters()])
 
@@ -172,16 +167,26 @@ def test_what_is_no_model_is_named(
         open_model(make(tmp_path / "m"))
 
 
-def test_a_cosine_classifier_and_other_channels_in_onnx(tmp_path: Path) -> None:
+def test_a_frozen_ensemble_of_cosine_classifiers_and_other_channels_in_onnx(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("onnxscript")
     runtime = pytest.importorskip("onnxruntime")
+    from napari_al.learning.networks import efficientnet_lite
     from napari_al.learning.onnx_export import write_onnx
 
-    statistics = {"mean": [9.0] * 5, "std": [2.0] * 5}
-    model = build_segmenter("compact", 5, 3, seed=1, classifier="cosine", **statistics)
+    # an export takes a minute with all blocks; this has every stride, and a shortcut
+    first, second, *others = efficientnet_lite._STAGES
+    few = [row._replace(repeats=1) for row in others if row.stride == 2]
+    monkeypatch.setattr(efficientnet_lite, "_STAGES", (first, second, *few))
+    model = build_segmenter(
+        "efficientnet-lite0", 5, 3, seed=1, classifier="cosine", frozen=True, n_members=2,
+        mean=[9.0] * 5, std=[2.0] * 5,
+    ).eval()  # fmt: skip
     write_onnx(tmp_path / "m.onnx", model, ["a", "b", "c"])
-    image = np.random.default_rng(0).normal(9, 2, (33, 80, 5)).astype(np.float32)
-    image[3, 4] = np.nan
     session = runtime.InferenceSession(tmp_path / "m.onnx")
-    _, probs = session.run(None, {"image": image.transpose(2, 0, 1)[None]})
-    np.testing.assert_allclose(probs[0], predict_probs(model, image, CPU), atol=1e-5)
+    for size in ((33, 80), (64, 64), (1, 3)):
+        image = np.random.default_rng(0).normal(9, 2, (*size, 5)).astype(np.float32)
+        image[-1, -1] = np.nan
+        _, probs = session.run(None, {"image": image.transpose(2, 0, 1)[None]})
+        np.testing.assert_allclose(probs[0], predict_probs(model, image, CPU), atol=1e-5)

@@ -275,7 +275,7 @@ def test_reports_and_exports_while_answers_come_and_a_model_trains(
     session.events.job_finished.connect(ended.append)
     session.start_training()
     n_read = 0
-    while session.is_busy:
+    while session.is_busy and n_read < 4:
         answer(session, 1) if session.query() is not None else None
         with Session.open(session.project.path, read_only=True) as reader:
             assert len(reader.answers()) == len(session.answers())
@@ -283,6 +283,7 @@ def test_reports_and_exports_while_answers_come_and_a_model_trains(
             export_session(reader, "png", "answers", tmp_path / "export", overwrite=True)
         write_report([session.project.path], tmp_path / "report")
         n_read += 1
+    session.wait_for_job()
     assert n_read > 0
     assert ended[0].status == "done", ended[0].reason
     assert session.model_round == 2
