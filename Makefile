@@ -12,7 +12,7 @@ PYTHON_BIN = .venv/bin/python
 demo: setup
 	scripts/demo.sh
 
-test: lint
+test: setup
 	scripts/test.sh
 
 lint: setup

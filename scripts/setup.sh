@@ -77,7 +77,9 @@ if ! .venv/bin/python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info <
     "$python" -m venv --clear .venv
 fi
 say "installing packages (a few minutes the first time)"
-.venv/bin/python -m pip install -q --disable-pip-version-check \
+.venv/bin/python -m pip install -q --disable-pip-version-check --no-compile \
     -c constraints.txt -e '.[pyqt5,pyqt6,efficientnet,transformers,onnx,zarr,bioimageio,docs,test,lint]'
+# on all cores, where pip would use one; some files are for other Pythons, so that errors are normal
+.venv/bin/python -m compileall -qq -j 0 -x '/tests?/' .venv/lib || true
 printf '%s\n' "$state" >"$stamp"
 say "done"

@@ -1,10 +1,12 @@
 #!/bin/sh
-# All tests, in two streams of about the same length, as two cores allow: the window (fully on PyQt6;
-# on PyQt5 the tests marked `smoke` show that the binding works), and beside it everything else.
+# All checks, in two streams of about the same length, as two cores allow: the window on PyQt6, and
+# beside it lint, everything else, and the window's tests marked `smoke`, which show that PyQt5 works.
 set -eu
 cd "$(dirname "$0")/.."
 # a thread for each stream: two that ask for both cores wait for each other
 export OMP_NUM_THREADS=1
+# tests start many processes; those after the first need not compile anything
+unset PYTHONDONTWRITEBYTECODE
 
 run() { # on a binding
     binding=$1
@@ -15,16 +17,15 @@ run() { # on a binding
 
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-(
-    failed=0
-    run pyqt6 tests/plugin || failed=1
-    run pyqt5 -m smoke tests/plugin || failed=1
-    exit "$failed"
-) >"$log" 2>&1 &
-others=0
-run pyqt5 --ignore tests/plugin || others=$?
-window=0
-wait $! || window=$?
-echo "The window, on PyQt6 and PyQt5:"
+run pyqt6 tests/plugin >"$log" 2>&1 &
+failed=
+make lint || failed="$failed, lint"
+run pyqt5 --ignore tests/plugin || failed="$failed, what is not the window"
+run pyqt5 -m smoke tests/plugin || failed="$failed, the window on PyQt5"
+wait $! || failed="$failed, the window on PyQt6"
+echo "The window on PyQt6:"
 cat "$log"
-[ "$others" = 0 ] && [ "$window" = 0 ]
+[ -z "$failed" ] || {
+    echo "failed: ${failed#, }" >&2
+    exit 1
+}
