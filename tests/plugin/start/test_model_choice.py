@@ -28,7 +28,7 @@ def open_data(desk, data_path, project):
     desk.dock.start._on_own_project()
 
 
-@pytest.mark.parametrize("name", ["filters", "segformer-b0", "dinov2-small"])
+@pytest.mark.parametrize("name", ["efficientnet-lite0-two-scales", "segformer-b0", "dinov2-small"])
 def test_every_kind_of_network(desk, data_path, tmp_path, name):
     weights = str(write_backbone(name, tmp_path / "backbone")) if name in TINY else ""
     open_data(desk, data_path, tmp_path / "project")
