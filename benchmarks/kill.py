@@ -84,7 +84,7 @@ def kill_simulations(data: Path, folder: Path, n_kills: int, rng: random.Random)
         within_s = 0.5
         while not ended_before(lambda m=method, out=broken: simulate(data, m, out), within_s, rng):
             done += 1
-            within_s *= 1.1  # or it would never come to an end on a slow machine
+            within_s *= 1.5  # or it would never come to an end on a slow machine
         check(figures(broken) == figures(whole), f"{method}: other figures than an unbroken run's")
         n_runs += 1
     return f"simulate: {done} kills over {n_runs} runs, each ended with the unbroken rounds.csv"
