@@ -18,7 +18,12 @@ from napari_al.core import IGNORE
 from napari_al.errors import InputError
 from napari_al.learning.networks.catalogue import segmenter_info
 from napari_al.learning.networks.compact import Compact
-from napari_al.learning.networks.efficientnet_lite import EfficientNetLite, load_weights
+from napari_al.learning.networks.efficientnet_lite import (
+    N_STAGES,
+    N_STAGES_FROZEN,
+    EfficientNetLite,
+    load_weights,
+)
 from napari_al.learning.networks.filters import Filters
 from napari_al.learning.networks.frozen import Ensemble, FrozenTrunk, Head
 from napari_al.learning.networks.two_scales import TwoScales
@@ -343,7 +348,9 @@ def _trunk(
                 f"{info.name} is always frozen; set training.frozen=true, or take "
                 f"efficientnet-lite{info.size}"
             )
-        network = EfficientNetLite(info.size, n_channels, dilated=not frozen)
+        network = EfficientNetLite(
+            info.size, n_channels, dilated=not frozen, n_stages=_n_stages(weights, frozen)
+        )
         if isinstance(weights, Path):
             load_weights(network, weights)
         if not frozen:
@@ -359,6 +366,13 @@ def _trunk(
         "dino": decoders.LightHead,
     }
     return cast("Trunk", families[info.family](backbone))
+
+
+def _n_stages(weights: Mapping[str, Any] | Path | None, frozen: bool) -> int:
+    """Stages of an EfficientNet-Lite: what a model file says, where older ones have all."""
+    if isinstance(weights, Path | None):
+        return N_STAGES_FROZEN if frozen else N_STAGES
+    return int(weights.get("n_stages", N_STAGES))
 
 
 def _transformers_backbone(

@@ -25,7 +25,7 @@ def weights_of(size: int) -> Path:
     return found
 
 
-def trunk(size: int, n_channels: int = 3, **changes: bool) -> EfficientNetLite:
+def trunk(size: int, n_channels: int = 3, **changes: int) -> EfficientNetLite:
     network = EfficientNetLite(size, n_channels, **changes)
     load_weights(network, weights_of(size))
     return network.eval()
@@ -87,6 +87,24 @@ def test_without_the_last_stride_the_finer_maps_are_the_same():
     assert found[-1].shape[2:] == found[-2].shape[2:]
     for part, other in zip(expected[:3], found[:3], strict=True):
         torch.testing.assert_close(other, part)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_without_the_last_stage_the_last_map_is_what_it_would_take(size):
+    whole, shorter = trunk(size), trunk(size, n_stages=6)
+    taken = []
+    whole.blocks[-1].register_forward_pre_hook(lambda _, inputs: taken.append(inputs[0]))
+    with torch.no_grad():
+        expected, found = whole(ramp()), shorter(ramp())
+    assert shorter.strides == whole.strides
+    assert shorter.channels == tuple(part.shape[1] for part in found)
+    for part, other in zip([*expected[:-1], *taken], found, strict=True):
+        assert torch.equal(other, part)
+
+
+def test_other_numbers_of_stages_are_refused():
+    with pytest.raises(ValueError, match="5 stages"):
+        EfficientNetLite(0, 3, n_stages=5)
 
 
 @pytest.mark.parametrize("n_channels", [1, 3, 6])
@@ -160,6 +178,7 @@ def test_a_segmenter_begins_with_the_weights(frozen):
     ).eval()
     assert (model.frozen is not None) == frozen
     assert isinstance(model.backbone, EfficientNetLite)
+    assert model.backbone.config == {"n_stages": 6 if frozen else 7}
     expected = trunk(0).state_dict()["stem.conv.weight"]
     assert torch.equal(model.backbone.state_dict()["stem.conv.weight"], expected)
     with torch.no_grad():

@@ -228,6 +228,17 @@ def test_a_saved_ensemble_is_loaded_whole(tmp_path):
     assert torch.equal(loaded(images), model(images))
 
 
+def test_models_of_all_stages_are_loaded(tmp_path):
+    """Frozen ones had them before the last was left out, and files that do not say how many."""
+    model = frozen_segmenter("efficientnet-lite0", backbone={"n_stages": 7}).eval()
+    assert model.frozen.channels[-1] == 320
+    model.backbone.config.clear()
+    save_segmenter(tmp_path / "old.safetensors", model, {})
+    loaded = load_segmenter(tmp_path / "old.safetensors").eval()
+    image = torch.rand(1, 3, 40, 50) * 255
+    assert torch.equal(loaded(image), model(image))
+
+
 def test_a_head_of_version_1_gives_what_it_gave(tmp_path):
     """Then it was normalisation with scale and shift, two layers, and a classifier."""
     model = with_statistics(frozen_segmenter("filters", n_members=1)).eval()

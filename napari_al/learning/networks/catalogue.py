@@ -31,7 +31,7 @@ class SegmenterInfo:
     family : str
         What is built on the backbone, or which; ``compact`` and ``filters`` have none.
     n_million : float
-        Parameters of the backbone, in millions.
+        Parameters of the backbone, in millions, as it is used by default.
     summary : str
     hub_id : str
         Where its weights are on the Hugging Face hub; empty where they are not from there.
@@ -197,15 +197,15 @@ def _dinov3(size: str, n_million: float, width: int, n_layers: int) -> Segmenter
 SEGMENTERS: Final[Mapping[str, SegmenterInfo]] = {
     info.name: info
     for info in (
-        _efficientnet_lite(0, 3.0),
+        _efficientnet_lite(0, 2.4),
         replace(
-            _efficientnet_lite(0, 3.0),
+            _efficientnet_lite(0, 2.4),
             name="efficientnet-lite0-two-scales",
             summary="EfficientNet-Lite0 on the image and on twice its size; slower, finer",
             two_scales=True,
         ),
-        _efficientnet_lite(1, 3.7),
-        _efficientnet_lite(2, 4.4),
+        _efficientnet_lite(1, 3.1),
+        _efficientnet_lite(2, 3.6),
         SegmenterInfo("compact", "compact", 1.0, "small encoder-decoder, learns from scratch"),
         SegmenterInfo("filters", "filters", 0.0, "fixed colour and texture filters", frozen=True),
         SegmenterInfo(

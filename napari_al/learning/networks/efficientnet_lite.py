@@ -42,6 +42,10 @@ _STAGES: Final = (
     _Stage(4, 5, 2, 6, 192),
     _Stage(1, 3, 1, 6, 320),
 )
+N_STAGES = len(_STAGES)
+N_STAGES_FROZEN = 6
+"""Of an encoder that stays as it is. The last stage only widens what the one before it found; with
+its 320 channels instead of 192, few answers are learnt by heart (docs/segmenters.md)."""
 _SCALING: Final = ((1.0, 1.0, 224), (1.0, 1.1, 240), (1.1, 1.2, 260))
 """Of sizes 0, 1 and 2: width and depth multiplier, side of the images they were trained on."""
 _N_STEM = 32
@@ -138,6 +142,8 @@ class EfficientNetLite(nn.Module):
         Of the images.
     dilated : bool
         Replace the last stride by dilation, so that the last map has stride 16, too.
+    n_stages : {6, 7}
+        The last stage may be left out.
 
     Attributes
     ----------
@@ -145,22 +151,33 @@ class EfficientNetLite(nn.Module):
         Of its maps, finest first.
     rate : float
         Its learning rate, relative to that of the rest, where it is trained.
+    config : dict
+        What a model file keeps of the architecture.
+
+    Raises
+    ------
+    ValueError
+        For another number of stages.
     """
 
     multiple = 32
     rate = 0.1
 
-    def __init__(self, size: int, n_channels: int, *, dilated: bool = False) -> None:
+    def __init__(
+        self, size: int, n_channels: int, *, dilated: bool = False, n_stages: int = N_STAGES
+    ) -> None:
         super().__init__()
+        if n_stages not in (N_STAGES_FROZEN, N_STAGES):
+            raise ValueError(f"an EfficientNet-Lite of {n_stages} stages")
         self.strides = (4, 8, 16, 16 if dilated else 32)
-        self.config: dict[str, Any] = {}
+        self.config: dict[str, Any] = {"n_stages": n_stages}
         width, depth, side = _SCALING[size]
         self.stem = _ConvNorm(n_channels, _N_STEM, 3, side=side, stride=2)
         self.blocks = nn.ModuleList()
         n_in, side, dilation, ends = _N_STEM, math.ceil(side / 2), 1, []
-        for index, row in enumerate(_STAGES):
+        for index, row in enumerate(_STAGES[:n_stages]):
             # Lite never repeats its first and its last group more often
-            is_end = index in (0, len(_STAGES) - 1)
+            is_end = index in (0, N_STAGES - 1)
             repeats = row.repeats if is_end else math.ceil(row.repeats * depth)
             stage = row._replace(n_out=_scaled_width(row.n_out, width))
             if stage.stride == 2:
@@ -203,6 +220,9 @@ def load_weights(network: EfficientNetLite, file: Path) -> None:
     try:
         tensors: Mapping[str, Tensor] = torch.load(file, weights_only=True, map_location="cpu")
         found = {_renamed(key): value for key, value in tensors.items() if _is_of_trunk(key)}
+        if network.config["n_stages"] < N_STAGES:  # the last stage is a single block
+            last = f"blocks.{len(network.blocks)}."
+            found = {key: value for key, value in found.items() if not key.startswith(last)}
         first = found["stem.conv.weight"]
         n_channels = network.stem.conv.in_channels
         found["stem.conv.weight"] = _for_channels(first, n_channels)
