@@ -94,8 +94,10 @@ def answer_round(session: Session, oracle: Oracle) -> None:
         session.submit(oracle.answer(query))
 
 
-def write_run(path: Path, data_path: Path, method: str, **changes: object) -> Path:
-    """Run two rounds of a method and return its project folder."""
+def write_run(
+    path: Path, data_path: Path, method: str, *, n_rounds: int = 2, **changes: object
+) -> Path:
+    """Run a method for a few rounds and return its project folder."""
     config = project_config(data_path, method, **changes)
     if config.method.correction == "automatic":  # a model this young is never sure
         targets = config.targets.model_copy(update={"lcm_confidence": (0.0,)})
@@ -104,7 +106,7 @@ def write_run(path: Path, data_path: Path, method: str, **changes: object) -> Pa
     with Session.create(path, config) as session:
         if config.method.starts_from_labels:
             session.train()
-        for _ in range(2):
+        for _ in range(n_rounds):
             answer_round(session, oracle)
             session.train()
         session.prepare()
