@@ -182,11 +182,12 @@ def heatmap(desk: Desk) -> None:
 
 def first_prediction(desk: Desk) -> None:
     """Draw what docs/quickstart.md shows after the questions of the first round."""
-    oracle = desk.open("classbal", budget=40)
+    oracle = desk.open("power-equal", budget=40, training={"threads": 1})
     desk.tab(MODEL)
+    stages = []
+    desk.bench.session.events.job_progress.connect(lambda progress: stages.append(progress.stage))
     desk.answer(oracle, 40)
-    desk.until(lambda: desk.bench.session.is_training)
-    desk.wait(4)
+    desk.until(lambda: "training" in stages)
     desk.picture("training")
     desk.until(lambda: desk.bench.session.scores_round == 1 and not desk.bench.session.is_busy)
     desk.key("W")  # the first model shows its prediction by itself
