@@ -1,6 +1,6 @@
 #!/bin/sh
 # All checks, in two streams of about the same length, as two cores allow: the window on PyQt6, and
-# beside it lint, everything else, and the window's tests marked `smoke`, which show that PyQt5 works.
+# beside it lint, docs, everything else, and the window's tests marked `smoke`, which show that PyQt5 works.
 set -eu
 cd "$(dirname "$0")/.."
 # a thread for each stream: two that ask for both cores wait for each other
@@ -20,6 +20,7 @@ trap 'rm -f "$log"' EXIT
 run pyqt6 tests/plugin >"$log" 2>&1 &
 failed=
 make lint || failed="$failed, lint"
+make docs || failed="$failed, docs"
 run pyqt5 --ignore tests/plugin || failed="$failed, what is not the window"
 run pyqt5 -m smoke tests/plugin || failed="$failed, the window on PyQt5"
 wait $! || failed="$failed, the window on PyQt6"
