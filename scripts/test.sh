@@ -1,6 +1,7 @@
 #!/bin/sh
 # All checks, in two streams of about the same length, as two cores allow: the window on PyQt6, and
-# beside it lint, docs, everything else, and the window's tests marked `smoke`, which show that PyQt5 works.
+# beside it lint, docs, everything else, and the window's tests marked `smoke`, which show that
+# PyQt5 works.
 set -eu
 cd "$(dirname "$0")/.."
 # a thread for each stream: two that ask for both cores wait for each other
