@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_al.core import IGNORE
 from napari_al.errors import InputError
-from napari_al.formats.images import Header, nodata_of_ids
+from napari_al.formats.images import Header, nodata_of_ids, read_ids
 from napari_al.formats.parts.rasters import open_raster, read_whole_ids
 
 if TYPE_CHECKING:
@@ -69,6 +69,11 @@ def without_data(path: Path) -> dict[int, int]:
     """Return `IGNORE` for the value of pixels without data, by GDAL's tag; {} without one."""
     nodata = nodata_of_ids(path)
     return {} if nodata is None or nodata == IGNORE else {nodata: IGNORE}
+
+
+def read_ids_with_data(path: Path) -> NDArray[Any]:
+    """Return the ids in a file; those of pixels without data are `IGNORE`."""
+    return mapped(read_ids(path), without_data(path))
 
 
 def mapped(ids: NDArray[Any], table: Mapping[int, int]) -> NDArray[Any]:

@@ -20,7 +20,7 @@ from napari_al.errors import InputError
 from napari_al.formats.classes import ClassInfo, check_classes, default_classes, read_classes
 from napari_al.formats.exchange.label_writers import CITYSCAPES_IDS, voc_palette
 from napari_al.formats.images import DECODER_ERRORS, cannot_read, read_ids
-from napari_al.formats.label_maps import mapped, without_data
+from napari_al.formats.label_maps import read_ids_with_data, without_data
 from napari_al.formats.listing import files_below
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def read_index(source: Path, request: ImportRequest) -> Imported:
 
 def _classes_by_values(folder: Path, files: dict[str, Path]) -> tuple[ClassInfo, ...]:
     """Return unnamed classes for values 0 to C-1; ask what other values mean."""
-    maps = (mapped(read_ids(path), without_data(path)) for path in files.values())
+    maps = map(read_ids_with_data, files.values())
     values = sorted(set().union(*(np.unique(ids).tolist() for ids in maps)))
     known = [value for value in values if value != IGNORE]
     if known == list(range(len(known))) and known != [0]:

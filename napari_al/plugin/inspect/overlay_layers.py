@@ -88,10 +88,8 @@ class InspectLayers:
         is_new = pixels.shape[:2] != self.base.camera.shape
         for key in self.shown:
             self.hide(key)
-        before = self.base.camera.placement
-        self.base.place(self._placements.of(data, image))
-        self.base.behind.put(data, image, background, view)
-        is_new |= self.base.camera.placement != before
+        placement = self._placements.of(data, image)
+        is_new |= self.base.behind.put(data, image, placement, background, view)
         for layer in self._overlays.values():
             self.base.camera.placement.put(layer)
         self.base.show("image", pixels)

@@ -294,8 +294,9 @@ class ImageDisplay:
 
     def _put(self, image: str) -> None:
         """Move the layers to where an image lies in its picture."""
-        self.layers.place(self._placements.of(self._session.data, image))
-        self.layers.behind.put(self._session.data, image, self._overviews, self._view)
+        data = self._session.data
+        placement = self._placements.of(data, image)
+        self.layers.behind.put(data, image, placement, self._overviews, self._view)
 
     def _show_picture(self, kind: PictureKind) -> None:
         """Show an overlay of the image on screen; an outdated one stays until the new is there."""

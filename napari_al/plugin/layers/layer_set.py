@@ -117,23 +117,24 @@ class LayerSet:
         self._shown: tuple[Mask, highlight.Marks | None] | None = None
         self._drawn_at, self._drawn_dim = 1.0, highlight.DIM
 
-    def place(self, placement: Placement) -> None:
-        """Move all layers to where pictures lie in the world, unless they lie there."""
-        if placement == self.placement:
-            return
-        self.placement = self.camera.placement = placement
-        self._put_all()
+    def place(self, placement: Placement, row: int = 0, col: int = 0) -> bool:
+        """Move all layers to an image; return whether they were elsewhere.
 
-    def move_to(self, row: int, col: int) -> None:
-        """Move the layers of an image to where it begins in its picture, unless they are there."""
-        there = replace(self.placement, translate=self.placement.world(row, col))
-        if there != self.camera.placement:
-            self.camera.placement = there
-            self._put_all()
-
-    def _put_all(self) -> None:
+        Parameters
+        ----------
+        placement : Placement
+            Of the image's picture.
+        row, col : int
+            Where the image begins in it.
+        """
+        self.placement = placement
+        there = replace(placement, translate=placement.world(row, col))
+        if there == self.camera.placement:
+            return False
+        self.camera.placement = there
         for kind, layer in self._layers.items():
-            self.camera.placement.put(layer, self._texels(kind))
+            there.put(layer, self._texels(kind))
+        return True
 
     def _texels(self, kind: LayerKind) -> tuple[float, float]:
         k = self._k if kind == "query" else 1

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from napari_al.formats.dataset import DataFolder
     from napari_al.plugin.layers.channel_view import ChannelView
     from napari_al.plugin.layers.layer_set import LayerSet
+    from napari_al.plugin.layers.placement import Placement
     from napari_al.plugin.widgets.background import Background
 
     View = tuple[ChannelView, ...]
@@ -54,23 +55,36 @@ class PictureBehind:
         self._read = timer(READ_MS, self._update)
 
     def put(
-        self, data: DataFolder, image: str, background: Background, view: View | None = None
-    ) -> None:
+        self,
+        data: DataFolder,
+        image: str,
+        placement: Placement,
+        background: Background,
+        view: View | None = None,
+    ) -> bool:
         """Move the layers to an image; of a block, show the picture as soon as it is read.
 
         Parameters
         ----------
         data : DataFolder
         image : str
+        placement : Placement
+            Of the image's picture.
         background : Background
             Reads pictures.
         view : tuple of ChannelView, optional
             The channels that are shown.
+
+        Returns
+        -------
+        bool
+            Whether the layers were elsewhere.
         """
+        part = data.part(image)
+        was_elsewhere = self._layers.place(placement, *((0, 0) if part is None else part.box[:2]))
         self._put = data, image, background, view
         self._update()
-        part = data.part(image)
-        self._layers.move_to(*((0, 0) if part is None else part.box[:2]))
+        return was_elsewhere
 
     def close(self) -> None:
         """Remove the layer, and forget the pictures."""

@@ -17,8 +17,8 @@ from napari_al.errors import InputError
 from napari_al.formats.classes import default_classes, read_classes
 from napari_al.formats.data_record import read_record
 from napari_al.formats.dataset import DataFolder
-from napari_al.formats.images import ID_SUFFIXES, read_ids
-from napari_al.formats.label_maps import doubt_about_labels, mapped, without_data
+from napari_al.formats.images import ID_SUFFIXES
+from napari_al.formats.label_maps import doubt_about_labels, read_ids_with_data
 from napari_al.formats.listing import files_below
 from napari_al.plugin.recent_projects import RecentProject, recent_projects
 
@@ -191,9 +191,7 @@ def classes_of_labels(folder: Path) -> tuple[ClassInfo, ...]:
         if (place / "classes.json").is_file():
             return read_classes(place / "classes.json")
     files = list(files_below(folder, ID_SUFFIXES).values())
-    n_classes = _n_classes(
-        mapped(read_ids(path), without_data(path)) for path in files[:N_LABELS_READ]
-    )
+    n_classes = _n_classes(map(read_ids_with_data, files[:N_LABELS_READ]))
     if not 0 < n_classes <= IGNORE:
         raise InputError(f"{folder}: label images with class ids from 0 to 254 were expected.")
     return default_classes([f"class {i}" for i in range(n_classes)])

@@ -167,15 +167,11 @@ class RegionPreview:
     def _put(self, image: PreviewedImage) -> bool:
         """Move the layers to where an image lies; return whether they were elsewhere."""
         layers = self._layers
-        before = layers.camera.placement
-        layers.place(image.placement)
         layers.set_contrast(None if image.of is None else contrast_of(image.of[0].rules))
         if image.of is None:
             layers.behind.close()
-            layers.move_to(0, 0)
-        else:
-            layers.behind.put(*image.of, self._overviews)
-        return layers.camera.placement != before
+            return layers.place(image.placement)
+        return layers.behind.put(*image.of, image.placement, self._overviews)
 
     def _show_outlines(self) -> None:
         preview, self._preview = self._preview, None

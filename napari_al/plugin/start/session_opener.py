@@ -76,6 +76,7 @@ class SessionOpener:
         self._opened_image.start()
         bench.viewer.layers.events.inserted.connect(self._on_inserted)
         self._found: FolderContents | None = None
+        self._placements = Placements()  # of its images
 
     def close(self) -> None:
         """End the thread; a session that it still opens is closed."""
@@ -137,7 +138,10 @@ class SessionOpener:
         if found.is_project:
             self.open_project(found.path)
             return
-        self._found = found
+        self._found, self._placements = found, Placements()
+        if found.data is not None:
+            with suppress(InputError):  # what is wrong with the file is told with the session
+                self._placements = read_placements(found.data.path)
         self._page.show_found(found)
 
     def open_project(self, path: Path) -> None:
@@ -268,10 +272,7 @@ class SessionOpener:
         data = self._found.data if self._found is not None else None
         if data is not None:
             name = data.train[self._page.regions.image_index % len(data.train)]
-            placements = Placements()
-            with suppress(InputError):  # what is wrong with the file is told with the session
-                placements = read_placements(data.path)
-            self._preview(PreviewedImage.of_folder(data, name, placements))
+            self._preview(PreviewedImage.of_folder(data, name, self._placements))
 
     def _preview_viewer(self, source: ViewerImages) -> None:
         from napari_al.plugin.start.viewer_images import placement_at, plane_at

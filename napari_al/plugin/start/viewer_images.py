@@ -215,8 +215,9 @@ def position_at(images: ViewerImages, point: Sequence[float]) -> int:
 
 def placements_of(images: ViewerImages) -> Placements:
     """Return where each image lies."""
-    common = Placement.of(images.layers[0])
-    of_images = {name: Placement.of(layers[0]) for name, layers, _ in places(images)}
+    of_layers = {layer: Placement.of(layer) for layer in images.layers}
+    common = of_layers[images.layers[0]]
+    of_images = {name: of_layers[layers[0]] for name, layers, _ in places(images)}
     others = {name: place for name, place in of_images.items() if place != common}
     return Placements(common, others)
 

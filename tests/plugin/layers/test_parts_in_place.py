@@ -100,7 +100,8 @@ def test_the_picture_behind_waits_for_a_turn_of_its_own(desk: Desk, tmp_path: Pa
     reads_at_once = SimpleNamespace(
         drop=lambda _: None, request=lambda _, read, then, __: then(read())
     )
-    desk.dock.bench.layers.behind.put(data, data.train[0], reads_at_once)
+    layers = desk.dock.bench.layers
+    layers.behind.put(data, data.train[0], layers.placement, reads_at_once)
     assert NAME not in desk.viewer.layers
     desk.until(lambda: NAME in desk.viewer.layers)
 
