@@ -372,7 +372,10 @@ def _n_stages(weights: Mapping[str, Any] | Path | None, frozen: bool) -> int:
     """Stages of an EfficientNet-Lite: what a model file says, where older ones have all."""
     if isinstance(weights, Path | None):
         return N_STAGES_FROZEN if frozen else N_STAGES
-    return int(weights.get("n_stages", N_STAGES))
+    n_stages = weights.get("n_stages", N_STAGES)
+    if not isinstance(n_stages, int):  # it is read from a file
+        raise ValueError(f"n_stages is {n_stages!r}")
+    return n_stages
 
 
 def _transformers_backbone(

@@ -239,6 +239,15 @@ def test_models_of_all_stages_are_loaded(tmp_path):
     assert torch.equal(loaded(image), model(image))
 
 
+@pytest.mark.parametrize("n_stages", [None, [], "six", 6.0, 5])
+def test_a_number_of_stages_that_is_none_is_refused(tmp_path, n_stages):
+    model = frozen_segmenter("efficientnet-lite0")
+    model.backbone.config["n_stages"] = n_stages
+    save_segmenter(tmp_path / "model.safetensors", model, {})
+    with pytest.raises(InputError, match="not a model of this version"):
+        load_segmenter(tmp_path / "model.safetensors")
+
+
 def test_a_head_of_version_1_gives_what_it_gave(tmp_path):
     """Then it was normalisation with scale and shift, two layers, and a classifier."""
     model = with_statistics(frozen_segmenter("filters", n_members=1)).eval()
