@@ -25,7 +25,7 @@ from napari_al.learning.networks.efficientnet_lite import (
     load_weights,
 )
 from napari_al.learning.networks.filters import Filters
-from napari_al.learning.networks.frozen import Ensemble, FrozenTrunk, Head
+from napari_al.learning.networks.frozen import N_HIDDEN, Ensemble, FrozenTrunk, Head
 from napari_al.learning.networks.two_scales import TwoScales
 
 if TYPE_CHECKING:
@@ -259,6 +259,7 @@ def build_segmenter(
     frozen: bool = False,
     n_members: int = 1,
     noise: float = 0.0,
+    n_hidden: int = N_HIDDEN,
     backbone: Mapping[str, Any] | Path | None = None,
 ) -> Segmenter:
     """A new segmenter with weights drawn from ``seed``.
@@ -277,7 +278,7 @@ def build_segmenter(
         Of a cosine classifier, > 0.
     frozen : bool
         Leave the backbone as it is and train small networks on its maps, pixel by pixel.
-    n_members, noise
+    n_members, noise, n_hidden
         Of a frozen segmenter's ensemble (``frozen.FrozenTrunk``).
     backbone : Path or mapping, optional
         Where the backbone's weights are (``pretrained.find_weights``), or its config for random
@@ -313,7 +314,7 @@ def build_segmenter(
                 n_channels,
                 frozen,
                 backbone,
-                partial(FrozenTrunk, n_members=n_members, noise=noise),
+                partial(FrozenTrunk, n_members=n_members, noise=noise, n_hidden=n_hidden),
             ),
             n_channels,
             n_classes,

@@ -20,7 +20,7 @@ from napari_al.errors import InputError
 from napari_al.learning.batches import Batch, BatchLoader, Sample, random_crop
 from napari_al.learning.inference import encode as encode_image
 from napari_al.learning.labelled_pixels import PixelLoader
-from napari_al.learning.networks.frozen import Head
+from napari_al.learning.networks.frozen import N_HIDDEN, Head
 from napari_al.learning.networks.resampling import upsample
 from napari_al.learning.precision import half_dtype, in_half, network_to
 
@@ -281,6 +281,22 @@ def scale_dropout(factor: float) -> float:
         ``SCALE_DROPOUT`` at 1, falling with the logarithm of the factor to 0 at its maximum.
     """
     return SCALE_DROPOUT * (1 - math.log(factor) / math.log(MAX_LABEL_FACTOR))
+
+
+def hidden_units(n_regions: int) -> int:
+    """Hidden units of a frozen segmenter's networks: the more labels, the more can be learnt.
+
+    Parameters
+    ----------
+    n_regions : int
+        Labelled regions.
+
+    Returns
+    -------
+    int
+        ``N_HIDDEN``, twice as many from some 4,000 regions on and three times from 40,000 on.
+    """
+    return N_HIDDEN * (1 + int(2 * math.log10(label_factor(n_regions))))
 
 
 def _groups(segmenter: Segmenter) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from safetensors.torch import save
 
 from napari_al.core import IGNORE
 from napari_al.errors import InputError
+from napari_al.learning.networks.frozen import N_HIDDEN
 from napari_al.learning.segmenter import ClassifierName, Segmenter, build_segmenter
 from napari_al.writing import write_atomic
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 MAX_CHANNELS = 4096
 """Of a model file that is read."""
 MAX_MEMBERS = 64
+MAX_HIDDEN = 4096
 
 
 def save_segmenter(path: Path, segmenter: Segmenter, metadata: Mapping[str, str]) -> None:
@@ -56,6 +58,7 @@ def save_segmenter(path: Path, segmenter: Segmenter, metadata: Mapping[str, str]
     if segmenter.frozen is not None:
         header["n_members"] = str(segmenter.frozen.n_members)
         header["noise"] = repr(segmenter.frozen.noise)
+        header["n_hidden"] = str(segmenter.frozen.n_hidden)
     if segmenter.backbone is not None:
         header["backbone"] = json.dumps(segmenter.backbone.config)
     tensors = {key: value.contiguous() for key, value in segmenter.state_dict().items()}
@@ -76,9 +79,17 @@ def load_segmenter(path: Path) -> Segmenter:
             tensors = _from_version_1(tensors)
         n_channels, n_classes = int(header["n_channels"]), int(header["n_classes"])
         n_members = int(header.get("n_members", "1"))
-        if n_channels > MAX_CHANNELS or n_classes > IGNORE or not 1 <= n_members <= MAX_MEMBERS:
-            # before memory is allocated for them
-            raise ValueError(f"{n_channels} channels, {n_classes} classes, {n_members} members")
+        n_hidden = int(header.get("n_hidden", N_HIDDEN))
+        if (
+            n_channels > MAX_CHANNELS
+            or n_classes > IGNORE
+            or not 1 <= n_members <= MAX_MEMBERS
+            or not 1 <= n_hidden <= MAX_HIDDEN
+        ):  # before memory is allocated for them
+            raise ValueError(
+                f"{n_channels} channels, {n_classes} classes, {n_members} members of {n_hidden} "
+                "hidden units"
+            )
         build = partial(
             build_segmenter,
             header["name"],
@@ -92,6 +103,7 @@ def load_segmenter(path: Path) -> Segmenter:
             frozen=header.get("frozen") == "true",
             n_members=n_members,
             noise=float(header.get("noise", "0")),
+            n_hidden=n_hidden,
             backbone=_backbone_config(header),
         )
         with torch.device("meta"):  # allocates no memory for the weights

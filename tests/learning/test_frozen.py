@@ -20,7 +20,13 @@ from napari_al.learning.inference import (
 from napari_al.learning.labelled_pixels import PixelLoader, at_pixels, px_of_region, region_weights
 from napari_al.learning.networks.resampling import upsample
 from napari_al.learning.segmenter import Segmenter, build_segmenter
-from napari_al.learning.training import TrainSettings, label_factor, scale_dropout, train
+from napari_al.learning.training import (
+    TrainSettings,
+    hidden_units,
+    label_factor,
+    scale_dropout,
+    train,
+)
 from napari_al.learning.weights import load_segmenter, save_segmenter
 from napari_al.methods.loss import loss_function
 
@@ -220,10 +226,11 @@ def test_a_large_image_is_encoded_in_tiles(name, monkeypatch):
 
 
 def test_a_saved_ensemble_is_loaded_whole(tmp_path):
-    model = with_statistics(frozen_segmenter(n_members=2)).eval()
+    model = with_statistics(frozen_segmenter(n_members=2, n_hidden=256)).eval()
     save_segmenter(tmp_path / "model.safetensors", model, {})
     loaded = load_segmenter(tmp_path / "model.safetensors").eval()
-    assert (loaded.frozen.n_members, loaded.frozen.noise) == (2, 0.5)
+    trunk = loaded.frozen
+    assert (trunk.n_members, trunk.noise, trunk.n_hidden) == (2, 0.5, 256)
     images = torch.rand(1, 3, 40, 50) * 255
     assert torch.equal(loaded(images), model(images))
 
@@ -237,6 +244,15 @@ def test_models_of_all_stages_are_loaded(tmp_path):
     loaded = load_segmenter(tmp_path / "old.safetensors").eval()
     image = torch.rand(1, 3, 40, 50) * 255
     assert torch.equal(loaded(image), model(image))
+
+
+@pytest.mark.parametrize("n_hidden", [0, -1, 10**9, "many"])
+def test_a_number_of_hidden_units_that_is_none_is_refused(tmp_path, n_hidden):
+    model = frozen_segmenter("filters")
+    model.frozen.n_hidden = n_hidden
+    save_segmenter(tmp_path / "model.safetensors", model, {})
+    with pytest.raises(InputError, match="not a model of this version"):
+        load_segmenter(tmp_path / "model.safetensors")
 
 
 @pytest.mark.parametrize("n_stages", [None, [], "six", 6.0, 5])
@@ -293,6 +309,13 @@ def test_pixels_of_a_region_in_a_batch(n_regions, expected):
 )
 def test_label_factor(n_regions, expected):
     assert label_factor(n_regions) == expected
+
+
+@pytest.mark.parametrize(
+    ("n_regions", "expected"), [(0, 128), (3_900, 128), (4_100, 256), (39_000, 256), (50_000, 384)]
+)
+def test_more_labels_are_learnt_by_wider_networks(n_regions, expected):
+    assert hidden_units(n_regions) == expected
 
 
 @pytest.mark.parametrize(("factor", "expected"), [(1, 0.6), (10**0.5, 0.3), (10, 0.0)])

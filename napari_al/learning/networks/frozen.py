@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 N_HIDDEN = 128
+"""Hidden units of one member of the ensemble, where labels are few."""
 N_FEATURES = 64
 """Of one member of the ensemble."""
 DROPOUT = 0.1
@@ -50,11 +51,11 @@ class Encoder(Protocol):
 class PixelNetwork(nn.Module):
     """Two layers applied to each pixel: values of all maps in, features out."""
 
-    def __init__(self, n_maps: int) -> None:
+    def __init__(self, n_maps: int, n_hidden: int) -> None:
         super().__init__()
-        self.first = nn.Conv2d(n_maps, N_HIDDEN, 1)
+        self.first = nn.Conv2d(n_maps, n_hidden, 1)
         self.dropout = nn.Dropout(DROPOUT)
-        self.second = nn.Conv2d(N_HIDDEN, N_FEATURES, 1)
+        self.second = nn.Conv2d(n_hidden, N_FEATURES, 1)
 
     def forward(self, maps: Sequence[Tensor], factors: Sequence[int]) -> Tensor:
         """Features (N, N_FEATURES, h, w) of normalised maps, ``factors[i]`` coarser than (h, w).
@@ -82,6 +83,8 @@ class FrozenTrunk(nn.Module):
     noise : float
         Standard deviation of the noise that is added to the maps, normalised to deviation 1, while
         the networks learn: with few answers they would learn the labelled pixels by heart.
+    n_hidden : int
+        Hidden units of each network.
 
     Attributes
     ----------
@@ -91,17 +94,24 @@ class FrozenTrunk(nn.Module):
         pixel is and are alike in a whole region, so that few answers are learnt by heart.
     """
 
-    def __init__(self, encoder: Encoder, *, n_members: int = 1, noise: float = 0.0) -> None:
+    def __init__(
+        self,
+        encoder: Encoder,
+        *,
+        n_members: int = 1,
+        noise: float = 0.0,
+        n_hidden: int = N_HIDDEN,
+    ) -> None:
         super().__init__()
         self.channels, self.strides = encoder.channels, encoder.strides
         self.stride, self.multiple = encoder.strides[0], encoder.multiple
         self.n_maps = sum(encoder.channels)
-        self.n_members, self.noise = n_members, noise
+        self.n_members, self.noise, self.n_hidden = n_members, noise, n_hidden
         self.scale_dropout = 0.0
         self.n_features = n_members * N_FEATURES
         self.encoder = cast("nn.Module", encoder).requires_grad_(False).eval()
         self.norm = nn.BatchNorm2d(self.n_maps, affine=False)
-        self.members = nn.ModuleList(PixelNetwork(self.n_maps) for _ in range(n_members))
+        self.members = nn.ModuleList(PixelNetwork(self.n_maps, n_hidden) for _ in range(n_members))
 
     def train(self, mode: bool = True) -> FrozenTrunk:
         """Switch the pixel networks to training mode; the encoder stays in evaluation mode."""

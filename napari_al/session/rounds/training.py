@@ -34,15 +34,31 @@ N_IMAGES_FOR_STATISTICS = 64
 """Images for mean and standard deviation; more would hardly change them."""
 
 
-def start_segmenter(work: JobContext, round_number: int) -> Segmenter:
-    """Return the last round's segmenter, or a new one, as the settings say."""
+def start_segmenter(work: JobContext, round_number: int, *, n_regions: int = 0) -> Segmenter:
+    """Return the last round's segmenter, or a new one, as the settings say.
+
+    ``n_regions`` is about how many labelled regions it is to learn from.
+    """
     data, config = work.snapshot.data, work.snapshot.config
     if config.training.keep_weights and work.snapshot.project.model_file(round_number - 1).exists():
         segmenter = work.snapshot.load_model(round_number - 1)
         segmenter.n_known = segmenter.n_classes
         return segmenter
     chosen = data.train[:: max(1, len(data.train) // N_IMAGES_FOR_STATISTICS)]
-    return new_segmenter(config, data, _readable(work, chosen), config.method.classifier)
+    return new_segmenter(
+        config,
+        data,
+        _readable(work, chosen),
+        config.method.classifier,
+        n_regions=n_regions,
+    )
+
+
+def n_labelled_regions(snapshot: Snapshot, images: Iterable[str]) -> int:
+    """Return how many regions of images have a label: answers, or all where labels were there."""
+    if snapshot.config.method.starts_from_labels:
+        return sum(map(snapshot.maps.n_regions, images))
+    return sum(len(snapshot.answers[image]) for image in images)
 
 
 def new_segmenter(
@@ -50,6 +66,8 @@ def new_segmenter(
     data: DataFolder,
     images: Iterable[NDArray[np.generic]],
     classifier: Classifier = "linear",
+    *,
+    n_regions: int = 0,
 ) -> Segmenter:
     """Return a new segmenter with its initial weights, as the settings say.
 
@@ -59,11 +77,14 @@ def new_segmenter(
     images : iterable of (H, W, C) arrays
         From which the scale of the input is taken.
     classifier
+    n_regions : int
+        About how many labelled regions it learns from.
     """
     from napari_al.learning.networks.catalogue import segmenter_info
     from napari_al.learning.networks.pretrained import find_weights
     from napari_al.learning.normalisation import input_normalisation
     from napari_al.learning.segmenter import build_segmenter
+    from napari_al.learning.training import hidden_units
 
     training = config.training
     weights = find_weights(training.segmenter, training.weights)
@@ -81,6 +102,7 @@ def new_segmenter(
         frozen=training.frozen,
         n_members=training.members,
         noise=training.noise,
+        n_hidden=hidden_units(n_regions),
         backbone=weights,
     )
 
