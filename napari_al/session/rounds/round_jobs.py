@@ -20,12 +20,7 @@ from napari_al.session.rounds.cluster import connected
 from napari_al.session.rounds.encodings import Predictor
 from napari_al.session.rounds.job_context import JobContext
 from napari_al.session.rounds.scoring import make_scores
-from napari_al.session.rounds.training import (
-    n_labelled_regions,
-    start_segmenter,
-    train_model,
-    validate,
-)
+from napari_al.session.rounds.training import start_segmenter, train_model, validate
 from napari_al.session.rounds.training_labels import (
     measure_targets,
     write_pseudo_labels,
@@ -147,8 +142,7 @@ def _train_round(work: JobContext, args: dict[str, Any]) -> dict[str, Any]:
     images = write_targets(work)
     data_confusion, data_coverage = measure_targets(work, images)
     started = time.perf_counter()
-    n_regions = n_labelled_regions(work.snapshot, images)
-    predictor = Predictor(work, start_segmenter(work, work.round, n_regions=n_regions))
+    predictor = Predictor(work, start_segmenter(work, work.round, images))
     outcome = train_model(work, predictor, images, config)
     train_s = time.perf_counter() - started
     has_model = outcome.has_learnt or project.has_trained_model(work.round - 1)
@@ -212,8 +206,7 @@ def _second_stage(
     )
     confusion, share = measure_targets(work, images, stage=2)
     if not config.training.keep_weights:
-        n_regions = n_labelled_regions(work.snapshot, images)
-        predictor = Predictor(work, start_segmenter(work, round_number=0, n_regions=n_regions))
+        predictor = Predictor(work, start_segmenter(work, 0, images))
     train_model(work, predictor, images, config, stage=2)
     validation = validate(work, predictor) if config.validates(work.round) else None
     model_confusion = None if validation is None else validation.confusion

@@ -34,11 +34,8 @@ N_IMAGES_FOR_STATISTICS = 64
 """Images for mean and standard deviation; more would hardly change them."""
 
 
-def start_segmenter(work: JobContext, round_number: int, *, n_regions: int = 0) -> Segmenter:
-    """Return the last round's segmenter, or a new one, as the settings say.
-
-    ``n_regions`` is about how many labelled regions it is to learn from.
-    """
+def start_segmenter(work: JobContext, round_number: int, images: Iterable[str] = ()) -> Segmenter:
+    """Return the last round's segmenter, or a new one to learn from ``images``, by the settings."""
     data, config = work.snapshot.data, work.snapshot.config
     if config.training.keep_weights and work.snapshot.project.model_file(round_number - 1).exists():
         segmenter = work.snapshot.load_model(round_number - 1)
@@ -50,11 +47,11 @@ def start_segmenter(work: JobContext, round_number: int, *, n_regions: int = 0) 
         data,
         _readable(work, chosen),
         config.method.classifier,
-        n_regions=n_regions,
+        n_regions=_n_labelled_regions(work.snapshot, images) if config.training.frozen else 0,
     )
 
 
-def n_labelled_regions(snapshot: Snapshot, images: Iterable[str]) -> int:
+def _n_labelled_regions(snapshot: Snapshot, images: Iterable[str]) -> int:
     """Return how many regions of images have a label: answers, or all where labels were there."""
     if snapshot.config.method.starts_from_labels:
         return sum(map(snapshot.maps.n_regions, images))
