@@ -13,7 +13,7 @@ import json
 import math
 import statistics
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,22 @@ class Line:
             x, y = zip(*curve, strict=True)
             values.append(float(np.interp(math.log(clicks), np.log(x), y)))
         return values
+
+    def in_seconds(self, seconds: tuple[float, float]) -> Line:
+        """The same against seconds of an annotator."""
+        curves = {
+            seed: [
+                (annotator_s(r, seconds), reached)
+                for r, (_, reached) in zip(self._rounds(seed), curve, strict=True)
+            ]
+            for seed, curve in self.curves.items()
+        }
+        return replace(self, curves=curves)
+
+    def _rounds(self, seed: int) -> list[dict[str, Any]]:
+        """Rounds of a seed that are in its curve."""
+        rounds = self.cells[seed]["rounds"]
+        return [r for r in rounds if r[f"{self.prefix}miou"] is not None]
 
     def mean_curve(self) -> tuple[list[float], list[float]]:
         """Clicks and mIoU of each round that all seeds have, means."""
@@ -190,13 +206,15 @@ def _section(data: Data, picture: str, seconds: tuple[float, float]) -> str:
         f"![Model mIoU against clicks on {note['name']}]({picture})",
         "Model mIoU" + (", mean over seeds ± 95 % interval:" if n_seeds > 1 else ":"),
         _miou_table(data),
+        f"The same with so many seconds of an annotator, {seconds[0]:g} a query and "
+        f"{seconds[1]:g} a further click:",
+        _seconds_table(data, seconds),
         f"Clicks to reach a share of all labels' mIoU, area under the curve from {data.budgets[0]} "
         f"to {data.budgets[-1]} clicks, and seeds in which that is above and below `{BASELINE}`'s:",
         _area_table(data),
         "IoU of the rarest classes in the end (share of the pixels in brackets):",
         _class_table(data),
-        f"Cost in the end: seconds of an annotator at {seconds[0]:g} s a query and "
-        f"{seconds[1]:g} s a further click, and seconds of one processor a round:",
+        "Cost in the end: seconds of an annotator, and of one processor a round:",
         _cost_table(data, seconds),
     ]
     return "\n\n".join(part for part in parts if part)
@@ -227,6 +245,16 @@ def _miou_table(data: Data) -> str:
         for name, line in data.lines.items()
     ]
     return _table(["method", *(f"{budget}" for budget in data.budgets)], rows)
+
+
+def _seconds_table(data: Data, seconds: tuple[float, float]) -> str:
+    levels = [budget * seconds[0] for budget in data.budgets]
+    rows = []
+    for name, line in data.lines.items():
+        timed = line.in_seconds(seconds)
+        end = timed.mean_curve()[0][-1]
+        rows.append([_code(name), *(_value(timed.at(s) if s <= end else []) for s in levels)])
+    return _table(["method", *(f"{level:,.0f} s" for level in levels)], rows)
 
 
 def _area_table(data: Data) -> str:
@@ -286,9 +314,9 @@ def _cost_table(data: Data, seconds: tuple[float, float]) -> str:
         ends = [cell["rounds"][-1] for cell in line.cells.values()]
         clicks = statistics.fmean(end["clicks"] for end in ends)
         queries = statistics.fmean(end["queries"] for end in ends)
-        annotator_s = seconds[0] * queries + seconds[1] * max(clicks - queries, 0)
+        spent_s = statistics.fmean(annotator_s(end, seconds) for end in ends)
         cpu_s = [r["cpu_s"] for cell in line.cells.values() for r in cell["rounds"] if r["cpu_s"]]
-        cells = [_code(name), f"{queries:,.0f}", f"{clicks:,.0f}", f"{annotator_s:,.0f}"]
+        cells = [_code(name), f"{queries:,.0f}", f"{clicks:,.0f}", f"{spent_s:,.0f}"]
         rows.append([*cells, f"{statistics.median(cpu_s):.0f}" if cpu_s else "–"])
     return _table(["method", "queries", "clicks", "annotator s", "processor s a round"], rows)
 
@@ -324,6 +352,12 @@ def _how(folders: list[Path]) -> str:
 
 
 # ---- numbers
+
+
+def annotator_s(done: dict[str, Any], seconds: tuple[float, float]) -> float:
+    """Seconds of an annotator up to the end of a round: of each query, and further click."""
+    further = max(done["clicks"] - done["queries"], 0)
+    return max(seconds[0] * done["queries"] + seconds[1] * further, 1.0)
 
 
 def _clicks(line: Line, level: float) -> float | None:

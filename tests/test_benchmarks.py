@@ -83,13 +83,18 @@ def test_report_of_the_acquisition_bench(tmp_path: Path, monkeypatch: pytest.Mon
     curves = {
         "random": [[0.2, 0.3, 0.4], [0.2, 0.3, 0.4]],
         "power-equal+regions.n_per_image=9": [[0.2, 0.4, 0.5], [0.2, 0.4, 0.7]],
+        "multi-class": [[0.2, 0.3, 0.4]],
         "all-labels": [[0.8], [0.8]],
     }
     for method, by_seed in curves.items():
         for seed, mious in enumerate(by_seed):
             file = acquisition.cell_file(tmp_path / "runs", data, method, seed)
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(json.dumps(cell(method, seed, mious)))
+            made = cell(method, seed, mious)
+            if method == "multi-class":  # two clicks a query: 40.5, 165 and 660 s
+                for done in made["rounds"]:
+                    done["queries"] = done["clicks"] // 2
+            file.write_text(json.dumps(made))
     note = {"name": "d", "n_train": 3, "n_val": 2, "shapes": [[5, 6], [5, 6]]}
     note |= {"classes": ["a", "b"], "val_shares": [0.9, 0.1]}
     (tmp_path / "runs" / "cells" / "d" / "data.json").write_text(json.dumps(note))
@@ -102,6 +107,9 @@ def test_report_of_the_acquisition_bench(tmp_path: Path, monkeypatch: pytest.Mon
     assert f"| d | 25–400 | {method} | 0.400 ± 0.318 | – | 0.300 ± 0.000 |" in text
     assert f"| {method} | ≤ 25 |" not in text, "half of 0.8 is reached later"
     assert "2/0 (+0.100, p 0.50)" in text
+    assert "| method | 60 s | 240 s | 960 s |" in text
+    assert "| `random` | 0.200 ± 0.000 | 0.300 ± 0.000 | 0.400 ± 0.000 |" in text
+    assert "| `multi-class` | 0.228 | 0.327 | – |" in text
     assert "| b (10.0%) | a (90.0%) |" in text
     assert f"| {method} | – | 0.600 ± 1.271 |" in text
     assert (tmp_path / "out" / "acquisition_d.png").stat().st_size > 10_000
