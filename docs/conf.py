@@ -119,6 +119,7 @@ def tables_page() -> str:
         "regions",
         "merging",
         "query",
+        "query_choice",
         "acquisition",
         "selection",
         "targets",

@@ -37,8 +37,8 @@ def methods(
     from napari_al.methods.table import METHODS
 
     columns = (
-        "name", "regions", "merging", "query", "acquisition", "selection", "targets", "loss",
-        "correction", "classifier", "paper", "summary",
+        "name", "regions", "merging", "query", "query_choice", "acquisition", "selection",
+        "targets", "loss", "correction", "classifier", "paper", "summary",
     )  # fmt: skip
     rows = [[getattr(row, column) for column in columns] for row in METHODS.values()]
     echo_table([("method", *columns[1:]), *rows])

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 Positive = Annotated[int, Field(ge=1)]
 NotNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Seconds = Annotated[float, Field(gt=0, le=3600)]
 
 
 class Settings(BaseModel):
@@ -48,6 +49,16 @@ class AcquisitionSettings(Settings):
         0,
         description="while a class has fewer answers than this, every second question is about "
         "what is least like anything answered; 0: never",
+    )
+    query_seconds: tuple[Seconds, NotNegative] = Field(
+        (2.4, 0.9),
+        description="query_choice 'by-region': seconds of a query's first click and of each further "
+        "one (medians of Bearman et al., ECCV 2016)",
+    )
+    share_localised: Fraction = Field(
+        0.9,
+        description="query_choice 'by-region': share of a region's pixels that are expected to get "
+        "the right class from a multi-class answer",
     )
     representative: Literal["segment", "dominant-part"] = Field(
         "segment", description="where the representative pixel is looked for (ALC eq. 4, or code)"

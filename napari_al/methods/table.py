@@ -16,6 +16,10 @@ QueryType = Literal["dominant", "multi-class", "correction", "precise"]
 """``dominant``: the class that most of the region belongs to (Cai et al. 2021). ``multi-class``:
 every class in it (Hwang et al. 2023). ``correction``: the class at its representative pixel, which
 the whole region gets (Kim et al. 2024). ``precise``: the outline of every object in it."""
+QueryChoice = Literal["fixed", "by-region"]
+"""``fixed``: all regions are asked the same type of query. ``by-region``: a region gets a dominant
+query instead of a multi-class one where that is expected to gain more a second
+(``core.query_choice``), and so does every region before there is a model."""
 Selection = Literal["best", "equal-shares"]
 """``best``: by score alone. ``equal-shares``: as many regions of each class that they are predicted
 to be, by score within a class."""
@@ -43,6 +47,7 @@ class Method(BaseModel):
         where there is none (a correction is about objects alone).
     merging : whether neighbouring regions that the newest model finds alike are asked as one.
     query : the question.
+    query_choice : whether a region may be asked for its dominant class instead of all classes.
     acquisition : the function that scores regions; larger = ask sooner: a row of the table in
         ``methods/acquisition.py``, or one that was registered (``register_acquisition``).
     selection : how a batch is put together from the scores.
@@ -64,6 +69,7 @@ class Method(BaseModel):
     regions: Regions = "seeds"
     merging: Merging = "none"
     query: QueryType = "dominant"
+    query_choice: QueryChoice = "fixed"
     acquisition: str = "bvsb"
     selection: Selection = "best"
     targets: Targets = "fill"
@@ -93,6 +99,11 @@ class Method(BaseModel):
             raise ValueError(
                 "loss='multi-class' trains on sets of classes, which multi-class queries give and "
                 f"no others; got loss={self.loss!r} with query={self.query!r}"
+            )
+        if self.query_choice == "by-region" and self.query != "multi-class":
+            raise ValueError(
+                "query_choice='by-region' asks for the dominant class instead of all classes; it "
+                f"needs query='multi-class', got {self.query!r}"
             )
         if self.correction == "automatic" and self.query != "correction":
             raise ValueError(
@@ -200,8 +211,19 @@ METHODS: dict[str, Method] = {
         ),
         Method(
             name="multi-class-equal",
-            summary="the same, as many regions of each predicted class; noise that fades",
+            summary="the same; uncertain regions, as many of each predicted class, noise that fades",
             query="multi-class",
+            acquisition="power-bvsb",
+            selection="equal-shares",
+            targets="localise",
+            loss="multi-class",
+            classifier="cosine",
+        ),
+        Method(
+            name="mixed",
+            summary="the same, but for the dominant class alone where that gains more a second",
+            query="multi-class",
+            query_choice="by-region",
             acquisition="power-bvsb",
             selection="equal-shares",
             targets="localise",
@@ -232,7 +254,7 @@ METHODS: dict[str, Method] = {
 
 RECOMMENDED: dict[QueryType, str] = {
     "dominant": "power-equal",
-    "multi-class": "multi-class",
+    "multi-class": "multi-class-equal",
     "correction": "a2lc",
     "precise": "rectangle-precise",
 }

@@ -41,7 +41,7 @@ class Annotator(Protocol):
     """Protocol of what answers queries in a run without a window."""
 
     def answer(self, query: Query) -> Answer:
-        """Answer a query: of the project's query type, with the query in it."""
+        """Answer a query, with the query in it."""
 
 
 class Oracle:

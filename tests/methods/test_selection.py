@@ -93,6 +93,11 @@ def test_equal_shares_are_not_for_corrections() -> None:
         Method(name="mine", query="correction", targets="correct", selection="equal-shares")
 
 
+def test_only_multi_class_queries_may_differ_by_region() -> None:
+    with pytest.raises(ValidationError, match="it needs query='multi-class', got 'dominant'"):
+        Method(name="mine", query_choice="by-region")
+
+
 def test_every_second_question_looks_for_classes_without_an_answer(data_path: Path) -> None:
     held = columns(60)
     rng = np.random.default_rng(5)

@@ -12,6 +12,8 @@ from scenes import CLASSES, project_config, write_data, write_initial
 
 from napari_al.core import IGNORE
 from napari_al.core.clicks import Clicks
+from napari_al.core.query_choice import multi_class_gains_more
+from napari_al.core.regions import RegionTable
 from napari_al.errors import InputError
 from napari_al.methods.queries import Answer
 from napari_al.methods.table import METHODS
@@ -19,6 +21,7 @@ from napari_al.session.project.config import (
     AcquisitionSettings,
     TrainingSettings,
 )
+from napari_al.session.rounds.region_tables import read_table
 from napari_al.session.session import Session
 from napari_al.simulate.oracle import Oracle
 
@@ -81,8 +84,28 @@ def test_every_method_runs_and_a_seed_repeats_it(
         assert 0 < float(row["data_coverage"]) <= 1
     if method != "adaptive-superpixel":  # its few merged regions may be all answered before
         assert int(rows[-1]["clicks"]) >= 11  # a pool of merged regions may end before
-    if method == "multi-class":
+    if METHODS[method].query == "multi-class":
         assert 0 <= float(rows[-1]["stage2_model_miou"]) <= 1
+
+
+def test_each_region_is_asked_what_gains_more_a_second(data_path: Path, tmp_path: Path) -> None:
+    with Session.create(tmp_path / "p", project_config(data_path, "mixed", budget=40)) as session:
+        run(session, 2)
+        answers = [*session.answers(), *answer_round(session)]
+        asked_types = set()
+        for answer in answers:
+            query = answer.query
+            asks_all = False  # before there is a model
+            if query.model_round:
+                path = session.project.table_file(query.model_round, query.region.image)
+                table = read_table(path)
+                assert isinstance(table, RegionTable)
+                gains = multi_class_gains_more(table.class_histogram, (2.4, 0.9), 0.9)
+                asks_all = bool(gains[query.region.ids[0]])
+                asked_types.add(query.query_type)
+            assert query.query_type == ("multi-class" if asks_all else "dominant")
+            assert query.query_type == "multi-class" or len(answer.class_ids) <= 1
+        assert asked_types == {"dominant", "multi-class"}
 
 
 def test_budget_stops_a_batch_once_it_is_reached(data_path: Path, tmp_path: Path) -> None:

@@ -93,6 +93,7 @@ class AnnotatePage(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._classes: Sequence[ClassInfo] = ()
+        self._types_differ = False
         self.classes = ClassesPanel()
         self.progress = ProgressPanel()
         self.model = ModelPanel()
@@ -210,7 +211,9 @@ class AnnotatePage(QWidget):
 
     def set_session(self, session: Session, keys: Sequence[str]) -> None:
         """Show a session's method, classes and budget."""
-        query_type = session.config.method.query
+        method = session.config.method
+        query_type = method.query
+        self._types_differ = method.query_choice == "by-region"
         path = session.project.path
         self._project.setText(elided(path.name))
         self._project.setToolTip(str(path))
@@ -236,7 +239,7 @@ class AnnotatePage(QWidget):
         """Show the question, or why there is none (``pause``)."""
         answering = query is not None
         self.classes.setEnabled(answering)
-        self._accept.setEnabled(answering)
+        self._accept.setEnabled(query is not None and query.query_type in _ACCEPT_TEXTS)
         if query is None:
             self._back.setVisible(False)
             self._question.setText(self._with_keys(_PAUSES.get(pause, "")))
@@ -245,6 +248,8 @@ class AnnotatePage(QWidget):
         self._question.setText(question(query, classes))
         about = f"{query.region.image} · {query.region.mask.size} px · round {query.round}"
         how = self._with_keys(_INSTRUCTIONS.get(query.query_type, ""))
+        if self._types_differ and query.query_type == "dominant":
+            how = "Choose one: that is the answer."
         self._about.setText(f"{how}<br>{escape(about)}" if how else escape(about))
 
     def show_picked(self, replaced: Answer | None, *, out_of_turn: bool) -> None:

@@ -175,7 +175,9 @@ class AnnotationPresenter:
 
     def on_choice_changed(self, class_ids: frozenset[int]) -> None:
         """Show what has been chosen so far."""
-        self._annotate.show_chosen(class_ids, self._session.config.method.query)
+        query = self._opened.questions.query
+        query_type = self._session.config.method.query if query is None else query.query_type
+        self._annotate.show_chosen(class_ids, query_type)
 
     def on_rest_changed(self, class_id: int | None) -> None:
         """Show the class of a rectangle's pixels outside all polygons."""

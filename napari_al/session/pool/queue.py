@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_al.methods.queries import Answer
+    from napari_al.methods.table import Method, QueryType
     from napari_al.session.log.snapshot import Snapshot
     from napari_al.session.pool.order import Pool
     from napari_al.session.pool.scores import PoolScores
@@ -265,7 +266,7 @@ def _query_of_row(pool: Pool, row: int, answered: AnsweredState, round_number: i
         pseudo_label = snapshot.current_label(image, pixel_rc)
     return Query(
         region=region,
-        query_type=snapshot.config.method.query,
+        query_type=_query_type(snapshot.config.method, scores, own_row),
         score=float(scores.score[own_row]),
         round=round_number,
         model_round=part.round,
@@ -273,6 +274,14 @@ def _query_of_row(pool: Pool, row: int, answered: AnsweredState, round_number: i
         pseudo_label=pseudo_label,
         predicted=None if scores.predicted is None else int(scores.predicted[own_row]),
     )
+
+
+def _query_type(method: Method, scores: PoolScores, row: int) -> QueryType:
+    """Return what a row's region is asked."""
+    if method.query_choice == "fixed":
+        return method.query
+    asks_all = scores.asks_all is not None and bool(scores.asks_all[row])
+    return "multi-class" if asks_all else "dominant"
 
 
 def region_of_row(maps: RegionMaps, scores: PoolScores, row: int) -> Region:

@@ -42,6 +42,9 @@ class PoolScores:
         Flat index of the representative pixel (correction queries).
     predicted : (P,) int32 or None
         Class that the model gives most of the region; None where no model was asked.
+    asks_all : (P,) bool or None
+        Whether all classes in the region are asked for, else the dominant one; None where all
+        regions are asked the same, and without a model.
     features : (P, C) float32 or None
         Mean probabilities (for automatic corrections).
     base_group : (B,) int32 or None
@@ -57,6 +60,7 @@ class PoolScores:
     score: NDArray[np.float64]
     pixel: NDArray[np.int32] | None = None
     predicted: NDArray[np.int32] | None = None
+    asks_all: NDArray[np.bool_] | None = None
     features: NDArray[np.float32] | None = None
     base_group: NDArray[np.int32] | None = None
     base_offset: NDArray[np.int64] | None = None
@@ -158,6 +162,7 @@ _DTYPES = {
     "score": np.float64,
     "pixel": np.int32,
     "predicted": np.int32,
+    "asks_all": np.bool_,
     "features": np.float32,
     "base_group": np.int32,
     "base_offset": np.int64,
@@ -173,7 +178,7 @@ def _is_consistent(scores: PoolScores) -> bool:
     if any(array.dtype != _DTYPES[name] for name, array in arrays.items()):
         return False
     flat = all(array.ndim == 1 for n, array in arrays.items() if n not in ("shapes", "features"))
-    of_rows = ("image_index", "region_id", "pixel", "predicted", "features")
+    of_rows = ("image_index", "region_id", "pixel", "predicted", "asks_all", "features")
     by_row = [arrays[n] for n in of_rows if n in arrays]
     if not (
         flat

@@ -16,6 +16,7 @@ import numpy as np
 
 from napari_al.core import IGNORE
 from napari_al.core.correction import CorrectionTable
+from napari_al.core.query_choice import multi_class_gains_more
 from napari_al.core.regions import RegionTable, means_of_merged, merge_rows, region_means
 from napari_al.errors import InputError
 from napari_al.methods.acquisition import columns_to_score, needs_model
@@ -46,7 +47,7 @@ MIN_BETWEEN_S = 0.5
 """Least time between two publications, in seconds."""
 PUBLISHING_SHARE = 0.1
 """Largest share of a pass's time that may be spent on publishing."""
-_STORED = ("region_id", "pixel", "predicted", "features", "group")
+_STORED = ("region_id", "pixel", "predicted", "asks_all", "features", "group")
 _SCORED_BY = "scored by "
 
 
@@ -58,6 +59,7 @@ class ImageRows:
     columns: dict[str, NDArray[np.generic]]
     pixel: NDArray[np.int32] | None = None
     predicted: NDArray[np.int32] | None = None
+    asks_all: NDArray[np.bool_] | None = None
     features: NDArray[np.float32] | None = None
     group: NDArray[np.int32] | None = None
 
@@ -264,7 +266,12 @@ def _reduce(
     columns = {name: held[name] if name in held else getattr(table, name) for name in names}
     predicted = table.dominant.astype(np.int32)
     if not isinstance(table, CorrectionTable):
-        return ImageRows(region_id, columns, predicted=predicted, group=group)
+        asks_all = None
+        if method.query_choice == "by-region":
+            asks_all = multi_class_gains_more(
+                table.class_histogram, settings.query_seconds, settings.share_localised
+            )
+        return ImageRows(region_id, columns, predicted=predicted, asks_all=asks_all, group=group)
     return ImageRows(
         region_id,
         columns,
@@ -296,6 +303,7 @@ def assemble(snapshot: Snapshot, rows: RowStore, *, by_model: bool) -> PoolScore
         score=score,
         pixel=held["pixel"],
         predicted=held["predicted"],
+        asks_all=held["asks_all"],
         features=held["features"],
         base_group=groups,
         base_offset=None if groups is None else np.cumsum([0, *rows.lengths("group")]),
