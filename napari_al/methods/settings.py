@@ -52,8 +52,8 @@ class AcquisitionSettings(Settings):
     )
     query_seconds: tuple[Seconds, NotNegative] = Field(
         (2.4, 0.9),
-        description="query_choice 'by-region': seconds of a query's first click and of each further "
-        "one (medians of Bearman et al., ECCV 2016)",
+        description="query_choice 'by-region': seconds of a query's first click and of each "
+        "further one (medians of Bearman et al., ECCV 2016)",
     )
     share_localised: Fraction = Field(
         0.9,

@@ -211,7 +211,7 @@ METHODS: dict[str, Method] = {
         ),
         Method(
             name="multi-class-equal",
-            summary="the same; uncertain regions, as many of each predicted class, noise that fades",
+            summary="the same: uncertain ones, as many of each predicted class; noise that fades",
             query="multi-class",
             acquisition="power-bvsb",
             selection="equal-shares",
@@ -254,7 +254,7 @@ METHODS: dict[str, Method] = {
 
 RECOMMENDED: dict[QueryType, str] = {
     "dominant": "power-equal",
-    "multi-class": "multi-class-equal",
+    "multi-class": "mixed",
     "correction": "a2lc",
     "precise": "rectangle-precise",
 }

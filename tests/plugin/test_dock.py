@@ -157,6 +157,33 @@ def test_multi_class_toggles_and_enter(open_session):
     assert not any(b.isChecked() for b in desk.dock.annotate.classes._buttons)
 
 
+def test_each_question_says_whether_one_class_answers_it(open_session):
+    always_pays = {"share_localised": 1.0, "query_seconds": (2.4, 0.0)}  # unless one class fills it
+    desk = open_session("mixed", acquisition=always_pays)
+    page, types = desk.dock.annotate, set()
+    for _ in range(30):
+        query, n_before = desk.query, len(desk.session.answers())
+        types.add(query.query_type)
+        if len(types) == 2:
+            break
+        assert page._question.text() == "Which class is this mostly?"
+        assert "Choose one" in page._about.text()
+        assert page._accept.isVisibleTo(page)
+        assert not page._accept.isEnabled()
+        desk.key((Qt.Key.Key_1, Qt.Key.Key_2, Qt.Key.Key_3)[n_before % 3])
+        assert len(desk.session.answers()) == n_before + 1
+        desk.until_asked()
+    assert types == {"dominant", "multi-class"}
+    assert page._question.text() == "Which classes are in it?"
+    assert page._accept.isEnabled()
+    desk.key(Qt.Key.Key_1)
+    desk.key(Qt.Key.Key_2)
+    assert [b.isChecked() for b in page.classes._buttons][:2] == [True, True]
+    desk.key(Qt.Key.Key_Return)
+    answer = desk.session.answers()[-1]
+    assert (answer.query, answer.class_ids, answer.clicks.total) == (query, (0, 1), 2)
+
+
 def test_undo_of_several_classes_has_them_chosen_again(open_session):
     desk = open_session("multi-class")
     first = desk.query
