@@ -254,7 +254,7 @@ METHODS: dict[str, Method] = {
 
 RECOMMENDED: dict[QueryType, str] = {
     "dominant": "power-equal",
-    "multi-class": "mixed",
+    "multi-class": "multi-class-equal",
     "correction": "a2lc",
     "precise": "rectangle-precise",
 }
