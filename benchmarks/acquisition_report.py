@@ -209,8 +209,9 @@ def _section(data: Data, picture: str, seconds: tuple[float, float]) -> str:
         f"The same with so many seconds of an annotator, {seconds[0]:g} a query and "
         f"{seconds[1]:g} a further click:",
         _seconds_table(data, seconds),
-        f"Clicks to reach a share of all labels' mIoU, area under the curve from {data.budgets[0]} "
-        f"to {data.budgets[-1]} clicks, and seeds in which that is above and below `{BASELINE}`'s:",
+        ("Clicks to reach a share of all labels' mIoU, area" if data.reference else "Area")
+        + f" under the curve from {data.budgets[0]} to {data.budgets[-1]} clicks, and seeds in "
+        f"which that is above and below `{BASELINE}`'s:",
         _area_table(data),
         "IoU of the rarest classes in the end (share of the pixels in brackets):",
         _class_table(data),
@@ -262,17 +263,18 @@ def _area_table(data: Data) -> str:
     first, last = data.budgets[0], data.budgets[-1]
     lows = [first, *([LATER] if first < LATER < last else [])]
     baseline = data.lines.get(BASELINE)
+    levels = [share * data.reference for share in SHARES] if data.reference else []
     for name, line in data.lines.items():
         cells = [_code(name)]
-        for share in SHARES:
-            clicks = _clicks(line, share * data.reference) if data.reference else None
+        for level in levels:
+            clicks = _clicks(line, level)
             is_first = clicks is not None and clicks <= line.mean_curve()[0][0]
             cells.append(("≤ " if is_first else "") + _count(clicks))
         areas = line.areas(first, last)
         cells.append(_value(list(areas.values())))
         cells += [_against(line, baseline, low, last) for low in lows]
         rows.append(cells)
-    head = ["method", *(f"{share:.0%}" for share in SHARES), "area"]
+    head = ["method", *(f"{share:.0%}" for share in SHARES[: len(levels)]), "area"]
     head += ["won/lost", f"from {LATER} clicks on"][: len(lows)]
     return _table(head, rows)
 
