@@ -16,14 +16,18 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from scipy.stats import t as student
 
+from napari_al.methods.settings import AcquisitionSettings
 from napari_al.simulate.curves import DPI, Curve, draw_curves
 from napari_al.simulate.studies import area_over_log_clicks, clicks_to_reach, sign_test
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 BASELINE = "random"
 ALL_LABELS = "all-labels"
@@ -35,7 +39,7 @@ ROUNDS_OF_PHASE = 2
 """Rounds over which "what to use when" compares."""
 LATER = 50
 """Clicks: the first answers can be all of one class."""
-SECONDS = (2.4, 0.9)
+SECONDS = AcquisitionSettings().query_seconds
 """Of the first click of a query and of each further one: medians of Bearman et al., ECCV 2016, for
 clicks on the first object of a class in an image and on further ones. Not measured here."""
 
@@ -68,18 +72,10 @@ class Line:
     def in_seconds(self, seconds: tuple[float, float]) -> Line:
         """The same against seconds of an annotator."""
         curves = {
-            seed: [
-                (annotator_s(r, seconds), reached)
-                for r, (_, reached) in zip(self._rounds(seed), curve, strict=True)
-            ]
-            for seed, curve in self.curves.items()
+            seed: _curve(self.cells[seed], self.prefix, lambda r: annotator_s(r, seconds))
+            for seed in self.curves
         }
         return replace(self, curves=curves)
-
-    def _rounds(self, seed: int) -> list[dict[str, Any]]:
-        """Rounds of a seed that are in its curve."""
-        rounds = self.cells[seed]["rounds"]
-        return [r for r in rounds if r[f"{self.prefix}miou"] is not None]
 
     def mean_curve(self) -> tuple[list[float], list[float]]:
         """Clicks and mIoU of each round that all seeds have, means."""
@@ -139,15 +135,9 @@ def read_data(folder: Path) -> Data:
         if name == ALL_LABELS:
             all_labels = [cell["rounds"][-1]["miou"] for cell in cells]
             continue
-        for column, suffix in (("miou", ""), ("stage2_miou", " (stage 2)")):
-            prefix = column.removesuffix("miou")
+        for prefix, suffix in (("", ""), ("stage2_", " (stage 2)")):
             curves = {
-                cell["seed"]: [
-                    (max(r["clicks"], 1), r[column])
-                    for r in cell["rounds"]
-                    if r[column] is not None
-                ]
-                for cell in cells
+                cell["seed"]: _curve(cell, prefix, lambda r: max(r["clicks"], 1)) for cell in cells
             }
             held = {seed: curve for seed, curve in curves.items() if curve}
             if held:
@@ -156,6 +146,14 @@ def read_data(folder: Path) -> Data:
     budgets = _budgets(line for line in lines.values())
     order = sorted(lines.values(), key=lambda line: line.name != BASELINE)
     return Data(note, {line.name: line for line in order}, all_labels, budgets)
+
+
+def _curve(
+    cell: dict[str, Any], prefix: str, cost: Callable[[dict[str, Any]], float]
+) -> list[tuple[float, float]]:
+    """(cost, mIoU) of the rounds that have one."""
+    column = f"{prefix}miou"
+    return [(cost(r), r[column]) for r in cell["rounds"] if r[column] is not None]
 
 
 def _budgets(lines: Any) -> list[int]:

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 import napari_al
 from napari_al.cli import app as program
 from napari_al.learning.networks.catalogue import SEGMENTERS
-from napari_al.methods.table import METHODS
+from napari_al.methods.table import COLUMNS, METHODS
 from napari_al.session.project.settings import setting_rows
 
 if TYPE_CHECKING:
@@ -115,19 +115,8 @@ def settings_page() -> str:
 
 def tables_page() -> str:
     """Return the table of methods and that of segmenters."""
-    columns = (
-        "regions",
-        "merging",
-        "query",
-        "query_choice",
-        "acquisition",
-        "selection",
-        "targets",
-        "loss",
-        "correction",
-    )
     methods = [
-        (f"`{row.name}`", *(str(getattr(row, column)) for column in columns), row.paper)
+        (f"`{row.name}`", *(str(getattr(row, column)) for column in COLUMNS), row.paper)
         for row in METHODS.values()
     ]
     segmenters = [
@@ -138,7 +127,7 @@ def tables_page() -> str:
         (
             "# Tables of methods and segmenters",
             "## Methods",
-            table(("method", *columns, "paper"), methods),
+            table(("method", *COLUMNS, "paper"), methods),
             "## Segmenters",
             table(("segmenter", "million parameters", "licence of the weights", ""), segmenters),
         )

@@ -34,11 +34,8 @@ def methods(
             ]
         )
         return
-    from napari_al.methods.table import METHODS
+    from napari_al.methods.table import COLUMNS, METHODS
 
-    columns = (
-        "name", "regions", "merging", "query", "query_choice", "acquisition", "selection",
-        "targets", "loss", "correction", "classifier", "paper", "summary",
-    )  # fmt: skip
+    columns = ("name", *COLUMNS, "paper", "summary")
     rows = [[getattr(row, column) for column in columns] for row in METHODS.values()]
     echo_table([("method", *columns[1:]), *rows])

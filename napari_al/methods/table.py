@@ -127,6 +127,9 @@ class Method(BaseModel):
         return self.query == "correction"
 
 
+COLUMNS = tuple(name for name in Method.model_fields if name not in ("name", "summary", "paper"))
+"""Names of the choices that make up a method, in the order of the table."""
+
 METHODS: dict[str, Method] = {
     row.name: row
     for row in (

@@ -237,8 +237,7 @@ class AnnotatePage(QWidget):
 
     def show_query(self, query: Query | None, pause: str, classes: tuple[ClassInfo, ...]) -> None:
         """Show the question, or why there is none (``pause``)."""
-        answering = query is not None
-        self.classes.setEnabled(answering)
+        self.classes.setEnabled(query is not None)
         self._accept.setEnabled(query is not None and query.query_type in _ACCEPT_TEXTS)
         if query is None:
             self._back.setVisible(False)
