@@ -43,6 +43,7 @@ class SourceBox(QWidget):
         self.projects_of_folder.picked.connect(self.folder_wanted.emit)
         self.images = text("Choose a folder of images, or drop one here.", "muted")
         self.as_channels = QCheckBox()
+        self.as_channels.setToolTip("channels of one image, not images of their own")
         self.as_channels.setVisible(False)
         self.as_channels.toggled.connect(self._on_as_channels)
         column = QVBoxLayout(self)
@@ -58,7 +59,7 @@ class SourceBox(QWidget):
         for index, made in enumerate(
             (
                 button("Open a folder…", "images, or a data folder with classes", self._open),
-                button("Go on with a project…", "everything is as you left it", self._open),
+                button("Open a project…", "everything is as you left it", self._open),
                 button(
                     "Images in the viewer",
                     "image layers open in napari; each plane of a stack is an image",

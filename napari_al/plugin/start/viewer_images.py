@@ -89,9 +89,9 @@ class ViewerImages:
     def channels_question(self) -> str:
         """What the user is asked where it is not clear, as a statement."""
         if self.channel_axis is None:
-            return "The layers are channels of one image"
+            return "The layers are channels"
         n_planes = _shape(self.layers[0])[self.channel_axis]
-        return f"Axis {self.channel_axis} is {n_planes} channels of one image"
+        return f"Axis {self.channel_axis} holds {n_planes} channels"
 
     def stack_axes(self, layer: Layer) -> tuple[int, ...]:
         """Return the axes of a layer on which each place is another image."""

@@ -118,7 +118,7 @@ def test_channels_are_asked_about_on_the_start_page(desk: Desk, tmp_path: Path) 
     page = desk.dock.start
     desk.until(lambda: page.source is not None)
     assert page.sources.as_channels.isVisibleTo(page)
-    assert page.sources.as_channels.text() == "Axis 0 is 3 channels of one image"
+    assert page.sources.as_channels.text() == "Axis 0 holds 3 channels"
     assert page.sources.images.text().startswith("3 images of the viewer")
     page.sources.as_channels.click()
     assert page.sources.images.text() == "1 image of 3 channels of the viewer (cells)"

@@ -66,6 +66,7 @@ def test_preferences_are_settings_of_a_project(data_path):
     assert by_rounds["retrain_after"] is None
 
 
+@pytest.mark.smoke  # fonts and margins differ between the bindings
 @pytest.mark.parametrize("in_viewer", [True, False])
 def test_nothing_is_cut_off_beside_the_scroll_bar(desk, in_viewer):
     page = desk.dock.start
