@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import torch
 from scenes import CLASSES, project_config, write_data, write_initial
 
 from napari_al.core import IGNORE
@@ -15,6 +16,8 @@ from napari_al.core.clicks import Clicks
 from napari_al.core.query_choice import multi_class_gains_more
 from napari_al.core.regions import RegionTable
 from napari_al.errors import InputError
+from napari_al.learning.inference import class_map_of, predict_probs
+from napari_al.learning.weights import load_segmenter
 from napari_al.methods.queries import Answer
 from napari_al.methods.table import METHODS
 from napari_al.session.project.config import (
@@ -331,6 +334,21 @@ def test_queries_grouped_by_image_are_the_same_queries(data_path: Path, tmp_path
     assert sorted(batches[0]) == sorted(batches[1])
     images = [image for image, _ in batches[1]]
     assert sum(a != b for a, b in itertools.pairwise(images)) == len(set(images)) - 1
+
+
+@pytest.mark.parametrize("method", ["classbal", "multi-class"])
+def test_predictions_are_those_of_the_model_that_users_get(
+    data_path: Path, tmp_path: Path, method: str
+) -> None:
+    with Session.create(tmp_path / "p", project_config(data_path, method)) as session:
+        run(session, 1)
+        session.prepare()
+        model = load_segmenter(session.project.newest_model_file())
+        assert (session.project.newest_model_file().stem == "round_01") == (method == "classbal")
+        for image in session.data.train:
+            probs = predict_probs(model, session.data.image(image), torch.device("cpu"))
+            agrees = session.prediction(image) == class_map_of(probs)
+            assert agrees.mean() > 0.99  # cached maps have half precision
 
 
 def test_training_in_a_child_while_answers_go_on(data_path: Path, tmp_path: Path) -> None:

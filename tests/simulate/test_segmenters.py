@@ -85,7 +85,7 @@ def test_weights_that_are_missing_are_found_out_at_once(data: Path, tmp_path: Pa
 def predictor(data: Path, tmp_path: Path) -> Predictor:
     run_simulation(data, "bvsb", n_rounds=1, out=tmp_path / "run", settings=settings("filters", {}))
     work = JobContext(open_snapshot(tmp_path / "run", 0), 1)
-    return Predictor(work, work.snapshot.project.load_model(1))
+    return Predictor(work, work.snapshot.load_model(1))
 
 
 def files(predictor: Predictor) -> list[Path]:

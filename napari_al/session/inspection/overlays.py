@@ -300,8 +300,8 @@ PICTURES: dict[str, Picture] = {
     "expanded": Picture("Pseudo-labels, expanded", "stage 2: pixels around answered regions that "
         "are like enough", "trained on", "classes",
         lambda shown: _stage_2(shown, inside=False), _localises),
-    "prediction": Picture("Prediction", "the likeliest class, by the round's model", "model",
-        "classes", _prediction),
+    "prediction": Picture("Prediction", "the likeliest class, by the round's model; of two stages, "
+        "by the second", "model", "classes", _prediction),
     "heatmap": Picture("Acquisition scores", "bright regions were to be asked first; those "
         "answered before have none", "asked", "numbers", _heatmap),
     "merged_counts": Picture("Merged: how many", "superpixels in each merged region", "asked",

@@ -233,12 +233,6 @@ class Project(ProjectPaths):
         path = self.model_file(round_number, stage=stage)
         save_segmenter(path, segmenter, {"round": str(round_number)})
 
-    def load_model(self, round_number: int) -> Segmenter:
-        """Read the model trained after a round, on the CPU."""
-        from napari_al.learning.weights import load_segmenter
-
-        return load_segmenter(self.model_file(round_number))
-
     # -- its other files
 
     def write_config(self, config: ProjectConfig) -> None:

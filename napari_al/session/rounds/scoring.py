@@ -122,11 +122,16 @@ def rows_without_model(work: JobContext) -> RowsOfImages:
 
 
 def rows_by_model(work: JobContext) -> RowsOfImages:
-    """Return what predicts images, and writes their predictions."""
+    """Return what predicts images, and writes their predictions: of stage 2 where there is one.
+
+    Stage 1 asks, but the model that users get is that of stage 2, so that is what they are shown.
+    """
     from napari_al.learning.inference import class_map_of, predict_disagreement
 
     snapshot, project = work.snapshot, work.snapshot.project
-    predictor = Predictor(work, snapshot.load_model(work.round))
+    predictor = shown = Predictor(work, snapshot.load_model(work.round))
+    if project.model_file(work.round, stage=2).exists():
+        shown = Predictor(work, snapshot.load_model(work.round, stage=2))
     names = columns_to_score(snapshot.config)
     encoded = EncodedRegions(work, predictor) if "features" in names else None
 
@@ -143,7 +148,7 @@ def rows_by_model(work: JobContext) -> RowsOfImages:
             )
         rows = _reduce(work, image, table, by_base, names)
         write_table(project.table_file(work.round, image), table)
-        prediction = class_map_of(probs)
+        prediction = class_map_of(probs if shown is predictor else shown.probs(image))
         valid = work.snapshot.data.valid(image)
         if valid is not None:
             prediction[~valid] = IGNORE

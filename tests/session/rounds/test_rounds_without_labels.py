@@ -9,6 +9,7 @@ import pytest
 from scenes import answer_round, project_config
 
 from napari_al.core.clicks import Clicks
+from napari_al.learning.weights import load_segmenter
 from napari_al.session.session import Session
 from napari_al.simulate.oracle import Oracle
 
@@ -69,6 +70,25 @@ def test_a_later_round_without_a_label_keeps_what_was_learnt(session: Session) -
     assert (row["train_steps"], row["model_miou"]) == ("0", learnt["model_miou"])
     assert "the model stays as it was" in warnings[-1]
     session.prepare()
-    before, after = (session.project.load_model(number) for number in (1, 2))
+    before, after = (load_segmenter(session.project.model_file(number)) for number in (1, 2))
     for one, other in zip(before.parameters(), after.parameters(), strict=True):
         np.testing.assert_array_equal(one.detach(), other.detach())
+
+
+def test_a_later_round_without_a_label_keeps_stage_2(data_path: Path, tmp_path: Path) -> None:
+    with Session.create(tmp_path / "p", project_config(data_path, "multi-class")) as session:
+        answer_round(session, Oracle(session.data))
+        session.train()
+        session.prepare()
+        learnt = [session.prediction(image) for image in session.data.train]
+        for answer in session.answers():
+            session.amend(
+                answer.id, type(answer)(answer.query, (), answer.clicks, outcome="unsure")
+            )
+        answer_unsure(session)
+        session.train()
+        session.prepare()
+        newest = session.project.newest_model_file()
+        assert newest == session.project.model_file(2, stage=2)
+        kept = [session.prediction(image) for image in session.data.train]
+    np.testing.assert_array_equal(kept, learnt)
