@@ -19,7 +19,7 @@ the whole region gets (Kim et al. 2024). ``precise``: the outline of every objec
 QueryChoice = Literal["fixed", "by-region"]
 """``fixed``: all regions are asked the same type of query. ``by-region``: a region gets a dominant
 query instead of a multi-class one where that is expected to gain more a second
-(``core.query_choice``), and so does every region before there is a model."""
+(``core.query_choice``); before there is a model all are multi-class."""
 Selection = Literal["best", "equal-shares"]
 """``best``: by score alone. ``equal-shares``: as many regions of each class that they are predicted
 to be, by score within a class."""

@@ -278,10 +278,9 @@ def _query_of_row(pool: Pool, row: int, answered: AnsweredState, round_number: i
 
 def _query_type(method: Method, scores: PoolScores, row: int) -> QueryType:
     """Return what a row's region is asked."""
-    if method.query_choice == "fixed":
+    if scores.asks_all is None or scores.asks_all[row]:  # None: no choice, or no model yet
         return method.query
-    asks_all = scores.asks_all is not None and bool(scores.asks_all[row])
-    return "multi-class" if asks_all else "dominant"
+    return "dominant"
 
 
 def region_of_row(maps: RegionMaps, scores: PoolScores, row: int) -> Region:
