@@ -17,6 +17,9 @@ DEFAULT: Final = "efficientnet-lite0"
 DEFAULT_IF_SMALL: Final = "efficientnet-lite0-two-scales"
 SMALL_PX = 2**17
 """Largest median size of images, in pixels, that are seen at two scales by default: 362 x 362."""
+FEW_PX = 200_000_000
+"""Most pixels of such images together. Their encodings take 19 bytes a pixel, and those that do not
+fit into ``training.encodings_gb`` (4) would be computed anew in each round."""
 IMAGENET: Final = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 """Mean and standard deviation of red, green, blue in 0..1 that most backbones were trained with."""
 
@@ -251,16 +254,17 @@ SEGMENTERS: Final[Mapping[str, SegmenterInfo]] = {
 def default_segmenter(shapes: Iterable[tuple[int, int]]) -> str:
     """Return the row that a project begins with unless a setting names one.
 
-    Small images are seen at twice their size, too: objects there are a few pixels of the finest
-    map, and encoding, which then takes five times as long, is quick.
+    Small images are seen at twice their size, too, unless there are very many: objects there are a
+    few pixels of the finest map, and encoding, which then takes five times as long, is quick.
 
     Parameters
     ----------
     shapes : iterable of (int, int)
         H, W of the images, in pixels; at least one.
     """
-    n_pixels = statistics.median(height * width for height, width in shapes)
-    return DEFAULT_IF_SMALL if n_pixels <= SMALL_PX else DEFAULT
+    n_pixels = [height * width for height, width in shapes]
+    is_small = statistics.median(n_pixels) <= SMALL_PX and sum(n_pixels) <= FEW_PX
+    return DEFAULT_IF_SMALL if is_small else DEFAULT
 
 
 def segmenter_info(name: str) -> SegmenterInfo:

@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QCheckBox, QFormLayout, QLineEdit, QWidget
 from napari_al.learning.networks.catalogue import (
     DEFAULT,
     DEFAULT_IF_SMALL,
+    FEW_PX,
     SEGMENTERS,
     SMALL_PX,
     segmenter_info,
@@ -84,7 +85,8 @@ class ModelChoice(CollapsibleBox):
         self.frozen.setChecked(chosen is None or chosen.frozen)
         if chosen is None:
             self._summary.setText(
-                f"{DEFAULT_IF_SMALL} for images of up to {SMALL_PX:,} pixels, else {DEFAULT}"
+                f"{DEFAULT_IF_SMALL} for images of up to {SMALL_PX:,} pixels "
+                f"({FEW_PX // 10**6} million in all), else {DEFAULT}"
             )
             return
         licence = f"; weights: {chosen.licence}" if chosen.licence else ""

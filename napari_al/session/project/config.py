@@ -17,6 +17,7 @@ from napari_al.formats.image_rules import ImageRules
 from napari_al.learning.networks.catalogue import (
     DEFAULT,
     DEFAULT_IF_SMALL,
+    FEW_PX,
     SEGMENTERS,
     SMALL_PX,
 )
@@ -56,7 +57,7 @@ class TrainingSettings(Settings):
     segmenter: str = Field(
         DEFAULT,
         description="`napari-al methods --segmenters` lists them; default for images of up to "
-        f"{SMALL_PX:,} pixels: {DEFAULT_IF_SMALL}",
+        f"{SMALL_PX:,} pixels, {FEW_PX // 10**6} million in all: {DEFAULT_IF_SMALL}",
     )
     weights: str = Field(
         "pretrained",

@@ -155,6 +155,8 @@ def test_small_images_are_seen_at_two_scales_unless_a_setting_says_otherwise(
     assert segmenter(segmenter="compact") == "compact"
     assert default_segmenter([(256, 512), (20, 20), (4000, 3000)]) == DEFAULT_IF_SMALL
     assert default_segmenter([(256, 513)]) == DEFAULT
+    assert default_segmenter([(200, 200)] * 5_000) == DEFAULT_IF_SMALL
+    assert default_segmenter([(200, 200)] * 5_001) == DEFAULT  # their encodings are over 4 GB
 
 
 def test_every_setting_is_listed(data: DataFolder) -> None:
