@@ -63,7 +63,7 @@ def test_an_axis_of_channels(viewer, tmp_path, axis_labels, shape, can_be, are, 
         assert written.n_channels == images.n_channels == shape[axis]
         last = np.moveaxis(data, axis, -1).reshape(-1, 8, 9, shape[axis])[-1]
         np.testing.assert_array_equal(written.image(written.train[-1]), last)
-        assert f"Axis {axis} is {shape[axis]} channels" in images.channels_question
+        assert f"Axis {axis} holds {shape[axis]} channels" in images.channels_question
 
 
 def test_the_plane_on_screen_is_found(viewer):
