@@ -188,8 +188,11 @@ class Project(ProjectPaths):
         done = self.rounds_done()
         if not done:
             raise InputError(f"{self.path} has no model yet; train one first")
-        second = self.model_file(done[-1], stage=2)
-        return second if second.exists() else self.model_file(done[-1])
+        return self.model_file(done[-1], stage=self.last_stage(done[-1]))
+
+    def last_stage(self, round_number: int) -> int:
+        """Return 2 if a round has a model of a second stage, else 1."""
+        return 2 if self.model_file(round_number, stage=2).exists() else 1
 
     def read_round(self, round_number: int) -> dict[str, Any]:
         """Read what is known of a round's model: ``row`` of rounds.csv, ``log_seq``, IoU by class.

@@ -152,7 +152,7 @@ def _train_round(work: JobContext, args: dict[str, Any]) -> dict[str, Any]:
     validation = validate(work, predictor) if is_due else None
     model_confusion = None if validation is None else validation.confusion
     project.save_model(work.round, predictor.segmenter)
-    if not outcome.has_learnt and project.model_file(work.round - 1, stage=2).exists():
+    if not outcome.has_learnt and project.last_stage(work.round - 1) == 2:
         project.save_model(work.round, work.snapshot.load_model(work.round - 1, stage=2), stage=2)
     row = {
         **args["row"],

@@ -130,7 +130,7 @@ def rows_by_model(work: JobContext) -> RowsOfImages:
 
     snapshot, project = work.snapshot, work.snapshot.project
     predictor = shown = Predictor(work, snapshot.load_model(work.round))
-    if project.model_file(work.round, stage=2).exists():
+    if project.last_stage(work.round) == 2:
         shown = Predictor(work, snapshot.load_model(work.round, stage=2))
     names = columns_to_score(snapshot.config)
     encoded = EncodedRegions(work, predictor) if "features" in names else None
